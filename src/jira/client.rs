@@ -1,0 +1,6 @@
+//! The HTTP client.
+
+/// x
+pub struct Client;
+/// x
+pub struct Credential;

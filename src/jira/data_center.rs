@@ -1,0 +1,3 @@
+//! Data Center.
+/// x
+pub struct DataCenter;

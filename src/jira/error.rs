@@ -1,0 +1,56 @@
+//! What can go wrong at a target, sorted by who has to act on it.
+
+use std::time::Duration;
+
+use crate::account::Field;
+
+/// The one error of every target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// No usable answer: refused connection, time-out, 5xx, an HTML page. Costs no subject an attempt.
+    #[error("the target cannot be reached: {detail}")]
+    Unreachable {
+        /// What was seen, without secrets.
+        detail: String,
+        /// Whether the target may have done the work all the same (false only when nothing was sent).
+        maybe_done: bool,
+    },
+    /// 429: the target wants us to wait.
+    #[error("the target asks us to wait")]
+    Throttled {
+        /// How long, where it said so.
+        retry_after: Option<Duration>,
+    },
+    /// Our own credential was not accepted, or may not administer. Repeating makes it worse (CAPTCHA).
+    #[error("the target did not accept our credential: {detail}")]
+    Denied {
+        /// What was seen, without secrets.
+        detail: String,
+    },
+    /// The target said no for a reason that repeating cannot cure.
+    #[error("{reason}")]
+    Refused {
+        /// The target's own words.
+        reason: String,
+        /// The field it objected to, where it named one.
+        field: Option<Field>,
+    },
+    /// The account or group is not there.
+    #[error("{what} does not exist at the target")]
+    Gone {
+        /// Which one.
+        what: String,
+    },
+    /// A name is taken by another account.
+    #[error("{reason}")]
+    Conflict {
+        /// The target's own words.
+        reason: String,
+    },
+    /// The call was not made: see [`super::Gate`].
+    #[error("the call was not made: {reason}")]
+    Stopped {
+        /// Why.
+        reason: &'static str,
+    },
+}

@@ -1,0 +1,178 @@
+//! Layer 2: Jira's REST APIs, and nothing else. The only module that speaks HTTP to a Jira.
+//!
+//! [`Target`] is what the writer may ask of any Jira. Every step is safe to repeat: "already so" and "already gone" are
+//! success. Nothing here knows the store, SCIM or policy.
+
+mod client;
+mod data_center;
+mod error;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::account::{Account, AccountId, SeenAccount, SeenGroup};
+
+pub use client::{Client, Credential};
+pub use data_center::DataCenter;
+pub use error::TargetError;
+
+/// The answer of one step at the target.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, TargetError>>;
+
+/// What became of a request to create an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The target made it.
+    New(SeenAccount),
+    /// The target refused because an account of that username is there already; this is it.
+    Exists(SeenAccount),
+}
+
+/// What became of a request to create a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnsuredGroup {
+    /// The target made it.
+    New,
+    /// It was there already.
+    Existed,
+}
+
+/// Who the daemon is at the target, and what it may do there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The daemon's own account, which it never adopts, renames or disables.
+    pub own_account: SeenAccount,
+    /// The version as the target prints it (`10.3.24`).
+    pub version: String,
+    /// The version's numbers (`[10, 3, 24]`); empty when unknown.
+    pub version_numbers: Vec<u32>,
+    /// Whether the credential may administer users and groups.
+    pub administers: bool,
+}
+
+/// The fields of an account that an update may set. `None` leaves the field as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// A new login name.
+    pub username: Option<String>,
+    /// A new e-mail address.
+    pub email: Option<String>,
+    /// A new display name.
+    pub display_name: Option<String>,
+}
+
+/// One Jira. Implementations hold no state but capabilities that they may cache.
+pub trait Target: Send + Sync {
+    /// The kind, as in the configuration (`data-center`).
+    fn kind(&self) -> &'static str;
+    /// Who am I, which version, what may I do.
+    fn probe<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Probe>;
+    /// The account of that username (compared without regard to case), with its groups; `None` when there is none.
+    fn find_account<'a>(&'a self, calls: &'a Calls<'a>, username: &'a str) -> Answer<'a, Option<SeenAccount>>;
+    /// The account of that key, with its groups; `None` when there is none.
+    fn get_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, Option<SeenAccount>>;
+    /// Creates an account, active as asked for.
+    fn create_account<'a>(&'a self, calls: &'a Calls<'a>, account: &'a Account) -> Answer<'a, Created>;
+    /// Sets the given fields; answers the account as it is afterwards. `current_username` is the login name on record.
+    fn update_account<'a>(
+        &'a self,
+        calls: &'a Calls<'a>,
+        id: &'a AccountId,
+        current_username: &'a str,
+        change: &'a AccountChange,
+    ) -> Answer<'a, SeenAccount>;
+    /// Lets the account log in, or not; the answer has been read back. `username` is the login name on record.
+    fn set_active<'a>(
+        &'a self,
+        calls: &'a Calls<'a>,
+        id: &'a AccountId,
+        username: &'a str,
+        active: bool,
+    ) -> Answer<'a, SeenAccount>;
+    /// Deletes the account; `Ok` too when it is gone already.
+    fn delete_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, ()>;
+    /// Looks a group up by name; `None` when there is none.
+    fn find_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, Option<SeenGroup>>;
+    /// Creates the group unless it is there.
+    fn ensure_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, EnsuredGroup>;
+    /// Deletes the group; `Ok` too when it is gone already.
+    fn delete_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, ()>;
+    /// Puts the account into the group; `Ok` too when it is a member. `Gone` when account or group does not exist.
+    fn add_member<'a>(&'a self, calls: &'a Calls<'a>, group: &'a str, username: &'a str) -> Answer<'a, ()>;
+    /// Takes the account out of the group; `Ok` too when it is no member or either of them is gone.
+    fn remove_member<'a>(&'a self, calls: &'a Calls<'a>, group: &'a str, username: &'a str) -> Answer<'a, ()>;
+    /// Names of the groups that the target labels as administrative.
+    fn administrative_groups<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Vec<String>>;
+}
+
+/// What the writer lets a call pass through: it renews the lease, waits for the target's pace, and may say stop.
+pub trait Gate: Send + Sync {
+    /// Called before each HTTP call. The permit is dropped when the call's answer has been read.
+    ///
+    /// # Errors
+    /// [`TargetError::Stopped`] when no call may start any more (the lease is lost, the target is paused, shutdown).
+    fn enter(&self) -> BoxFuture<'_, Result<Permit, TargetError>>;
+    /// Told of each answer's rate-limit headers, so that the pace of all replicas can follow them.
+    fn observe(&self, limits: RateLimits);
+}
+
+/// Leave to make one call; whatever it holds is released when it is dropped.
+pub struct Permit(#[allow(dead_code)] pub Option<Box<dyn Send>>);
+
+/// What an answer's headers said about the target's patience (DC rate limiting, A4.5 of the reference).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Calls left in the bucket, where the target says so.
+    pub remaining: Option<u64>,
+    /// How long until the bucket is filled again.
+    pub interval: Option<Duration>,
+    /// How many calls are added in each interval.
+    pub fill_rate: Option<u64>,
+}
+
+/// One HTTP call as it is kept in a delivery: never a body, a header or an identifying query value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// `POST`.
+    pub method: String,
+    /// The path template: `/rest/api/2/user?key={key}`.
+    pub path: String,
+    /// The HTTP status; `None` when there was no answer.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+/// The calls of one delivery: their gate, the id they carry, and the record of what was done.
+pub struct Calls<'a> {
+    /// Sent as `X-Request-Id`, so that Jira's access log and our delivery can be joined.
+    pub request_id: Uuid,
+    gate: &'a dyn Gate,
+    log: Mutex<Vec<CallRecord>>,
+}
+
+impl<'a> Calls<'a> {
+    /// An empty record of calls that pass through `gate`.
+    pub fn new(request_id: Uuid, gate: &'a dyn Gate) -> Self {
+        Self { request_id, gate, log: Mutex::default() }
+    }
+
+    /// See [`Gate`].
+    pub fn gate(&self) -> &dyn Gate {
+        self.gate
+    }
+
+    /// Adds a call to the record.
+    pub fn push(&self, call: CallRecord) {
+        self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(call);
+    }
+
+    /// Takes the record so far, leaving it empty.
+    pub fn take(&self) -> Vec<CallRecord> {
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}

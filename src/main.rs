@@ -1,0 +1,2 @@
+//! jira-scim
+fn main() {}
