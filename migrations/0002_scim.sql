@@ -1,0 +1,92 @@
+-- SCIM resources. No foreign keys to the tenant here: they would take a share lock on its row for every insert.
+
+CREATE TABLE scim_user (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    -- userName folded by account::fold; compared, never shown.
+    user_name_key text COLLATE "C" NOT NULL,
+    external_id text COLLATE "C",
+    active boolean NOT NULL,
+    -- Every e-mail address, folded: what filters on emails.value look up.
+    email_keys text[] COLLATE "C" NOT NULL,
+    -- What the client owns, in canonical spelling. Never the password.
+    attrs jsonb NOT NULL,
+    -- The same document folded for comparison (scim::resource::folded); filters read only this one.
+    folded jsonb NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created timestamptz NOT NULL,
+    modified timestamptz NOT NULL,
+    -- A tombstone: 404 to the client, kept with its link so that a re-hire gets the same id back.
+    deleted_at timestamptz,
+    CONSTRAINT scim_user_pkey PRIMARY KEY (tenant_id, id)
+);
+
+CREATE UNIQUE INDEX scim_user_user_name_key ON scim_user (tenant_id, user_name_key) WHERE deleted_at IS NULL;
+CREATE INDEX scim_user_external_id ON scim_user (tenant_id, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL;
+CREATE INDEX scim_user_modified ON scim_user (tenant_id, modified, id);
+-- No pending list: an e-mail address is as good as unique, so a direct insert costs one descent and has no spikes.
+CREATE INDEX scim_user_email ON scim_user USING gin (email_keys) WITH (fastupdate = off);
+-- Tombstones by what a re-hire is recognised by.
+CREATE INDEX scim_user_tombstone_external_id ON scim_user (tenant_id, external_id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX scim_user_tombstone_user_name ON scim_user (tenant_id, user_name_key) WHERE deleted_at IS NOT NULL;
+
+CREATE TABLE scim_group (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    display_name_key text COLLATE "C" NOT NULL,
+    external_id text COLLATE "C",
+    attrs jsonb NOT NULL,
+    folded jsonb NOT NULL,
+    -- The Jira group this group stands for. Chosen at creation and kept through renames (a Jira group cannot be renamed).
+    jira_name text NOT NULL,
+    jira_name_key text COLLATE "C" NOT NULL,
+    -- Touches not counted: the version a client sees is this plus the group's rows in group_touch.
+    version bigint NOT NULL DEFAULT 1,
+    created timestamptz NOT NULL,
+    modified timestamptz NOT NULL,
+    deleted_at timestamptz,
+    CONSTRAINT scim_group_pkey PRIMARY KEY (tenant_id, id)
+);
+
+CREATE UNIQUE INDEX scim_group_display_name_key ON scim_group (tenant_id, display_name_key) WHERE deleted_at IS NULL;
+-- Two SCIM groups on one Jira group would fight over its members.
+CREATE UNIQUE INDEX scim_group_jira_name_key ON scim_group (tenant_id, jira_name_key) WHERE deleted_at IS NULL;
+CREATE INDEX scim_group_external_id ON scim_group (tenant_id, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL;
+CREATE INDEX scim_group_modified ON scim_group (tenant_id, modified, id);
+
+-- Edges, one row each: the cost of a change follows the change, not the group.
+CREATE TABLE group_member (
+    tenant_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    -- A user, or a group when is_group.
+    member_id uuid NOT NULL,
+    is_group boolean NOT NULL,
+    CONSTRAINT group_member_pkey PRIMARY KEY (tenant_id, group_id, member_id)
+);
+
+CREATE INDEX group_member_member ON group_member (tenant_id, member_id, group_id);
+
+-- One row for each change of a group's members. Updating the group's row instead would make it the bottleneck.
+CREATE TABLE group_touch (
+    tenant_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    at timestamptz NOT NULL,
+    CONSTRAINT group_touch_pkey PRIMARY KEY (tenant_id, group_id, id)
+);
+
+-- Exact totals without counting: folded number plus the deltas not folded in yet.
+CREATE TABLE tally (
+    tenant_id uuid NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    n bigint NOT NULL,
+    CONSTRAINT tally_pkey PRIMARY KEY (tenant_id, kind)
+);
+
+CREATE TABLE tally_delta (
+    tenant_id uuid NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    delta smallint NOT NULL,
+    CONSTRAINT tally_delta_pkey PRIMARY KEY (tenant_id, kind, id)
+);
