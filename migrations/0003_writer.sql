@@ -20,7 +20,9 @@ CREATE TABLE outbox (
     -- Who works on it, until when (both by the database's clock).
     lease_token uuid,
     lease_until timestamptz,
-    -- Where a fan-out has got to.
+    -- A group or tenant whose structure changed: its drive enqueues the users concerned.
+    fan_out boolean NOT NULL DEFAULT false,
+    -- Where the fan-out has got to.
     page_after uuid,
     -- The request that asked for it last.
     request_id uuid,
@@ -37,8 +39,6 @@ CREATE TABLE link (
     tenant_id uuid NOT NULL,
     user_id uuid NOT NULL,
     target text COLLATE "C" NOT NULL,
-    -- The target's immutable key, once known.
-    account_id text COLLATE "C",
     -- What is known about the account, what is uncertain, which account steps wait; typed in src/store/link.rs.
     record jsonb NOT NULL DEFAULT '{}',
     -- After an unknown outcome: when to look once more, because Jira also executes calls that we gave up on.
@@ -48,19 +48,20 @@ CREATE TABLE link (
     CONSTRAINT link_pkey PRIMARY KEY (tenant_id, user_id)
 );
 
--- An account belongs to one user of one tenant.
-CREATE UNIQUE INDEX link_account_key ON link (target, account_id) WHERE account_id IS NOT NULL;
-
--- Who may write which login name at a target, taken before the first write. Across tenants, hence not tenant first.
-CREATE TABLE name_claim (
+-- Which user of ours holds which login name or account at a target; taken before the first write, kept by tombstones.
+-- Across tenants on purpose (two tenants may share a Jira), hence not tenant first.
+CREATE TABLE claim (
     target text COLLATE "C" NOT NULL,
-    name_key text COLLATE "C" NOT NULL,
+    -- name (folded login name) | account (the target's immutable key)
+    what text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     tenant_id uuid NOT NULL,
     user_id uuid NOT NULL,
-    CONSTRAINT name_claim_pkey PRIMARY KEY (target, name_key)
+    CONSTRAINT claim_pkey PRIMARY KEY (target, what, key),
+    CONSTRAINT claim_what_check CHECK (what IN ('name', 'account'))
 );
 
-CREATE INDEX name_claim_user ON name_claim (tenant_id, user_id);
+CREATE INDEX claim_user ON claim (tenant_id, user_id);
 
 -- Jira groups that we know or made.
 CREATE TABLE jira_group (

@@ -1,0 +1,5 @@
+//! Taking a change back: what was before.
+
+/// What was before.
+#[derive(Debug)]
+pub(crate) enum Before {}
