@@ -5,6 +5,7 @@
 //! tenant first; nothing holds a snapshot for more than `statement_timeout`.
 
 mod error;
+pub mod link;
 pub mod outbox;
 pub mod tenant;
 

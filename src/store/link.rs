@@ -1,0 +1,219 @@
+//! What is on record about a user's account and Jira groups: what "applied" means.
+//!
+//! Only the holder of the subject's lease writes it. Everything that a call is about to change is first marked `maybe`
+//! in a transaction of its own, so that whatever happens to the call, nobody takes the old record for the truth.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::account::{Account, AccountId, Field, SeenAccount};
+
+/// What is known of a user's account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// Nobody looked; a create is the look.
+    #[default]
+    Nothing,
+    /// Looked: there is none.
+    Absent,
+    /// There is one of that name which is not linked to the user.
+    Found(SeenAccount),
+    /// The user's account, as last written or seen.
+    Linked {
+        /// As last written or seen.
+        seen: SeenAccount,
+        /// A write is on its way, or its outcome is unknown.
+        #[serde(default)]
+        maybe: bool,
+    },
+}
+
+/// A create whose outcome is not known (yet).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaybeCreated {
+    /// What was sent: a found account is our own creation only if this fits.
+    pub sent: Account,
+}
+
+/// The account steps that can be held, refused or waived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStep {
+    /// Creating the account or writing its fields.
+    Write,
+    /// Activating or deactivating.
+    Active,
+    /// Deleting.
+    Delete,
+}
+
+/// Why a step is not being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stuck {
+    /// Held by the brake.
+    Held,
+    /// Jira, or a rule, said no for a reason that repeating cannot cure.
+    Refused,
+    /// Dropped by hand.
+    Waived,
+    /// Its group does not exist (yet).
+    Waiting,
+}
+
+/// The state of a step that is not being done, until its desired value changes or somebody retries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepState {
+    /// Why.
+    pub state: Stuck,
+    /// Of the desired value: when it differs, the state is void.
+    pub fingerprint: String,
+    /// For people.
+    pub reason: String,
+    /// The field that was objected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Field>,
+    /// A name is taken (409 to the IdP).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
+    /// What takes away is tried again at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<DateTime<Utc>>,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+impl StepState {
+    /// Whether the step with this desired value is still to be left alone.
+    pub fn blocks(&self, fingerprint: &str, now: DateTime<Utc>) -> bool {
+        self.fingerprint == fingerprint && self.retry_at.is_none_or(|at| at > now)
+    }
+}
+
+/// The record of a user's account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkRecord {
+    /// See [`Known`].
+    #[serde(default)]
+    pub known: Known,
+    /// Kept until the second look has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maybe_created: Option<MaybeCreated>,
+    /// Account steps that are not being done.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<AccountStep, StepState>,
+    /// Group keys whose pair had an unknown outcome: the second look checks them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub watch: BTreeSet<String>,
+    /// We made the account (and did not find it).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made: bool,
+}
+
+impl LinkRecord {
+    /// The linked account, if there is one.
+    pub fn linked(&self) -> Option<&SeenAccount> {
+        match &self.known {
+            Known::Linked { seen, .. } => Some(seen),
+            _ => None,
+        }
+    }
+
+    /// The key of the linked account.
+    pub fn account_id(&self) -> Option<&AccountId> {
+        self.linked().map(|seen| &seen.id)
+    }
+}
+
+/// What is on record about a (user, Jira group) pair.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// A member at the target.
+    pub written: bool,
+    /// A write is on its way, or its outcome is unknown.
+    pub maybe: bool,
+    /// Why its step is not being done.
+    pub step: Option<StepState>,
+}
+
+impl Pair {
+    /// Nothing worth a row.
+    pub fn is_void(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is known of a Jira group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupKnown {
+    /// Nobody looked.
+    #[default]
+    Unknown,
+    /// A create is on its way, or its outcome is unknown.
+    Maybe,
+    /// It is there.
+    Exists,
+}
+
+impl GroupKnown {
+    /// As in the column `known`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Maybe => "maybe",
+            Self::Exists => "exists",
+        }
+    }
+}
+
+/// What is on record about a Jira group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JiraGroup {
+    /// The name, in the spelling that we use.
+    pub name: String,
+    /// See [`GroupKnown`].
+    pub known: GroupKnown,
+    /// We made it.
+    pub made: bool,
+    /// The target labels it as one that grants administration.
+    pub administrative: bool,
+    /// Why ensuring it is not being done.
+    pub step: Option<StepState>,
+}
+
+/// Everything a plan for one user looks at, from one snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct UserFacts {
+    /// The user's id.
+    pub user_id: Uuid,
+    /// The user as the store has it; `None` when it never existed or was purged.
+    pub user: Option<UserNow>,
+    /// Jira groups that the user's SCIM groups stand for, direct or nested: key to name.
+    pub wanted: BTreeMap<String, String>,
+    /// The account on record.
+    pub record: LinkRecord,
+    /// When to look once more.
+    pub look_at: Option<DateTime<Utc>>,
+    /// The pairs on record.
+    pub pairs: BTreeMap<String, Pair>,
+    /// The Jira groups of `wanted`, of `pairs` and of the policy, as far as they are on record.
+    pub groups: BTreeMap<String, JiraGroup>,
+}
+
+/// A user as the store has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserNow {
+    /// What the client owns.
+    pub attrs: crate::scim::Attrs,
+    /// `active`.
+    pub active: bool,
+    /// The version.
+    pub version: i64,
+    /// A tombstone.
+    pub deleted: bool,
+}
