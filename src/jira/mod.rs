@@ -6,8 +6,12 @@
 mod client;
 mod data_center;
 mod error;
+mod reply;
+mod tls;
 
-use std::sync::Mutex;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,9 +20,58 @@ use uuid::Uuid;
 
 use crate::account::{Account, AccountId, SeenAccount, SeenGroup};
 
-pub use client::{Client, Credential};
+pub use client::{Client, ClientError, ClientOptions, Credential};
 pub use data_center::DataCenter;
 pub use error::TargetError;
+
+/// Which API a target speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Jira Data Center and Jira Server, `/rest/api/2`.
+    DataCenter,
+}
+
+impl Kind {
+    /// As in the configuration (`data-center`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DataCenter => "data-center",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A target's kind that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no kind of target; there is data-center")]
+pub struct UnknownKind(String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(name: &str) -> Result<Self, UnknownKind> {
+        match name {
+            "data-center" => Ok(Self::DataCenter),
+            other => Err(UnknownKind(other.to_owned())),
+        }
+    }
+}
+
+/// The target of that kind; opens no connection.
+///
+/// # Errors
+/// [`ClientError`] where the options cannot be used.
+pub fn target(kind: Kind, options: ClientOptions) -> Result<Arc<dyn Target>, ClientError> {
+    let client = Client::new(options)?;
+    Ok(match kind {
+        Kind::DataCenter => Arc::new(DataCenter::new(client)),
+    })
+}
 
 /// The answer of one step at the target.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, TargetError>>;
@@ -26,7 +79,8 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, TargetError>>;
 /// What became of a request to create an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The target made it.
+    /// The target made it. Where it was to be inactive and could not be made so at once, this says that it is active:
+    /// a [`Target::set_active`] is still to be done.
     New(SeenAccount),
     /// The target refused because an account of that username is there already; this is it.
     Exists(SeenAccount),
@@ -118,6 +172,8 @@ pub trait Gate: Send + Sync {
     fn enter(&self) -> BoxFuture<'_, Result<Permit, TargetError>>;
     /// Told of each answer's rate-limit headers, so that the pace of all replicas can follow them.
     fn observe(&self, limits: RateLimits);
+    /// Told of each call when it is over, also when nobody waited for its answer: for the metrics.
+    fn called(&self, _call: &CallRecord) {}
 }
 
 /// Leave to make one call; whatever it holds is released when it is dropped.

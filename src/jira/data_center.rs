@@ -1,3 +1,0 @@
-//! Data Center.
-/// x
-pub struct DataCenter;
