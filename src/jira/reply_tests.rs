@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 use chrono::TimeZone as _;
 use reqwest::header::{HeaderName, HeaderValue};
 
@@ -75,14 +75,15 @@ fn a_failing_server_that_answers_as_anonymous_is_no_credential_problem() {
 #[test]
 fn every_smell_of_a_credential_problem_is_denied() {
     // DC-2, DC-3, DC-5, DC-7
-    let captcha =
+    type Case = (u16, &'static [(&'static str, &'static str)], &'static str);
+    const CAPTCHA: (&str, &str) =
         ("X-Authentication-Denied-Reason", "CAPTCHA_CHALLENGE; login-url=https://jira.example.test/login.jsp");
-    let table: &[(u16, &[(&str, &str)], &str)] = &[
+    let table: &[Case] = &[
         (401, &[], ""),
         (401, &[OURS], "{}"),
         (403, &[], "{}"),
         (403, &[("X-AUSERNAME", "anonymous")], "{}"),
-        (403, &[OURS, captcha], "{}"),
+        (403, &[OURS, CAPTCHA], "{}"),
         (200, &[("X-AUSERNAME", "anonymous")], "[]"),
         (404, &[("X-AUSERNAME", "anonymous")], "{}"),
         (200, &[("X-AUSERNAME", "somebody.else")], "{}"),
