@@ -1,1 +1,2 @@
 //! writer
+pub mod plan;

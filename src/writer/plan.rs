@@ -1,0 +1,421 @@
+//! The planner: what has to be done at the target so that a user is as the store says. A pure function.
+//!
+//! It compares desired (the store, through the policy) with the record (what we last wrote or saw). What is marked
+//! `maybe` counts as unknown: an account is looked at, a wanted pair is added (adding looks), an unwanted one is removed.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::account::{Account, AccountId, Field, SeenAccount, fold};
+use crate::jira::AccountChange;
+use crate::policy::protect::Protected;
+use crate::policy::{Adopt, OnDelete, Policy, mapping};
+use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts, UserNow};
+
+/// One thing to be done at the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Read the account and its groups, put them on record, and plan again.
+    Look {
+        /// By key, where one is linked.
+        id: Option<AccountId>,
+        /// Else by login name.
+        username: String,
+    },
+    /// Make the found account the user's own. No call; the claim decides.
+    Link {
+        /// The account.
+        account: SeenAccount,
+        /// It is our own creation, whose answer was lost.
+        made: bool,
+    },
+    /// Create the account.
+    Create {
+        /// As it is to be.
+        account: Account,
+    },
+    /// Set fields.
+    Update {
+        /// The key.
+        id: AccountId,
+        /// The fields that differ.
+        change: AccountChange,
+    },
+    /// Let the person log in, or not.
+    SetActive {
+        /// The key.
+        id: AccountId,
+        /// Which.
+        active: bool,
+    },
+    /// Delete the account.
+    Delete {
+        /// The key.
+        id: AccountId,
+    },
+    /// Make sure that a group exists.
+    EnsureGroup {
+        /// Its folded name.
+        key: String,
+        /// Its name.
+        name: String,
+        /// Create it where it does not exist; else only look.
+        create: bool,
+    },
+    /// Put the account into a group.
+    AddMember {
+        /// The group's folded name.
+        key: String,
+        /// The group's name.
+        name: String,
+    },
+    /// Take the account out of a group.
+    RemoveMember {
+        /// The group's folded name.
+        key: String,
+        /// The group's name.
+        name: String,
+    },
+}
+
+/// What a step is about, for its state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The account.
+    Account(AccountStep),
+    /// The pair with this group.
+    Pair(String),
+    /// The group itself.
+    Group(String),
+}
+
+/// What is to be done, and what is not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// In this order.
+    pub steps: Vec<Step>,
+    /// Steps that a rule forbids: their new states.
+    pub stuck: Vec<(Place, StepState)>,
+    /// When the subject has to be looked at again although nothing changes.
+    pub due: Option<DateTime<Utc>>,
+}
+
+impl Plan {
+    /// Neither a call nor a new state.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.stuck.is_empty()
+    }
+
+    fn due_at(&mut self, at: DateTime<Utc>) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+}
+
+/// What the plan goes by besides the facts.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The tenant's.
+    pub policy: Policy,
+    /// What nothing may touch.
+    pub protected: Protected,
+    /// The domain of addresses for people without one.
+    pub email_fallback: String,
+    /// The database's clock.
+    pub now: DateTime<Utc>,
+}
+
+/// The state of a step that a rule or Jira refused.
+pub fn refused(fingerprint: String, reason: String, field: Option<Field>, now: DateTime<Utc>) -> StepState {
+    StepState { state: Stuck::Refused, fingerprint, reason, field, conflict: false, retry_at: None, since: now }
+}
+
+/// The fingerprint of the fields that `Write` writes.
+pub fn write_fingerprint(account: &Account) -> String {
+    let mut hash = Sha256::new();
+    for part in [&account.username, &account.email, &account.display_name] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The fingerprint of the flag that `Active` writes.
+pub fn active_fingerprint(active: bool) -> String {
+    format!("active={active}")
+}
+
+/// The fingerprint of a pair.
+pub fn pair_fingerprint(member: bool) -> String {
+    format!("member={member}")
+}
+
+/// The fingerprint of deleting an account.
+pub const DELETE_FINGERPRINT: &str = "delete";
+
+/// Plans one user.
+pub fn plan_user(facts: &UserFacts, rules: &Rules) -> Plan {
+    let mut plan = Plan::default();
+    if let Some(at) = facts.look_at {
+        plan.due_at(at);
+    }
+    let Some(user) = &facts.user else { return plan };
+    let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.email_fallback);
+    let planner = Planner { facts, rules, user, desired };
+    if let Some(look) = planner.look() {
+        plan.steps.push(look);
+        return plan;
+    }
+    if planner.account(&mut plan) {
+        planner.groups(&mut plan);
+    }
+    plan
+}
+
+struct Planner<'a> {
+    facts: &'a UserFacts,
+    rules: &'a Rules,
+    user: &'a UserNow,
+    desired: Account,
+}
+
+impl Planner<'_> {
+    /// Whether something has to be read before anything can be planned.
+    fn look(&self) -> Option<Step> {
+        let record = &self.facts.record;
+        let by_name = |username: &str| Some(Step::Look { id: None, username: username.to_owned() });
+        let late = self.facts.look_at.is_some_and(|at| at <= self.rules.now);
+        match &record.known {
+            Known::Linked { seen, maybe } if late || *maybe => {
+                Some(Step::Look { id: Some(seen.id.clone()), username: seen.username.clone() })
+            }
+            Known::Linked { .. } => None,
+            Known::Nothing | Known::Absent if late => {
+                by_name(record.maybe_created.as_ref().map_or(&self.desired.username, |m| &m.sent.username))
+            }
+            Known::Nothing => match &record.maybe_created {
+                Some(maybe) => by_name(&maybe.sent.username),
+                // Somebody of that name who may log in although the IdP says that the person may not.
+                None if !self.user.deleted && !self.user.active => by_name(&self.desired.username),
+                None => None,
+            },
+            // The name that was found is not the name that is wanted any more.
+            Known::Found(seen) if fold(&seen.username) != fold(&self.desired.username) && !self.user.deleted => {
+                by_name(&self.desired.username)
+            }
+            Known::Absent | Known::Found(_) => None,
+        }
+    }
+
+    /// Plans the account; false where nothing can be said of its groups.
+    fn account(&self, plan: &mut Plan) -> bool {
+        match &self.facts.record.known {
+            Known::Nothing | Known::Absent => self.create(plan),
+            Known::Found(seen) => {
+                self.found(seen, plan);
+                false
+            }
+            Known::Linked { seen, .. } => {
+                self.linked(seen, plan);
+                !self.rules.protected.is_own(&seen.id)
+            }
+        }
+    }
+
+    fn create(&self, plan: &mut Plan) -> bool {
+        if !self.desired.active {
+            return false;
+        }
+        let fingerprint = write_fingerprint(&self.desired);
+        if self.rules.protected.is_own_name(&self.desired.username) {
+            self.refuse_own(plan, fingerprint);
+            return false;
+        }
+        if self.blocked(AccountStep::Write, &fingerprint, plan) {
+            return false;
+        }
+        plan.steps.push(Step::Create { account: self.desired.clone() });
+        true
+    }
+
+    /// An account is there that is not linked: ours after all, adopted, or somebody else's.
+    fn found(&self, seen: &SeenAccount, plan: &mut Plan) {
+        let made = self.facts.record.maybe_created.as_ref().is_some_and(|maybe| is_what_we_sent(&maybe.sent, seen));
+        let fingerprint = write_fingerprint(&self.desired);
+        if self.rules.protected.is_own(&seen.id) {
+            self.refuse_own(plan, fingerprint);
+        } else if made || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
+            // Also blocked when another tenant holds the account: the state says so until the name changes.
+            if !self.blocked(AccountStep::Write, &fingerprint, plan) {
+                plan.steps.push(Step::Link { account: seen.clone(), made });
+            }
+        } else if !self.user.deleted && !self.blocked(AccountStep::Write, &fingerprint, plan) {
+            let reason = format!("An account named {} exists in Jira already, and adoption is off.", seen.username);
+            let state =
+                StepState { conflict: true, ..refused(fingerprint, reason, Some(Field::Username), self.rules.now) };
+            plan.stuck.push((Place::Account(AccountStep::Write), state));
+        }
+    }
+
+    fn linked(&self, seen: &SeenAccount, plan: &mut Plan) {
+        if self.rules.protected.is_own(&seen.id) {
+            self.refuse_own(plan, write_fingerprint(&self.desired));
+            return;
+        }
+        if self.user.deleted {
+            self.leave(seen, plan);
+            return;
+        }
+        let change = change(seen, &self.desired);
+        if change != AccountChange::default()
+            && !self.blocked(AccountStep::Write, &write_fingerprint(&self.desired), plan)
+        {
+            plan.steps.push(Step::Update { id: seen.id.clone(), change });
+        }
+        self.set_active(seen, plan);
+    }
+
+    fn set_active(&self, seen: &SeenAccount, plan: &mut Plan) {
+        let active = self.desired.active;
+        if seen.active != active && !self.blocked(AccountStep::Active, &active_fingerprint(active), plan) {
+            plan.steps.push(Step::SetActive { id: seen.id.clone(), active });
+        }
+    }
+
+    fn leave(&self, seen: &SeenAccount, plan: &mut Plan) {
+        let delete = self.rules.policy.deprovision.on_delete == OnDelete::Delete;
+        if delete && !self.blocked(AccountStep::Delete, DELETE_FINGERPRINT, plan) {
+            plan.steps.push(Step::Delete { id: seen.id.clone() });
+        } else {
+            self.set_active(seen, plan);
+        }
+    }
+
+    fn refuse_own(&self, plan: &mut Plan, fingerprint: String) {
+        if !self.blocked(AccountStep::Write, &fingerprint, plan) {
+            let reason = "This is the account that jira-scim itself works with; it is never provisioned.".to_owned();
+            let state =
+                StepState { conflict: true, ..refused(fingerprint, reason, Some(Field::Username), self.rules.now) };
+            plan.stuck.push((Place::Account(AccountStep::Write), state));
+        }
+    }
+
+    fn blocked(&self, step: AccountStep, fingerprint: &str, plan: &mut Plan) -> bool {
+        blocks(self.facts.record.steps.get(&step), fingerprint, self.rules.now, plan)
+    }
+
+    fn groups(&self, plan: &mut Plan) {
+        // A deleted account is in no group.
+        if plan.steps.iter().any(|step| matches!(step, Step::Delete { .. })) {
+            return;
+        }
+        let wanted = self.wanted_groups();
+        for (key, name) in &wanted {
+            self.join(key, name, plan);
+        }
+        for (key, pair) in &self.facts.pairs {
+            if !wanted.iter().any(|(wanted, _)| wanted == key) {
+                self.part(key, pair, plan);
+            }
+        }
+    }
+
+    /// The Jira groups that the person is to be in, by key.
+    fn wanted_groups(&self) -> Vec<(String, String)> {
+        if self.user.deleted || (!self.user.active && self.rules.policy.deprovision.strip_groups) {
+            return Vec::new();
+        }
+        let mut wanted = self.facts.wanted.clone();
+        for name in &self.rules.policy.groups.default_groups {
+            wanted.entry(fold(name.trim())).or_insert_with(|| name.trim().to_owned());
+        }
+        wanted.into_iter().collect()
+    }
+
+    fn join(&self, key: &str, name: &str, plan: &mut Plan) {
+        let pair = self.facts.pairs.get(key).cloned().unwrap_or_default();
+        let group = self.facts.groups.get(key).cloned().unwrap_or_default();
+        let fingerprint = pair_fingerprint(true);
+        // Somebody who may not log in joins nothing new; what is there already stays.
+        let settled = pair.written && !pair.maybe;
+        if settled
+            || (!self.desired.active && !pair.maybe)
+            || blocks_pair(&pair, &group, &fingerprint, self.rules.now, plan)
+        {
+            return;
+        }
+        if self.rules.protected.bars_group(&self.rules.policy, key, group.administrative) {
+            let reason =
+                format!("The Jira group {name} grants administration; nothing joins it unless protect.allow names it.");
+            plan.stuck.push((Place::Pair(key.to_owned()), refused(fingerprint, reason, None, self.rules.now)));
+            return;
+        }
+        if group.known != GroupKnown::Exists {
+            if let Some(state) = &group.step
+                && state.blocks(&fold(name), self.rules.now)
+            {
+                let reason = format!("Waits for the Jira group {name}: {}", state.reason);
+                let waiting = StepState { state: Stuck::Waiting, ..refused(fingerprint, reason, None, self.rules.now) };
+                plan.stuck.push((Place::Pair(key.to_owned()), waiting));
+                return;
+            }
+            let create = self.rules.policy.groups.create_missing;
+            plan.steps.push(Step::EnsureGroup { key: key.to_owned(), name: name.to_owned(), create });
+        }
+        plan.steps.push(Step::AddMember { key: key.to_owned(), name: name.to_owned() });
+    }
+
+    fn part(&self, key: &str, pair: &Pair, plan: &mut Plan) {
+        let group = self.facts.groups.get(key).cloned().unwrap_or_default();
+        let name = if group.name.is_empty() { key } else { &group.name };
+        let fingerprint = pair_fingerprint(false);
+        if !(pair.written || pair.maybe) || blocks(pair.step.as_ref(), &fingerprint, self.rules.now, plan) {
+            return;
+        }
+        if self.rules.protected.bars_group(&self.rules.policy, key, group.administrative) {
+            let reason = format!(
+                "The Jira group {name} grants administration; nobody is taken out unless protect.allow names it."
+            );
+            plan.stuck.push((Place::Pair(key.to_owned()), refused(fingerprint, reason, None, self.rules.now)));
+            return;
+        }
+        plan.steps.push(Step::RemoveMember { key: key.to_owned(), name: name.to_owned() });
+    }
+}
+
+/// A found account is our own creation only if what we sent fits.
+fn is_what_we_sent(sent: &Account, seen: &SeenAccount) -> bool {
+    fold(&sent.username) == fold(&seen.username)
+        && sent.display_name == seen.display_name
+        && seen.email.as_ref().is_none_or(|email| *email == sent.email)
+}
+
+/// The fields that differ. A login name that differs only in letter case is no rename to Jira (DC-30), so it is none here.
+fn change(seen: &SeenAccount, desired: &Account) -> AccountChange {
+    AccountChange {
+        username: (fold(&seen.username) != fold(&desired.username)).then(|| desired.username.clone()),
+        email: (seen.email.as_ref() != Some(&desired.email)).then(|| desired.email.clone()),
+        display_name: (seen.display_name != desired.display_name).then(|| desired.display_name.clone()),
+    }
+}
+
+fn blocks(state: Option<&StepState>, fingerprint: &str, now: DateTime<Utc>, plan: &mut Plan) -> bool {
+    let Some(state) = state else { return false };
+    let blocks = state.blocks(fingerprint, now);
+    if blocks && let Some(at) = state.retry_at {
+        plan.due_at(at);
+    }
+    blocks
+}
+
+/// A pair that waits for its group waits only as long as the group is not known to exist.
+fn blocks_pair(pair: &Pair, group: &JiraGroup, fingerprint: &str, now: DateTime<Utc>, plan: &mut Plan) -> bool {
+    match &pair.step {
+        Some(state) if state.state == Stuck::Waiting => {
+            group.known != GroupKnown::Exists
+                && group.step.as_ref().is_some_and(|step| step.blocks(&step.fingerprint, now))
+        }
+        state => blocks(state.as_ref(), fingerprint, now, plan),
+    }
+}
