@@ -32,13 +32,6 @@ pub enum Known {
     },
 }
 
-/// A create whose outcome is not known (yet).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MaybeCreated {
-    /// What was sent: a found account is our own creation only if this fits.
-    pub sent: Account,
-}
-
 /// The account steps that can be held, refused or waived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,9 +93,10 @@ pub struct LinkRecord {
     /// See [`Known`].
     #[serde(default)]
     pub known: Known,
-    /// Kept until the second look has passed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maybe_created: Option<MaybeCreated>,
+    /// What was sent by creates whose outcome is not known (yet): a found account is our own creation only if one of these
+    /// fits. Kept until the second look has passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maybe_created: Vec<Account>,
     /// Account steps that are not being done.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<AccountStep, StepState>,

@@ -4,10 +4,12 @@
 //! which failures are worth another try. Nothing here knows HTTP, SCIM's protocol or any Jira. Every query names the
 //! tenant first; nothing holds a snapshot for more than `statement_timeout`.
 
+pub mod delivery;
 pub mod drive;
 mod error;
 pub mod link;
 pub mod outbox;
+pub mod target;
 pub mod tenant;
 
 use std::str::FromStr;

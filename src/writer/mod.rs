@@ -1,2 +1,5 @@
-//! writer
+//! Layer 3: the one door for every write to a Jira.
+
+pub mod absorb;
+pub mod outcome;
 pub mod plan;

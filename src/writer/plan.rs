@@ -192,10 +192,10 @@ impl Planner<'_> {
             }
             Known::Linked { .. } => None,
             Known::Nothing | Known::Absent if late => {
-                by_name(record.maybe_created.as_ref().map_or(&self.desired.username, |m| &m.sent.username))
+                by_name(record.maybe_created.last().map_or(&self.desired.username, |sent| &sent.username))
             }
-            Known::Nothing => match &record.maybe_created {
-                Some(maybe) => by_name(&maybe.sent.username),
+            Known::Nothing => match record.maybe_created.last() {
+                Some(sent) => by_name(&sent.username),
                 // Somebody of that name who may log in although the IdP says that the person may not.
                 None if !self.user.deleted && !self.user.active => by_name(&self.desired.username),
                 None => None,
@@ -241,7 +241,7 @@ impl Planner<'_> {
 
     /// An account is there that is not linked: ours after all, adopted, or somebody else's.
     fn found(&self, seen: &SeenAccount, plan: &mut Plan) {
-        let made = self.facts.record.maybe_created.as_ref().is_some_and(|maybe| is_what_we_sent(&maybe.sent, seen));
+        let made = self.facts.record.maybe_created.iter().any(|sent| is_what_we_sent(sent, seen));
         let fingerprint = write_fingerprint(&self.desired);
         if self.rules.protected.is_own(&seen.id) {
             self.refuse_own(plan, fingerprint);

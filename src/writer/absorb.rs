@@ -1,0 +1,331 @@
+//! What a step's answer teaches: from the record before to the record after. Pure.
+//!
+//! The base is the record as it was *before* the claim marked it `maybe`: what was never attempted is as it was, what was
+//! done is written, and what has an unknown outcome is `maybe` and gets a second look.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::plan::{
+    DELETE_FINGERPRINT, Place, Plan, Step, active_fingerprint, pair_fingerprint, refused, write_fingerprint,
+};
+use crate::account::{Account, SeenAccount, fold};
+use crate::jira::{Created, EnsuredGroup, TargetError};
+use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts};
+
+/// What a step answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Done {
+    /// The account as it is, if there is one.
+    Looked(Option<SeenAccount>),
+    /// The account is the user's own now.
+    Linked,
+    /// The account was created, or one of that name was there.
+    Created(Created),
+    /// The account as it is after the write.
+    Written(SeenAccount),
+    /// The account is gone.
+    Deleted,
+    /// The group is there.
+    Ensured {
+        /// We made it.
+        made: bool,
+        /// It grants administration.
+        administrative: bool,
+    },
+    /// The group is not there and must not be created.
+    NoGroup,
+    /// The account is in the group, or out of it.
+    PairWritten,
+}
+
+impl From<EnsuredGroup> for Done {
+    fn from(group: EnsuredGroup) -> Self {
+        Self::Ensured { made: group == EnsuredGroup::New, administrative: false }
+    }
+}
+
+/// The times that matter.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// The database's clock.
+    pub now: DateTime<Utc>,
+    /// How long after an unknown outcome to look once more.
+    pub late: TimeDelta,
+}
+
+/// How long until something that takes away is tried again after a refusal.
+const DAILY: TimeDelta = TimeDelta::days(1);
+
+/// Marks everything that the plan is about to touch as `maybe`.
+pub fn mark(facts: &mut UserFacts, plan: &Plan) {
+    for (place, state) in &plan.stuck {
+        set_state(facts, place, Some(state.clone()));
+    }
+    for step in &plan.steps {
+        match step {
+            Step::Create { account } => unknown_create(facts, account),
+            Step::Update { .. } | Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
+            Step::EnsureGroup { key, name, create } => {
+                let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
+                if *create && group.known == GroupKnown::Unknown {
+                    group.known = GroupKnown::Maybe;
+                }
+            }
+            Step::AddMember { key, name } | Step::RemoveMember { key, name } => {
+                facts.groups.entry(key.clone()).or_insert_with(|| named(name));
+                facts.pairs.entry(key.clone()).or_default().maybe = true;
+            }
+            Step::Look { .. } | Step::Link { .. } => {}
+        }
+    }
+}
+
+/// Sets or clears the state of a step.
+pub fn set_state(facts: &mut UserFacts, place: &Place, state: Option<StepState>) {
+    match place {
+        Place::Account(step) => match state {
+            Some(state) => drop(facts.record.steps.insert(*step, state)),
+            None => drop(facts.record.steps.remove(step)),
+        },
+        Place::Pair(key) => facts.pairs.entry(key.clone()).or_default().step = state,
+        Place::Group(key) => facts.groups.entry(key.clone()).or_insert_with(|| named(key)).step = state,
+    }
+}
+
+/// Puts the answer of one step on record.
+pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
+    match (step, done) {
+        (Step::Look { id, .. }, Done::Looked(seen)) => looked(facts, id.is_some(), seen, times.now),
+        (Step::Link { account, made }, _) => link(facts, account.clone(), *made),
+        (Step::Create { account }, Done::Created(Created::New(seen))) => {
+            facts.record.steps.clear();
+            link(facts, merged(seen, Some(&account.email)), true);
+        }
+        (Step::Create { .. }, Done::Created(Created::Exists(seen))) => facts.record.known = Known::Found(seen),
+        (Step::Update { change, .. }, Done::Written(seen)) => {
+            let sent = change.email.clone().or_else(|| facts.record.linked().and_then(|old| old.email.clone()));
+            facts.record.steps.remove(&AccountStep::Write);
+            facts.record.known = Known::Linked { seen: merged(seen, sent.as_ref()), maybe: false };
+        }
+        (Step::SetActive { .. }, Done::Written(seen)) => {
+            let sent = facts.record.linked().and_then(|old| old.email.clone());
+            facts.record.steps.remove(&AccountStep::Active);
+            facts.record.known = Known::Linked { seen: merged(seen, sent.as_ref()), maybe: false };
+        }
+        (Step::Delete { .. }, Done::Deleted) => forget_account(facts),
+        (Step::EnsureGroup { key, name, .. }, Done::Ensured { made, administrative }) => {
+            let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
+            group.known = GroupKnown::Exists;
+            group.made |= made;
+            group.administrative |= administrative;
+            group.step = None;
+        }
+        (Step::EnsureGroup { key, name, .. }, Done::NoGroup) => {
+            let reason = format!("The Jira group {name} does not exist, and groups.create_missing is off.");
+            let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
+            group.step = Some(refused(fold(name), reason, None, times.now));
+        }
+        (Step::AddMember { key, .. }, Done::PairWritten) => {
+            facts.pairs.insert(key.clone(), Pair { written: true, maybe: false, step: None });
+        }
+        (Step::RemoveMember { key, .. }, Done::PairWritten) => drop(facts.pairs.insert(key.clone(), Pair::default())),
+        // An answer of another kind than the step asked for cannot be: `perform` pairs them.
+        _ => {}
+    }
+}
+
+/// Puts the failure of one step on record.
+pub fn absorb_error(facts: &mut UserFacts, step: &Step, error: &TargetError, times: Times) {
+    match error {
+        TargetError::Unreachable { maybe_done: true, .. } => unknown(facts, step, times),
+        TargetError::Refused { reason, field } => {
+            let state = refused(String::new(), reason.clone(), *field, times.now);
+            refuse(facts, step, StepState { conflict: false, ..state });
+        }
+        TargetError::Conflict { reason } => {
+            let state = refused(String::new(), reason.clone(), Some(crate::account::Field::Username), times.now);
+            refuse(facts, step, StepState { conflict: true, ..state });
+        }
+        TargetError::Gone { .. } => gone(facts, step),
+        TargetError::Unreachable { .. }
+        | TargetError::Throttled { .. }
+        | TargetError::Denied { .. }
+        | TargetError::Stopped { .. } => {}
+    }
+}
+
+/// The state of a step that was refused; what takes away is tried again daily, because a refusal must not hand access back.
+pub fn refuse(facts: &mut UserFacts, step: &Step, mut state: StepState) {
+    state.state = Stuck::Refused;
+    let desired = |facts: &UserFacts, fallback: &Account| {
+        // Update names only what differs, so the fingerprint is taken from the whole desired account.
+        facts.record.linked().map_or_else(
+            || fallback.clone(),
+            |seen| Account {
+                username: fallback.username.clone(),
+                email: fallback.email.clone(),
+                display_name: fallback.display_name.clone(),
+                active: seen.active,
+                extra: Default::default(),
+            },
+        )
+    };
+    let place = match step {
+        Step::Create { account } => {
+            state.fingerprint = write_fingerprint(account);
+            Place::Account(AccountStep::Write)
+        }
+        Step::Update { change, .. } => {
+            let old = facts.record.linked().cloned();
+            let account = Account {
+                username: change.username.clone().or(old.as_ref().map(|o| o.username.clone())).unwrap_or_default(),
+                email: change.email.clone().or(old.as_ref().and_then(|o| o.email.clone())).unwrap_or_default(),
+                display_name: change.display_name.clone().or(old.map(|o| o.display_name)).unwrap_or_default(),
+                active: true,
+                extra: Default::default(),
+            };
+            state.fingerprint = write_fingerprint(&desired(facts, &account));
+            Place::Account(AccountStep::Write)
+        }
+        Step::SetActive { active, .. } => {
+            state.fingerprint = active_fingerprint(*active);
+            state.retry_at = (!active).then(|| state.since + DAILY);
+            Place::Account(AccountStep::Active)
+        }
+        Step::Delete { .. } => {
+            state.fingerprint = DELETE_FINGERPRINT.to_owned();
+            Place::Account(AccountStep::Delete)
+        }
+        Step::EnsureGroup { key, name, .. } => {
+            state.fingerprint = fold(name);
+            facts.groups.entry(key.clone()).or_insert_with(|| named(name)).known = GroupKnown::Unknown;
+            Place::Group(key.clone())
+        }
+        Step::AddMember { key, .. } => {
+            state.fingerprint = pair_fingerprint(true);
+            Place::Pair(key.clone())
+        }
+        Step::RemoveMember { key, .. } => {
+            state.fingerprint = pair_fingerprint(false);
+            state.retry_at = Some(state.since + DAILY);
+            Place::Pair(key.clone())
+        }
+        Step::Look { .. } | Step::Link { .. } => return,
+    };
+    set_state(facts, &place, Some(state));
+}
+
+fn unknown(facts: &mut UserFacts, step: &Step, times: Times) {
+    match step {
+        Step::Create { account } => unknown_create(facts, account),
+        Step::Update { .. } | Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
+        Step::EnsureGroup { key, name, .. } => {
+            facts.groups.entry(key.clone()).or_insert_with(|| named(name)).known = GroupKnown::Maybe;
+            return;
+        }
+        Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => {
+            facts.pairs.entry(key.clone()).or_default().maybe = true;
+            facts.record.watch.insert(key.clone());
+        }
+        Step::Look { .. } | Step::Link { .. } => return,
+    }
+    let look = times.now + times.late;
+    facts.look_at = Some(facts.look_at.map_or(look, |at| at.max(look)));
+}
+
+fn gone(facts: &mut UserFacts, step: &Step) {
+    match step {
+        Step::Update { .. } | Step::SetActive { .. } | Step::Delete { .. } => forget_account(facts),
+        // Either the account or the group vanished: look at the one, ensure the other.
+        Step::AddMember { key, .. } => {
+            doubt_account(facts);
+            if let Some(group) = facts.groups.get_mut(key) {
+                group.known = GroupKnown::Unknown;
+            }
+        }
+        Step::RemoveMember { key, .. } => drop(facts.pairs.insert(key.clone(), Pair::default())),
+        Step::Create { .. } | Step::EnsureGroup { .. } | Step::Look { .. } | Step::Link { .. } => {}
+    }
+}
+
+fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccount>, now: DateTime<Utc>) {
+    let late = facts.look_at.is_some_and(|at| at <= now);
+    match seen {
+        Some(seen) => {
+            let groups: BTreeSet<String> = seen.groups.iter().flatten().map(|name| fold(name)).collect();
+            if seen.groups.is_some() {
+                learn_pairs(facts, &groups);
+            }
+            facts.record.known = if by_id {
+                let sent = facts.record.linked().and_then(|old| old.email.clone());
+                Known::Linked { seen: merged(seen, sent.as_ref()), maybe: false }
+            } else {
+                Known::Found(seen)
+            };
+        }
+        None if by_id => forget_account(facts),
+        None => {
+            facts.record.known = Known::Absent;
+            if late {
+                facts.record.maybe_created.clear();
+            }
+        }
+    }
+    if late {
+        facts.look_at = None;
+        facts.record.watch.clear();
+    }
+}
+
+/// Pairs on record, watched or wanted are as the target shows them.
+fn learn_pairs(facts: &mut UserFacts, actual: &BTreeSet<String>) {
+    for (key, pair) in &mut facts.pairs {
+        pair.written = actual.contains(key);
+        pair.maybe = false;
+    }
+    for key in facts.record.watch.iter().chain(facts.wanted.keys()).filter(|key| actual.contains(*key)) {
+        facts.pairs.entry(key.clone()).or_default().written = true;
+    }
+}
+
+fn link(facts: &mut UserFacts, account: SeenAccount, made: bool) {
+    if let Some(groups) = &account.groups {
+        let actual: BTreeSet<String> = groups.iter().map(|name| fold(name)).collect();
+        learn_pairs(facts, &actual);
+    }
+    facts.record.maybe_created.clear();
+    facts.record.made = made;
+    facts.record.known = Known::Linked { seen: SeenAccount { groups: None, ..account }, maybe: false };
+}
+
+fn forget_account(facts: &mut UserFacts) {
+    facts.record.known = Known::Absent;
+    facts.record.made = false;
+    for pair in facts.pairs.values_mut() {
+        *pair = Pair::default();
+    }
+}
+
+fn unknown_create(facts: &mut UserFacts, account: &Account) {
+    facts.record.known = Known::Nothing;
+    if !facts.record.maybe_created.contains(account) {
+        facts.record.maybe_created.push(account.clone());
+    }
+}
+
+fn doubt_account(facts: &mut UserFacts) {
+    if let Known::Linked { maybe, .. } = &mut facts.record.known {
+        *maybe = true;
+    }
+}
+
+/// Where the target hides addresses, what we sent is what is on record.
+fn merged(seen: SeenAccount, sent: Option<&String>) -> SeenAccount {
+    SeenAccount { email: seen.email.or_else(|| sent.cloned()), groups: None, ..seen }
+}
+
+fn named(name: &str) -> JiraGroup {
+    JiraGroup { name: name.to_owned(), ..JiraGroup::default() }
+}
