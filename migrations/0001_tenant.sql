@@ -26,7 +26,7 @@ CREATE TABLE token (
     id uuid NOT NULL,
     -- SHA-256 of 256 random bits; the token itself is shown once and never stored.
     hash bytea NOT NULL,
-    label text NOT NULL,
+    label text COLLATE "C" NOT NULL,
     created timestamptz NOT NULL DEFAULT now(),
     -- NULL: does not expire.
     expires timestamptz,
@@ -37,3 +37,6 @@ CREATE TABLE token (
     CONSTRAINT token_hash_key UNIQUE (hash),
     CONSTRAINT token_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES tenant (id) ON DELETE CASCADE
 );
+
+-- Among the living a label names one credential, so that the audit's actor does.
+CREATE UNIQUE INDEX token_label_key ON token (tenant_id, label) WHERE revoked IS NULL;

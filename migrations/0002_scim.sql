@@ -29,6 +29,8 @@ CREATE INDEX scim_user_email ON scim_user USING gin (email_keys) WITH (fastupdat
 -- Tombstones by what a re-hire is recognised by.
 CREATE INDEX scim_user_tombstone_external_id ON scim_user (tenant_id, external_id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX scim_user_tombstone_user_name ON scim_user (tenant_id, user_name_key) WHERE deleted_at IS NOT NULL;
+-- What the janitor purges, oldest first.
+CREATE INDEX scim_user_tombstone_age ON scim_user (deleted_at) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE scim_group (
     tenant_id uuid NOT NULL,
@@ -53,6 +55,7 @@ CREATE UNIQUE INDEX scim_group_display_name_key ON scim_group (tenant_id, displa
 CREATE UNIQUE INDEX scim_group_jira_name_key ON scim_group (tenant_id, jira_name_key) WHERE deleted_at IS NULL;
 CREATE INDEX scim_group_external_id ON scim_group (tenant_id, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL;
 CREATE INDEX scim_group_modified ON scim_group (tenant_id, modified, id);
+CREATE INDEX scim_group_tombstone_age ON scim_group (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- Edges, one row each: the cost of a change follows the change, not the group.
 CREATE TABLE group_member (

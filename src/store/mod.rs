@@ -11,6 +11,7 @@ pub mod link;
 pub mod outbox;
 pub mod target;
 pub mod tenant;
+pub mod token;
 
 use std::str::FromStr;
 use std::time::Duration;
