@@ -1,4 +1,4 @@
-//! Reading many resources: pages of users and groups, exact totals, members of groups, groups of users.
+//! Reading many resources: pages of users and groups with exact totals.
 //!
 //! A group's version and `meta.lastModified` are derived here from its row and its touches; a page and its total may
 //! come from two snapshots, each row is consistent in itself. Only the living are seen.
@@ -40,32 +40,6 @@ pub struct GroupRow {
     pub created: DateTime<Utc>,
     /// `meta.lastModified`, changes of its members included.
     pub modified: DateTime<Utc>,
-}
-
-/// One living member of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberRow {
-    /// The group.
-    pub group_id: Uuid,
-    /// The member.
-    pub member_id: Uuid,
-    /// A group in a group.
-    pub is_group: bool,
-    /// The member's `displayName`, or its userName where it has none.
-    pub display: Option<String>,
-}
-
-/// One living group that a user is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserGroupRow {
-    /// The user.
-    pub user_id: Uuid,
-    /// The group.
-    pub group_id: Uuid,
-    /// Its `displayName`.
-    pub display: String,
-    /// The user is a member of it, not only of a group inside it.
-    pub direct: bool,
 }
 
 /// One page of a list, with the number of all matches.
@@ -311,71 +285,6 @@ fn matching(of: filter_sql::Of, tenant_id: Uuid, filter: &Expr) -> QueryBuilder<
     filter_sql::push(&mut sql, of, tenant_id, filter);
     sql.push(")");
     sql
-}
-
-/// The living members of these groups, by group and member.
-///
-/// # Errors
-/// The store failed.
-pub async fn members_of(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    group_ids: &[Uuid],
-) -> Result<Vec<MemberRow>, StoreError> {
-    let rows = sqlx::query_as!(
-        MemberRow,
-        r#"SELECT m.group_id AS "group_id!", m.member_id AS "member_id!", false AS "is_group!",
-                  coalesce(u.attrs->>'displayName', u.attrs->>'userName') AS display
-           FROM group_member m JOIN scim_user u ON u.tenant_id = m.tenant_id AND u.id = m.member_id
-           WHERE m.tenant_id = $1 AND m.group_id = ANY($2) AND NOT m.is_group AND u.deleted_at IS NULL
-           UNION ALL
-           SELECT m.group_id, m.member_id, true, g.attrs->>'displayName'
-           FROM group_member m JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.member_id
-           WHERE m.tenant_id = $1 AND m.group_id = ANY($2) AND m.is_group AND g.deleted_at IS NULL
-           ORDER BY 1, 2"#,
-        tenant_id,
-        group_ids,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows)
-}
-
-/// The living groups that these users are in, also through groups in groups; by user and group. Without nesting it
-/// costs one look into the index for each user and each of its groups.
-///
-/// # Errors
-/// The store failed.
-pub async fn groups_of(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    user_ids: &[Uuid],
-) -> Result<Vec<UserGroupRow>, StoreError> {
-    // UNION, not UNION ALL: groups that contain each other end the recursion. A dead group passes nothing on.
-    let rows = sqlx::query_as!(
-        UserGroupRow,
-        r#"WITH RECURSIVE up AS (
-               SELECT m.member_id AS user_id, m.group_id, true AS direct
-               FROM group_member m JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
-               WHERE m.tenant_id = $1 AND m.member_id = ANY($2) AND NOT m.is_group AND g.deleted_at IS NULL
-               UNION
-               SELECT up.user_id, m.group_id, false
-               FROM up JOIN group_member m ON m.tenant_id = $1 AND m.member_id = up.group_id AND m.is_group
-                       JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
-               WHERE g.deleted_at IS NULL
-           ), each AS (
-               SELECT user_id, group_id, bool_or(direct) AS direct FROM up GROUP BY user_id, group_id
-           )
-           SELECT e.user_id AS "user_id!", e.group_id AS "group_id!",
-                  coalesce(g.attrs->>'displayName', '') AS "display!", e.direct AS "direct!"
-           FROM each e JOIN scim_group g ON g.tenant_id = $1 AND g.id = e.group_id
-           ORDER BY e.user_id, e.group_id"#,
-        tenant_id,
-        user_ids,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows)
 }
 
 #[cfg(test)]

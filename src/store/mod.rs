@@ -7,8 +7,10 @@
 pub mod delivery;
 pub mod drive;
 mod error;
+pub mod janitor;
 pub mod link;
 pub mod outbox;
+pub mod related;
 pub mod target;
 pub mod tenant;
 pub mod token;

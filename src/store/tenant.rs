@@ -370,7 +370,10 @@ macro_rules! delete_page {
     ($conn:expr, $tenant:expr, $table:literal) => {
         // By physical place: one page of rows without a sort. A row that moved meanwhile is met in the next round.
         while sqlx::query!(
-            "DELETE FROM " + $table + " WHERE ctid = ANY(ARRAY(SELECT ctid FROM " + $table
+            "DELETE FROM "
+                + $table
+                + " WHERE ctid = ANY(ARRAY(SELECT ctid FROM "
+                + $table
                 + " WHERE tenant_id = $1 LIMIT 5000))",
             $tenant,
         )
