@@ -12,13 +12,17 @@
 
 pub mod account;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod directory;
+pub mod embedded;
 pub mod http;
 pub mod jira;
+pub mod lifecycle;
 pub mod policy;
 pub mod sandbox;
 pub mod scim;
+pub mod secret;
 pub mod simulate;
 pub mod store;
 pub mod telemetry;
