@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cluster::Cluster;
+use owner::Owner;
 use supervisor::Supervisor;
 
 /// The database's user, its superuser.
@@ -41,8 +42,9 @@ impl EmbeddedOptions {
     /// A throw-away server in a fresh folder `jira-scim-test-*` of the system's folder for temporary files.
     pub fn throwaway() -> Self {
         // As root, `TMPDIR` may be a folder that the server's user cannot enter.
-        let root = rustix::process::geteuid().is_root();
-        let parent = if root { PathBuf::from("/tmp") } else { std::env::temp_dir() };
+        let usual = std::env::temp_dir();
+        let barred = Owner::find(&usual.join("none")).is_ok_and(|owner| owner.cannot_enter(&usual).is_some());
+        let parent = if barred { PathBuf::from("/tmp") } else { usual };
         let name = format!("jira-scim-test-{}", uuid::Uuid::new_v4().simple());
         Self { data_dir: parent.join(name), bin_dir: None, throwaway: true }
     }

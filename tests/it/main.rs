@@ -1,1 +1,5 @@
 //! One binary of integration tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod embedded;
+mod postgres;
