@@ -53,7 +53,7 @@ impl Reply {
 pub(super) enum Rejection {
     /// 400: a duplicate, a validation error or "already so"; which of them needs a look (DC-21, DC-61, DC-64, DC-66).
     BadRequest(Words),
-    /// 403 to our own account: it does not administer, or this one operation is forbidden (DC-13).
+    /// 403 to our own account: it does not administer (DC-13), or this one operation is forbidden (DC-75).
     Forbidden(Words),
     /// 404: account or group is not there.
     NotFound(Words),
@@ -99,7 +99,7 @@ impl Words {
 }
 
 /// Sorts an answer by who has to act on it. The order of the questions matters: a failing server often answers as
-/// `anonymous` as well, and that must not look like a wrong credential.
+/// `anonymous` as well, and that must not look like a wrong credential (DC-18).
 pub(super) fn classify(
     expected: &Expectation<'_>,
     status: StatusCode,
@@ -122,7 +122,7 @@ pub(super) fn classify(
     if status.is_success() {
         return read_success(expected.writes, status, body, user).map_err(Rejection::Failed);
     }
-    // A proxy in front has 404 and 400 pages of its own: neither says anything about an account (DC-10, DC-15).
+    // A proxy in front has 404 and 400 pages of its own: neither says anything about an account (DC-18).
     if user.is_none() && serde_json::from_slice::<Value>(body).is_err() {
         return Err(strange(format!("{status} that is not Jira's"), expected.writes).into());
     }
@@ -188,7 +188,7 @@ fn credential_problem(
     refused_as_forged.then(|| "403: XSRF check failed".to_owned())
 }
 
-/// The account that an answer names. The name may be percent-encoded, for a header holds ASCII only.
+/// The account that an answer names. The name may be percent-encoded (DC-19).
 fn answered_user(headers: &HeaderMap) -> Option<String> {
     let raw = header(headers, "x-ausername")?;
     Some(percent_decode_str(raw).decode_utf8().map_or_else(|_| raw.to_owned(), |name| name.into_owned()))

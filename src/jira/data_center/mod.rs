@@ -30,7 +30,7 @@ impl DataCenter {
     }
 
     /// The error of a rejection that is final. A 403 to our own account is looked into: Jira gives it both to somebody
-    /// who does not administer at all and where a directory forbids this one operation (DC-13).
+    /// who does not administer at all (DC-13) and where a directory forbids this one operation (DC-75).
     async fn settle(&self, calls: &Calls<'_>, rejection: Rejection, what: impl FnOnce() -> String) -> TargetError {
         match rejection {
             Rejection::Forbidden(words) => match self.administers(calls).await {

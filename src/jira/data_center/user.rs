@@ -158,7 +158,7 @@ impl DataCenter {
     }
 
     /// A 400 to an (in)activation: already so is done; a name on record that is out of date must not keep a leaver
-    /// in; anything else is Jira's no (DC-31 to DC-34).
+    /// in (DC-47); anything else is Jira's no (DC-31 to DC-34).
     async fn switch_after_no(
         &self,
         calls: &Calls<'_>,
