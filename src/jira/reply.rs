@@ -122,9 +122,8 @@ pub(super) fn classify(
     if status.is_success() {
         return read_success(expected.writes, status, body, user).map_err(Rejection::Failed);
     }
-    // A proxy in front has 404 and 400 pages of its own: neither says anything about an account (DC-18).
-    if user.is_none() && serde_json::from_slice::<Value>(body).is_err() {
-        return Err(strange(format!("{status} that is not Jira's"), expected.writes).into());
+    if !is_considered(status, user.is_some(), body) {
+        return Err(strange(format!("{status} that is not about what was asked"), expected.writes).into());
     }
     let words = words(status, body);
     Err(match status {
@@ -138,6 +137,16 @@ pub(super) fn classify(
 /// Client errors that something between us and Jira gives: they say nothing about the request.
 fn is_of_the_way(status: StatusCode) -> bool {
     matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+}
+
+/// Whether a 4xx is Jira's answer to what was asked. A proxy in front has pages of its own; and Jira's framework says 404
+/// to a path that it does not have, or not yet, while it starts: neither means that an account is gone (DC-18).
+fn is_considered(status: StatusCode, names_user: bool, body: &[u8]) -> bool {
+    let missing = status == StatusCode::NOT_FOUND;
+    match serde_json::from_slice::<Value>(body) {
+        Ok(document) => !(missing && document.get("status-code").is_some() && document.get("errorMessages").is_none()),
+        Err(_) => names_user && !(missing && body.trim_ascii_start().starts_with(b"<")),
+    }
 }
 
 fn strange(detail: String, writes: bool) -> TargetError {

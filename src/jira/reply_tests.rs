@@ -67,6 +67,21 @@ fn what_is_no_answer_of_a_jira_is_unreachable_and_a_write_may_have_been_done() {
 }
 
 #[test]
+fn a_404_that_is_not_about_an_account_never_says_that_it_is_gone() {
+    // DC-18
+    let route = r#"{"message":"null for uri: https://jira.example.test/rest/api/2/user","status-code":404}"#;
+    let page = "<html><title>Oops, you've found a dead link</title></html>";
+    for (pairs, body) in [(&[OURS][..], route), (&[OURS], page), (&[], page), (&[], "not here")] {
+        let error = failure(false, 404, pairs, body);
+        assert!(matches!(error, TargetError::Unreachable { .. }), "{body}: {error:?}");
+    }
+    for (pairs, body) in [(&[OURS][..], ""), (&[OURS], "no such user"), (&[], r#"{"errorMessages":["no such user"]}"#)]
+    {
+        assert!(matches!(ask(false, 404, pairs, body), Err(Rejection::NotFound(_))), "{body}");
+    }
+}
+
+#[test]
 fn a_failing_server_that_answers_as_anonymous_is_no_credential_problem() {
     let error = failure(false, 503, &[("X-AUSERNAME", "anonymous")], "");
     assert!(matches!(error, TargetError::Unreachable { .. }), "{error:?}");

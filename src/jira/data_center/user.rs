@@ -134,7 +134,7 @@ impl DataCenter {
         id: &AccountId,
         wanted: &str,
     ) -> Result<SeenAccount, TargetError> {
-        let seen = self.read_back(calls, id).await?;
+        let seen = self.read_back(calls, id).await.map_err(after_a_write)?;
         if same_name(&seen.username, wanted) {
             return Ok(seen);
         }
@@ -192,7 +192,7 @@ impl DataCenter {
     ) -> Result<SeenAccount, TargetError> {
         let mut seen = self.seen_after(calls, id, reply).await?;
         if seen.active != active {
-            seen = self.read_back(calls, id).await?;
+            seen = self.read_back(calls, id).await.map_err(after_a_write)?;
         }
         if seen.active == active {
             return Ok(seen);
@@ -228,7 +228,7 @@ impl DataCenter {
     async fn seen_after(&self, calls: &Calls<'_>, id: &AccountId, reply: Reply) -> Result<SeenAccount, TargetError> {
         match reply.parse::<User>().and_then(User::seen) {
             Ok(seen) if seen.id == *id => Ok(seen),
-            _ => self.read_back(calls, id).await,
+            _ => self.read_back(calls, id).await.map_err(after_a_write),
         }
     }
 
@@ -240,6 +240,20 @@ impl DataCenter {
 /// Whether two spellings are one username to Jira.
 pub(super) fn same_name(one: &str, other: &str) -> bool {
     fold(one.trim()) == fold(other.trim())
+}
+
+/// A look failed that was to show what a write had done: whatever kept us from looking, the write has an unknown outcome,
+/// and must not count as one that was never made.
+fn after_a_write(error: TargetError) -> TargetError {
+    match error {
+        TargetError::Unreachable { .. }
+        | TargetError::Throttled { .. }
+        | TargetError::Denied { .. }
+        | TargetError::Stopped { .. } => {
+            TargetError::Unreachable { detail: format!("the change could not be read back: {error}"), maybe_done: true }
+        }
+        TargetError::Refused { .. } | TargetError::Gone { .. } | TargetError::Conflict { .. } => error,
+    }
 }
 
 fn the_account() -> String {
