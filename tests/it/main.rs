@@ -1,5 +1,10 @@
 //! One binary of integration tests.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod embedded;
 mod postgres;
+mod sandbox_access;
+mod sandbox_accounts;
+mod sandbox_client;
+mod sandbox_faults;
+mod sandbox_groups;
