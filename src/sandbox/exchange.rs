@@ -103,7 +103,7 @@ pub(crate) struct Reply {
     /// Whom Jira would have sent a mail (DC-23).
     pub(crate) mail_to: Option<String>,
     /// What a real Jira would have choked on.
-    pub(crate) violation: Option<String>,
+    pub(crate) violation: Option<&'static str>,
 }
 
 impl Reply {
@@ -148,8 +148,8 @@ impl Reply {
         self
     }
 
-    pub(crate) fn violating(mut self, what: &str) -> Self {
-        self.violation = Some(what.to_owned());
+    pub(crate) fn violating(mut self, what: &'static str) -> Self {
+        self.violation = Some(what);
         self
     }
 

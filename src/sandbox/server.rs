@@ -219,7 +219,7 @@ impl Shared {
         entry.did_work = inner.world.changes() != before;
         entry.caller = caller;
         entry.fault = fault.map(described);
-        entry.violation.clone_from(&reply.violation);
+        entry.violation = reply.violation.map(str::to_owned);
         entry.mail_to.clone_from(&reply.mail_to);
         entry.late_for = late_for;
         inner.journal.push(entry);
