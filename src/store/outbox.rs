@@ -142,3 +142,44 @@ pub async fn due(conn: &mut PgConnection, target: &str, last: Uuid, limit: i64) 
         .map(|row| Due { tenant_id: row.id, subject: Subject::from_columns(&row.kind, row.subject_id) })
         .collect())
 }
+
+/// Whether a subject has work that can be done now.
+///
+/// # Errors
+/// The database's.
+pub async fn is_due(conn: &mut PgConnection, tenant_id: Uuid, subject: Subject) -> Result<bool, StoreError> {
+    let due = sqlx::query_scalar!(
+        r#"-- outbox.is_due
+        SELECT due_at <= now() AS "due!" FROM outbox WHERE tenant_id = $1 AND kind = $2 AND subject_id = $3"#,
+        tenant_id,
+        subject.kind(),
+        subject.id(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(due == Some(true))
+}
+
+/// Gives up a lease without having worked.
+///
+/// # Errors
+/// The database's.
+pub async fn hand_over(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    subject: Subject,
+    token: Uuid,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- outbox.hand_over
+        UPDATE outbox SET lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = $1 AND kind = $2 AND subject_id = $3 AND lease_token = $4",
+        tenant_id,
+        subject.kind(),
+        subject.id(),
+        token,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

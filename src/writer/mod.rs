@@ -1,5 +1,123 @@
 //! Layer 3: the one door for every write to a Jira.
+//!
+//! A *drive* takes a subject from the outbox and brings the target up to what the store says:
+//! `claim` (one transaction: lease, facts, plan, marks), the calls, `record` (one transaction: what became of them).
+//! `plan`, `absorb` and `outcome` are pure. `worker` and `settle` decide who drives when. Nothing here changes an
+//! identity, and no call leaves the process inside a transaction.
 
 pub mod absorb;
+mod claim;
+mod drive;
+mod fan_out;
+mod gate;
 pub mod outcome;
+pub mod pace;
+mod perform;
 pub mod plan;
+mod record;
+mod runtime;
+mod settle;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::jira::{CallRecord, Target};
+use crate::lifecycle::Lifecycle;
+use crate::store::{Store, StoreError};
+use outcome::Patience;
+use pace::PaceOptions;
+use runtime::Runtime;
+
+pub use drive::{DriveEnd, Driven};
+pub use runtime::Health;
+pub use settle::{Refusal, Settled, ToSettle};
+
+/// The writer's settings.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// How long a request drives its own subjects before it is answered; zero: not at all.
+    pub settle: Duration,
+    /// How long a drive may work on a subject without a sign of life.
+    pub lease: Duration,
+    /// How often other replicas' work is looked for.
+    pub poll: Duration,
+    /// When to wait, and when to give up.
+    pub patience: Patience,
+    /// How often a target is asked who we are and which groups are administrative.
+    pub probe_every: Duration,
+    /// The domain of addresses for people without one (`mapping.email_fallback`).
+    pub email_fallback: String,
+}
+
+/// One target with its settings.
+pub struct TargetOptions {
+    /// The name in the configuration.
+    pub name: String,
+    /// The Jira.
+    pub target: Arc<dyn Target>,
+    /// Its pace, for all replicas together.
+    pub pace: PaceOptions,
+    /// The longest that one call may take.
+    pub timeout: Duration,
+    /// How long after an unknown outcome the subject is looked at once more.
+    pub late: Duration,
+}
+
+/// Told what the writer does, for metrics; and asked nothing.
+pub trait Observer: Send + Sync {
+    /// A call to a target was made.
+    fn called(&self, target: &str, call: &CallRecord);
+    /// A delivery ended: `applied`, `refused`, `pending` ...
+    fn delivered(&self, tenant: Uuid, outcome: &'static str);
+    /// A step was refused after its request had been answered.
+    fn refused_late(&self, tenant: Uuid);
+    /// A target was paused.
+    fn paused(&self, target: &str, kind: &'static str);
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Writer(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) targets: HashMap<String, Arc<Runtime>>,
+    pub(crate) options: WriterOptions,
+    pub(crate) replica: Uuid,
+    pub(crate) life: Lifecycle,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl Writer {
+    /// A writer for these targets. Nothing runs until [`Writer::start`].
+    pub fn new(
+        store: Store,
+        targets: Vec<TargetOptions>,
+        options: WriterOptions,
+        life: Lifecycle,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let targets =
+            targets.into_iter().map(|options| (options.name.clone(), Arc::new(Runtime::new(options)))).collect();
+        Self(Arc::new(Inner { store, targets, options, replica: Uuid::now_v7(), life, observer }))
+    }
+
+    /// The state of every target, for the health page.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn health(&self) -> Result<Vec<Health>, StoreError> {
+        runtime::health(&self.0).await
+    }
+
+    /// There is work for the workers of this process.
+    pub fn wake(&self, target: &str) {
+        if let Some(runtime) = self.0.targets.get(target) {
+            runtime.wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The claim: one transaction with the lease, desired and applied from one snapshot, the plan, the delivery with its steps,
+//! and everything that is about to be touched marked `maybe`. Calls come after its commit.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Inner;
+use super::absorb::{self, Done, Times};
+use super::plan::{Place, Plan, Rules, Step, plan_user, refused, write_fingerprint};
+use super::runtime::Runtime;
+use crate::account::{Field, fold};
+use crate::policy::{Policy, mapping};
+use crate::store::StoreError;
+use crate::store::delivery::{self, DeliveryId};
+use crate::store::drive::{self, Finish, Holder, HolderState, Knowledge, Lease, TenantRules, What};
+use crate::store::link::{AccountStep, StepState, UserFacts};
+use crate::store::outbox::Subject;
+use crate::store::tenant::Mode;
+
+/// What a claim came to.
+pub(crate) enum Claimed {
+    /// Somebody else has the lease, or there is no row.
+    Taken,
+    /// Nothing has to be done now: the row is settled.
+    Settled {
+        /// The user's record as it is, for the states of its steps.
+        facts: Option<Box<UserFacts>>,
+    },
+    /// The tenant only observes.
+    Observed,
+    /// A name or account is held by another living user, who goes first.
+    Behind(Holder),
+    /// Work.
+    User(Box<Work>),
+    /// A group or tenant: see `fan_out`.
+    Structure(Box<Structure>),
+}
+
+/// A claimed user with its plan.
+pub(crate) struct Work {
+    pub(crate) lease: Lease,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) taken: Instant,
+    pub(crate) rules: Rules,
+    /// As they were before the marks.
+    pub(crate) before: UserFacts,
+    pub(crate) plan: Plan,
+    pub(crate) delivery: DeliveryId,
+}
+
+/// A claimed group or tenant.
+pub(crate) struct Structure {
+    pub(crate) lease: Lease,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) taken: Instant,
+    pub(crate) rules: Rules,
+}
+
+impl Inner {
+    /// Claims a subject. `insist`: whoever stood in the way has been driven already.
+    pub(crate) async fn claim(
+        &self,
+        tenant_id: Uuid,
+        subject: Subject,
+        token: Uuid,
+        insist: bool,
+    ) -> Result<Claimed, StoreError> {
+        let taken = Instant::now();
+        let mut tx = self.store.pool().begin().await?;
+        let Some(lease) = drive::take(&mut tx, tenant_id, subject, token, self.options.lease).await? else {
+            return Ok(Claimed::Taken);
+        };
+        let tenant = drive::rules(&mut tx, tenant_id).await?;
+        let Some((tenant, runtime)) = tenant.and_then(|t| self.targets.get(&t.target).cloned().map(|r| (t, r))) else {
+            // The configuration does not name the target (any more): kept, and looked at again now and then.
+            let at = lease.now + TimeDelta::seconds(60);
+            let error = "The tenant's target is not in the configuration.".to_owned();
+            let again = Finish::Again { at, attempts: lease.attempts, first_failure: lease.first_failure, error };
+            drive::finish(&mut tx, &lease, &again).await?;
+            tx.commit().await?;
+            return Ok(Claimed::Settled { facts: None });
+        };
+        if tenant.mode == Mode::Observe {
+            drive::finish(&mut tx, &lease, &Finish::Done { due: None }).await?;
+            tx.commit().await?;
+            return Ok(Claimed::Observed);
+        }
+        let rules = self.rules(&tenant, &runtime, &lease);
+        let claimed = match subject {
+            Subject::User(id) => self.claim_user(&mut tx, lease, runtime, rules, taken, id, insist).await?,
+            Subject::Group(_) | Subject::Tenant(_) => {
+                Claimed::Structure(Box::new(Structure { lease, runtime, taken, rules }))
+            }
+        };
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    fn rules(&self, tenant: &TenantRules, runtime: &Runtime, lease: &Lease) -> Rules {
+        // A policy is checked when it is written; one that is not understood all the same writes nothing it should not.
+        let policy = Policy::from_value(&tenant.policy).unwrap_or_else(|problems| {
+            tracing::error!(tenant.id = %lease.tenant_id, "the stored policy is not understood: {problems:?}");
+            Policy::default()
+        });
+        Rules {
+            policy,
+            protected: runtime.protected().unwrap_or_default(),
+            email_fallback: self.options.email_fallback.clone(),
+            now: lease.now,
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one transaction's worth of context, used once")]
+    async fn claim_user(
+        &self,
+        tx: &mut PgConnection,
+        lease: Lease,
+        runtime: Arc<Runtime>,
+        rules: Rules,
+        taken: Instant,
+        user_id: Uuid,
+        insist: bool,
+    ) -> Result<Claimed, StoreError> {
+        let Some(mut facts) = user_facts(tx, lease.tenant_id, user_id, &rules).await? else {
+            drive::finish(tx, &lease, &Finish::Done { due: None }).await?;
+            return Ok(Claimed::Settled { facts: None });
+        };
+        let me = Holder { tenant_id: lease.tenant_id, user_id };
+        let mut changed = false;
+        let plan = loop {
+            let plan = plan_user(&facts, &rules);
+            match reserve(tx, &runtime.name, me, &facts, &rules, &plan, insist).await? {
+                Reserved::Nothing => break plan,
+                Reserved::Mine(None) => break plan,
+                Reserved::Mine(Some(step)) => {
+                    absorb::absorb(&mut facts, &step, Done::Linked, times(&rules, &runtime));
+                    changed = true;
+                }
+                Reserved::Refused(place, state) => {
+                    absorb::set_state(&mut facts, &place, Some(state));
+                    changed = true;
+                }
+                Reserved::Behind(holder) => {
+                    let at = lease.now + TimeDelta::seconds(if insist { 2 } else { 0 });
+                    let error =
+                        format!("Waits for user {}, who still holds the login name or account.", holder.user_id);
+                    let again =
+                        Finish::Again { at, attempts: lease.attempts, first_failure: lease.first_failure, error };
+                    drive::finish(tx, &lease, &again).await?;
+                    return Ok(Claimed::Behind(holder));
+                }
+            }
+        };
+        let version = facts.user.as_ref().map_or(0, |user| user.version);
+        if plan.steps.is_empty() {
+            if changed || !plan.stuck.is_empty() {
+                absorb::mark(&mut facts, &plan);
+                drive::save(tx, lease.tenant_id, &runtime.name, user_id, version, &knowledge(&facts, None)).await?;
+            }
+            drive::finish(tx, &lease, &Finish::Done { due: plan.due }).await?;
+            return Ok(Claimed::Settled { facts: Some(Box::new(facts)) });
+        }
+        let mut marked = facts.clone();
+        absorb::mark(&mut marked, &plan);
+        drive::save(tx, lease.tenant_id, &runtime.name, user_id, version, &knowledge(&marked, None)).await?;
+        for (place, state) in &plan.stuck {
+            absorb::set_state(&mut facts, place, Some(state.clone()));
+        }
+        let delivery = delivery::begin(tx, &lease, Uuid::now_v7(), &planned(&plan)).await?;
+        Ok(Claimed::User(Box::new(Work { lease, runtime, taken, rules, before: facts, plan, delivery })))
+    }
+}
+
+/// The facts of one user, with the groups that the policy names.
+pub(crate) async fn user_facts(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    user_id: Uuid,
+    rules: &Rules,
+) -> Result<Option<UserFacts>, StoreError> {
+    let keys: Vec<String> = rules.policy.groups.default_groups.iter().map(|name| fold(name.trim())).collect();
+    Ok(drive::facts(conn, tenant_id, &[user_id], &keys).await?.pop())
+}
+
+/// The times for a drive under these rules.
+pub(crate) fn times(rules: &Rules, runtime: &Runtime) -> Times {
+    Times { now: rules.now, late: runtime.late }
+}
+
+/// What is written back: everything, or only what differs from `base`.
+pub(crate) fn knowledge(facts: &UserFacts, base: Option<&UserFacts>) -> Knowledge {
+    let same_pair = |key: &String, pair| base.is_some_and(|base| base.pairs.get(key) == Some(pair));
+    let same_group = |key: &String, group| base.is_some_and(|base| base.groups.get(key) == Some(group));
+    Knowledge {
+        record: facts.record.clone(),
+        look_at: facts.look_at,
+        pairs: facts.pairs.iter().filter(|(k, v)| !same_pair(k, *v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        groups: facts.groups.iter().filter(|(k, v)| !same_group(k, *v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+    }
+}
+
+/// The steps as a delivery shows them before the first call.
+fn planned(plan: &Plan) -> Value {
+    plan.steps.iter().map(|step| json!({ "step": step })).collect()
+}
+
+enum Reserved {
+    /// The plan needs no claim.
+    Nothing,
+    /// It is ours; a link has to be put on record before the next plan.
+    Mine(Option<Step>),
+    /// It cannot become ours.
+    Refused(Place, StepState),
+    /// Somebody living has it.
+    Behind(Holder),
+}
+
+/// Claims the login name or account that the plan is going to write.
+async fn reserve(
+    tx: &mut PgConnection,
+    target: &str,
+    me: Holder,
+    facts: &UserFacts,
+    rules: &Rules,
+    plan: &Plan,
+    insist: bool,
+) -> Result<Reserved, StoreError> {
+    let name = |username: &str| (What::Name, fold(username), None);
+    let wanted = plan.steps.iter().find_map(|step| match step {
+        Step::Create { account } => Some(name(&account.username)),
+        Step::Update { change, .. } => change.username.as_deref().map(name),
+        Step::Link { account, .. } => Some((What::Account, account.id.0.clone(), Some(step.clone()))),
+        _ => None,
+    });
+    let Some((what, key, link)) = wanted else { return Ok(Reserved::Nothing) };
+    if let Step::Link { account, .. } = &plan.steps[0] {
+        // The linked account's name is held too, so that nobody else of ours writes it.
+        let holder = drive::claim(tx, target, What::Name, &fold(&account.username), me).await?;
+        if holder != me
+            && let Some(blocked) =
+                in_the_way(tx, target, What::Name, &fold(&account.username), holder, me, facts, rules, insist).await?
+        {
+            return Ok(blocked);
+        }
+    }
+    let holder = drive::claim(tx, target, what, &key, me).await?;
+    if holder != me
+        && let Some(blocked) = in_the_way(tx, target, what, &key, holder, me, facts, rules, insist).await?
+    {
+        return Ok(blocked);
+    }
+    Ok(Reserved::Mine(link))
+}
+
+/// Somebody else holds it: may we have it, do we wait, or is it refused? `None` when it is ours now.
+#[expect(clippy::too_many_arguments, reason = "the claim's key is three of them")]
+async fn in_the_way(
+    tx: &mut PgConnection,
+    target: &str,
+    what: What,
+    key: &str,
+    holder: Holder,
+    me: Holder,
+    facts: &UserFacts,
+    rules: &Rules,
+    insist: bool,
+) -> Result<Option<Reserved>, StoreError> {
+    let state = drive::holder_state(tx, holder).await?;
+    if !state.living && !state.has_account && drive::pass_claim(tx, target, what, key, holder, me).await? {
+        return Ok(None);
+    }
+    if holder.tenant_id == me.tenant_id && state.living && (state.open || !insist) {
+        return Ok(Some(Reserved::Behind(holder)));
+    }
+    let Some(user) = &facts.user else { return Ok(None) };
+    let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.email_fallback);
+    let state = StepState {
+        conflict: true,
+        ..refused(
+            write_fingerprint(&desired),
+            why_held(what, &desired.username, holder, me, state),
+            Some(Field::Username),
+            rules.now,
+        )
+    };
+    Ok(Some(Reserved::Refused(Place::Account(AccountStep::Write), state)))
+}
+
+fn why_held(what: What, username: &str, holder: Holder, me: Holder, state: HolderState) -> String {
+    let thing = match what {
+        What::Name => format!("The login name {username}"),
+        What::Account => format!("The Jira account {username}"),
+    };
+    if holder.tenant_id != me.tenant_id {
+        format!("{thing} belongs to another tenant.")
+    } else if state.living {
+        format!("{thing} is in use by another user ({}).", holder.user_id)
+    } else {
+        format!("{thing} belonged to a person who was deleted; taking it over needs approval.")
+    }
+}

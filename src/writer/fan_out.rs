@@ -1,0 +1,253 @@
+//! Groups and tenants as subjects: the Jira group's existence, and the users that a change of structure concerns.
+//!
+//! The fan-out pages over users by key, a page a transaction, and enqueues only those whose plan is not empty.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::Inner;
+use super::absorb::{absorb, absorb_error, mark};
+use super::claim::{Structure, times};
+use super::drive::DriveEnd;
+use super::gate::LeaseGate;
+use super::outcome::{Failure, Verdict, judge};
+use super::perform::perform;
+use super::plan::{Place, Plan, Step, plan_user, refused};
+use crate::account::fold;
+use crate::jira::{Calls, TargetError};
+use crate::policy::OnGroupDelete;
+use crate::store::StoreError;
+use crate::store::delivery;
+use crate::store::drive::{self, Finish, GroupFacts};
+use crate::store::link::{GroupKnown, JiraGroup, StepState, Stuck, UserFacts};
+use crate::store::outbox::{self, NudgeAs, Subject};
+
+/// Users of one page.
+const PAGE: i64 = 1000;
+
+impl Inner {
+    /// Drives a group or a tenant. Returns the end and the number of calls.
+    pub(crate) async fn drive_structure(&self, work: Structure) -> Result<(DriveEnd, usize), StoreError> {
+        let group = match work.lease.subject {
+            Subject::Group(id) => {
+                let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+                drive::group_facts(&mut conn, work.lease.tenant_id, id).await?.map(|facts| (id, facts))
+            }
+            Subject::User(_) | Subject::Tenant(_) => None,
+        };
+        let mut ended = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
+        if let Some((_, facts)) = &group
+            && !facts.deleted
+            && work.rules.policy.groups.create_missing
+        {
+            ended = self.ensure(&work, facts).await?;
+        }
+        let keeps = work.rules.policy.deprovision.on_group_delete == OnGroupDelete::Keep;
+        if let Some((_, facts)) = &group
+            && facts.deleted
+            && keeps
+        {
+            let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+            drive::forget_pairs(&mut conn, work.lease.tenant_id, &facts.jira_name_key).await?;
+        }
+        if work.lease.fan_out {
+            let mut after = work.lease.page_after.unwrap_or(Uuid::nil());
+            while let Some(last) = self.page(&work, group.as_ref(), after).await? {
+                after = last;
+            }
+            self.wake_all();
+        }
+        let mut tx = self.store.pool().begin().await?;
+        if drive::still_holds(&mut tx, &work.lease).await? {
+            if let Some((id, facts)) = &group
+                && facts.deleted
+            {
+                drive::purge_group_edges(&mut tx, work.lease.tenant_id, *id).await?;
+            }
+            drive::finish(&mut tx, &work.lease, &ended.finish).await?;
+        }
+        tx.commit().await?;
+        let end = match ended.finish {
+            Finish::Done { .. } => DriveEnd::Settled { refused: ended.refused },
+            Finish::Again { .. } => DriveEnd::Pending,
+        };
+        Ok((end, ended.calls))
+    }
+
+    fn wake_all(&self) {
+        for runtime in self.targets.values() {
+            runtime.wake.notify_one();
+        }
+    }
+
+    /// One page: enqueues those whose plan is not empty, and keeps the place. `None` at the end.
+    async fn page(
+        &self,
+        work: &Structure,
+        group: Option<&(Uuid, GroupFacts)>,
+        after: Uuid,
+    ) -> Result<Option<Uuid>, StoreError> {
+        let tenant_id = work.lease.tenant_id;
+        let mut tx = self.store.pool().begin().await?;
+        if !drive::renew(&mut tx, &work.lease, self.options.lease).await? {
+            return Ok(None);
+        }
+        let users = match group {
+            Some((id, facts)) => {
+                drive::users_of_group(&mut tx, tenant_id, *id, &facts.jira_name_key, after, PAGE).await?
+            }
+            None => drive::users_of_tenant(&mut tx, tenant_id, after, PAGE).await?,
+        };
+        let Some(last) = users.last().copied() else { return Ok(None) };
+        let keys: Vec<String> = work.rules.policy.groups.default_groups.iter().map(|name| fold(name.trim())).collect();
+        let concerned: Vec<Uuid> = drive::facts(&mut tx, tenant_id, &users, &keys)
+            .await?
+            .into_iter()
+            .filter(|facts| !plan_user(facts, &work.rules).is_empty())
+            .map(|facts| facts.user_id)
+            .collect();
+        if !concerned.is_empty() {
+            outbox::nudge(&mut tx, tenant_id, "user", &concerned, NudgeAs::BULK).await?;
+        }
+        drive::keep_page(&mut tx, &work.lease, last).await?;
+        tx.commit().await?;
+        Ok(Some(last))
+    }
+
+    /// Makes sure that the Jira group exists, so that an administrator can give it permissions before anybody is in it.
+    async fn ensure(&self, work: &Structure, group: &GroupFacts) -> Result<Ended, StoreError> {
+        let (tenant_id, key) = (work.lease.tenant_id, group.jira_name_key.clone());
+        let mut facts = UserFacts::default();
+        let mut tx = self.store.pool().begin().await?;
+        let known = drive::jira_group(&mut tx, tenant_id, &key).await?;
+        facts.groups.insert(
+            key.clone(),
+            known.unwrap_or_else(|| JiraGroup { name: group.jira_name.clone(), ..JiraGroup::default() }),
+        );
+        let plan = plan_group(&facts.groups, &key, work);
+        if plan.is_empty() {
+            return Ok(Ended { finish: Finish::Done { due: None }, refused: refusals(&facts, &key, work), calls: 0 });
+        }
+        let mut marked = facts.clone();
+        mark(&mut marked, &plan);
+        drive::save_groups(&mut tx, tenant_id, &marked.groups).await?;
+        let steps = plan.steps.iter().map(|step| serde_json::json!({ "step": step })).collect();
+        let delivery = delivery::begin(&mut tx, &work.lease, Uuid::now_v7(), &steps).await?;
+        tx.commit().await?;
+
+        let gate = LeaseGate::new(self, std::sync::Arc::clone(&work.runtime), &work.lease, work.taken);
+        let calls = Calls::new(delivery.id, &gate);
+        let times = times(&work.rules, &work.runtime);
+        let mut failure = None;
+        for (place, state) in &plan.stuck {
+            super::absorb::set_state(&mut facts, place, Some(state.clone()));
+        }
+        for step in &plan.steps {
+            match perform(work.runtime.target.as_ref(), &calls, step, None).await {
+                Ok(done) => absorb(&mut facts, step, done, times),
+                Err(error) => {
+                    absorb_error(&mut facts, step, &error, times);
+                    failure = Some(error);
+                }
+            }
+        }
+        if work.rules.protected.bars_group(&work.rules.policy, &key, facts.groups[&key].administrative) {
+            set_barred(&mut facts.groups, &key, work);
+        }
+        let made = calls.take();
+        let finish = self.finish_group(work, failure.as_ref()).await?;
+        let mut tx = self.store.pool().begin().await?;
+        drive::save_groups(&mut tx, tenant_id, &facts.groups).await?;
+        if facts.groups[&key].known == GroupKnown::Exists {
+            drive::nudge_waiting(&mut tx, tenant_id, &key).await?;
+        }
+        let refused = refusals(&facts, &key, work);
+        let outcome = match (&finish, refused.is_empty()) {
+            (Finish::Again { .. }, _) => "paused",
+            (Finish::Done { .. }, true) => "applied",
+            (Finish::Done { .. }, false) => "refused",
+        };
+        let error = failure.as_ref().map(ToString::to_string);
+        delivery::end(&mut tx, &work.lease, delivery, &steps, &serde_json::json!(made), outcome, error.as_deref())
+            .await?;
+        tx.commit().await?;
+        self.observer.delivered(tenant_id, outcome);
+        Ok(Ended { finish, refused, calls: made.len() })
+    }
+
+    async fn finish_group(&self, work: &Structure, failure: Option<&TargetError>) -> Result<Finish, StoreError> {
+        let Some(error) = failure else { return Ok(Finish::Done { due: None }) };
+        let unreachable = matches!(error, TargetError::Unreachable { .. });
+        let target_answers = unreachable && work.runtime.answers(self).await;
+        let failure = Failure {
+            attempts: work.lease.attempts,
+            first_failure: work.lease.first_failure,
+            ..work.runtime.failure(work.rules.now, target_answers)
+        };
+        Ok(match judge(error, failure, self.options.patience) {
+            None | Some(Verdict::GiveUp) => Finish::Done { due: None },
+            Some(Verdict::Pause { kind, wait }) => {
+                work.runtime.pause(self, kind, wait, &error.to_string()).await?;
+                again(work.rules.now, work.lease.attempts, work.lease.first_failure, error)
+            }
+            Some(Verdict::Leave) => again(work.rules.now, work.lease.attempts, work.lease.first_failure, error),
+            Some(Verdict::Retry { at, attempts, first_failure }) => again(at, attempts, Some(first_failure), error),
+        })
+    }
+}
+
+struct Ended {
+    finish: Finish,
+    refused: Vec<(Place, StepState)>,
+    calls: usize,
+}
+
+fn again(
+    at: chrono::DateTime<chrono::Utc>,
+    attempts: i32,
+    first_failure: Option<chrono::DateTime<chrono::Utc>>,
+    error: &TargetError,
+) -> Finish {
+    Finish::Again { at, attempts, first_failure, error: error.to_string() }
+}
+
+/// Plans one Jira group: ensure it, unless it is there, or a rule or an earlier refusal says no.
+fn plan_group(groups: &BTreeMap<String, JiraGroup>, key: &str, work: &Structure) -> Plan {
+    let mut plan = Plan::default();
+    let Some(group) = groups.get(key) else { return plan };
+    let fingerprint = fold(&group.name);
+    if group.step.as_ref().is_some_and(|state| state.blocks(&fingerprint, work.rules.now)) {
+        return plan;
+    }
+    if work.rules.protected.bars_group(&work.rules.policy, key, group.administrative) {
+        plan.stuck.push((Place::Group(key.to_owned()), barred(&group.name, work)));
+    } else if group.known != GroupKnown::Exists {
+        plan.steps.push(Step::EnsureGroup { key: key.to_owned(), name: group.name.clone(), create: true });
+    }
+    plan
+}
+
+fn barred(name: &str, work: &Structure) -> StepState {
+    let reason =
+        format!("The Jira group {name} grants administration; nothing writes it unless protect.allow names it.");
+    refused(fold(name), reason, None, work.rules.now)
+}
+
+fn set_barred(groups: &mut BTreeMap<String, JiraGroup>, key: &str, work: &Structure) {
+    if let Some(group) = groups.get_mut(key) {
+        group.step = Some(barred(&group.name, work));
+    }
+}
+
+/// The group's refusal, where it is of this drive.
+fn refusals(facts: &UserFacts, key: &str, work: &Structure) -> Vec<(Place, StepState)> {
+    facts
+        .groups
+        .get(key)
+        .and_then(|group| group.step.clone())
+        .filter(|state| state.state == Stuck::Refused && state.since >= work.rules.now)
+        .map(|state| (Place::Group(key.to_owned()), state))
+        .into_iter()
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! The record: one transaction with what became of the calls, and what becomes of the outbox row.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Inner;
+use super::absorb;
+use super::claim::{Work, knowledge};
+use super::drive::{DriveEnd, Performed, refused_since};
+use super::outcome::Verdict;
+use super::plan::{Step, plan_user, refused};
+use crate::account::fold;
+use crate::store::StoreError;
+use crate::store::delivery;
+use crate::store::drive::{self, Finish, Holder, What};
+use crate::store::link::{GroupKnown, Known, UserFacts};
+use crate::store::outbox::{self, NudgeAs, Subject};
+
+impl Inner {
+    /// Writes what a round came to. `None` when there is more to do under the same lease.
+    pub(crate) async fn record(
+        &self,
+        work: Work,
+        performed: Performed,
+        verdict: Option<Verdict>,
+        start: DateTime<Utc>,
+    ) -> Result<Option<DriveEnd>, StoreError> {
+        let mut tx = self.store.pool().begin().await?;
+        if performed.lease_lost || !drive::still_holds(&mut tx, &work.lease).await? {
+            self.record_doubt(&mut tx, &work, &performed).await?;
+            tx.commit().await?;
+            self.observer.delivered(work.lease.tenant_id, "lost");
+            return Ok(Some(DriveEnd::Pending));
+        }
+        let mut after = performed.after.clone();
+        if let (Some(Verdict::GiveUp), Some((step, error))) = (&verdict, &performed.failure) {
+            let reason = format!("Given up: {error}");
+            absorb::refuse(&mut after, step, refused(String::new(), reason, None, work.rules.now));
+        }
+        save(&mut tx, &work, &after).await?;
+        let next = plan_user(&after, &work.rules);
+        let finish = match (&verdict, &performed.failure) {
+            (None, _) if !next.is_empty() => None,
+            (None | Some(Verdict::GiveUp), _) => Some(Finish::Done { due: next.due }),
+            (Some(Verdict::Retry { at, attempts, first_failure }), Some((_, error))) => Some(Finish::Again {
+                at: *at,
+                attempts: *attempts,
+                first_failure: Some(*first_failure),
+                error: error.to_string(),
+            }),
+            (Some(_), failure) => Some(Finish::Again {
+                at: work.rules.now,
+                attempts: work.lease.attempts,
+                first_failure: work.lease.first_failure,
+                error: failure.as_ref().map(|(_, error)| error.to_string()).unwrap_or_default(),
+            }),
+        };
+        if let Some(finish) = &finish {
+            drive::finish(&mut tx, &work.lease, finish).await?;
+        }
+        let refusals = refused_since(&after, Some(start));
+        let outcome = outcome(&verdict, &refusals);
+        let error = performed.failure.as_ref().map(|(_, error)| error.to_string());
+        delivery::end(
+            &mut tx,
+            &work.lease,
+            work.delivery,
+            &performed.steps,
+            &json!(performed.calls),
+            outcome,
+            error.as_deref(),
+        )
+        .await?;
+        tx.commit().await?;
+        self.observer.delivered(work.lease.tenant_id, outcome);
+        Ok(match finish {
+            None => None,
+            Some(Finish::Again { .. }) => Some(DriveEnd::Pending),
+            Some(Finish::Done { .. }) => Some(DriveEnd::Settled { refused: refusals }),
+        })
+    }
+
+    /// Somebody else has the subject: what we touched is `maybe`, and nothing more may be said.
+    async fn record_doubt(&self, tx: &mut PgConnection, work: &Work, performed: &Performed) -> Result<(), StoreError> {
+        let keys: Vec<String> = performed.touched.iter().cloned().collect();
+        let look_at = work.rules.now + work.runtime.late;
+        let lease = &work.lease;
+        drive::only_maybe(tx, lease.tenant_id, work.before.user_id, &keys, look_at).await?;
+        outbox::nudge(tx, lease.tenant_id, "user", &[work.before.user_id], NudgeAs::BULK).await?;
+        let calls = json!(performed.calls);
+        delivery::end(tx, lease, work.delivery, &performed.steps, &calls, "lost", Some("the lease was lost")).await
+    }
+
+    /// Gives a subject back that is not finished.
+    pub(crate) async fn release(&self, tenant_id: Uuid, subject: Subject, token: Uuid) -> Result<(), StoreError> {
+        let mut tx = self.store.pool().begin().await?;
+        if let Some(lease) = drive::take(&mut tx, tenant_id, subject, token, self.options.lease).await? {
+            let again = Finish::Again {
+                at: lease.now + chrono::TimeDelta::seconds(1),
+                attempts: lease.attempts,
+                first_failure: lease.first_failure,
+                error: "The plan did not come to an end.".to_owned(),
+            };
+            drive::finish(&mut tx, &lease, &again).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+async fn save(tx: &mut PgConnection, work: &Work, after: &UserFacts) -> Result<(), StoreError> {
+    let tenant_id = work.lease.tenant_id;
+    let target = &work.runtime.name;
+    let me = Holder { tenant_id, user_id: after.user_id };
+    let version = after.user.as_ref().map_or(0, |user| user.version);
+    // Everything that the claim marked has to be written again, also where it is as it was before.
+    drive::save(tx, tenant_id, target, after.user_id, version, &knowledge(after, None)).await?;
+    let newly_linked = work.before.record.account_id() != after.record.account_id();
+    if newly_linked && let Some(id) = after.record.account_id() {
+        drive::claim(tx, target, What::Account, &id.0, me).await?;
+    }
+    if claims_changed(work, after) {
+        let names: Vec<String> = after.record.linked().iter().map(|seen| fold(&seen.username)).collect();
+        drive::keep_claims(tx, me, &names, after.record.account_id().map(|id| id.0.as_str())).await?;
+    }
+    for (key, group) in &after.groups {
+        let known_before = work.before.groups.get(key).is_some_and(|before| before.known == GroupKnown::Exists);
+        if group.known == GroupKnown::Exists && !known_before {
+            drive::nudge_waiting(tx, tenant_id, key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether names or accounts can be given up: a rename is through, a create was refused, the account is gone.
+fn claims_changed(work: &Work, after: &UserFacts) -> bool {
+    let certain = after.record.maybe_created.is_empty()
+        && matches!(after.record.known, Known::Absent | Known::Nothing | Known::Linked { maybe: false, .. });
+    let wrote_a_name = work.plan.steps.iter().any(|step| match step {
+        Step::Update { change, .. } => change.username.is_some(),
+        Step::Create { .. } => after.record.linked().is_none(),
+        Step::Delete { .. } => true,
+        _ => false,
+    });
+    certain && (wrote_a_name || (work.before.record.linked().is_some() && after.record.linked().is_none()))
+}
+
+fn outcome(verdict: &Option<Verdict>, refusals: &[impl Sized]) -> &'static str {
+    match verdict {
+        Some(Verdict::Pause { .. }) => "paused",
+        Some(Verdict::Retry { .. }) => "failed",
+        Some(Verdict::GiveUp) => "given up",
+        Some(Verdict::Leave) => "interrupted",
+        None if !refusals.is_empty() => "refused",
+        None => "applied",
+    }
+}

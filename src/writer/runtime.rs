@@ -1,0 +1,224 @@
+//! What this process knows of a target while it runs: its pace, and a copy of the state that all replicas share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::gate::OpenGate;
+use super::outcome::{Failure, Verdict, judge};
+use super::pace::Pace;
+use super::{Inner, TargetOptions};
+use crate::account::fold;
+use crate::jira::{Calls, Target, TargetError};
+use crate::policy::protect::Protected;
+use crate::store::StoreError;
+use crate::store::target::{self, PauseKind, ProbeRecord, TargetState};
+use uuid::Uuid;
+
+/// See the module.
+pub(crate) struct Runtime {
+    pub(crate) name: String,
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) pace: Arc<Pace>,
+    pub(crate) timeout: Duration,
+    pub(crate) late: TimeDelta,
+    /// There is work.
+    pub(crate) wake: Notify,
+    /// The last call timed out or was cut off: requests do not wait for such a target.
+    pub(crate) last_was_slow: AtomicBool,
+    state: Mutex<Copy>,
+    probing: tokio::sync::Mutex<()>,
+}
+
+/// A copy of the shared state, with the time it was read.
+#[derive(Default)]
+struct Copy {
+    state: TargetState,
+    read: Option<Instant>,
+}
+
+/// A target as the health page shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Health {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// `up`, `paused`, or `unknown` before the first call.
+    pub state: &'static str,
+    /// `unreachable`, `throttled` or `denied`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_kind: Option<String>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// No call before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<DateTime<Utc>>,
+    /// The last time it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<DateTime<Utc>>,
+    /// The version it prints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+impl Runtime {
+    pub(crate) fn new(options: TargetOptions) -> Self {
+        Self {
+            name: options.name,
+            target: options.target,
+            pace: Pace::new(options.pace),
+            timeout: options.timeout,
+            late: TimeDelta::from_std(options.late).unwrap_or(TimeDelta::MAX),
+            wake: Notify::new(),
+            last_was_slow: AtomicBool::new(false),
+            state: Mutex::default(),
+            probing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    fn copy(&self) -> std::sync::MutexGuard<'_, Copy> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether no call may start, as far as this process knows.
+    pub(crate) fn is_paused(&self) -> bool {
+        let copy = self.copy();
+        let (Some(read), Some(until)) = (copy.read, copy.state.paused_until) else { return false };
+        let elapsed = TimeDelta::from_std(read.elapsed()).unwrap_or(TimeDelta::MAX);
+        until > copy.state.now + elapsed
+    }
+
+    /// What nothing may touch at this target; `None` before the first probe.
+    pub(crate) fn protected(&self) -> Option<Protected> {
+        let copy = self.copy();
+        let probe = copy.state.probe.as_ref()?;
+        Some(Protected {
+            own: probe.own_account.clone(),
+            administrative: probe.administrative.iter().cloned().collect(),
+        })
+    }
+
+    /// Reads the shared state anew.
+    pub(crate) async fn refresh(&self, inner: &Inner) -> Result<TargetState, StoreError> {
+        let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
+        let state = target::state(&mut conn, &self.name).await?;
+        self.pace.tell(state.calls_per_second);
+        *self.copy() = Copy { state: state.clone(), read: Some(Instant::now()) };
+        Ok(state)
+    }
+
+    /// Pauses the target for all replicas.
+    pub(crate) async fn pause(
+        &self,
+        inner: &Inner,
+        kind: PauseKind,
+        wait: Duration,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
+        target::pause(&mut conn, &self.name, kind, reason, wait.as_secs_f64()).await?;
+        drop(conn);
+        inner.observer.paused(&self.name, kind.as_str());
+        tracing::warn!(
+            target.name = self.name,
+            kind = kind.as_str(),
+            wait_ms = wait.as_millis() as u64,
+            "{} is paused: {reason}",
+            self.name
+        );
+        self.refresh(inner).await.map(drop)
+    }
+
+    /// Asks the target who we are and which groups are administrative, unless that is known and fresh.
+    ///
+    /// True when it is known now. A target that does not answer is paused.
+    pub(crate) async fn probe(self: &Arc<Self>, inner: &Inner, max_age: Duration) -> Result<bool, StoreError> {
+        let _one_at_a_time = self.probing.lock().await;
+        let state = self.refresh(inner).await?;
+        let max_age = TimeDelta::from_std(max_age).unwrap_or(TimeDelta::MAX);
+        if state.failures == 0 && state.probed_at.is_some_and(|at| state.now - at < max_age) {
+            return Ok(true);
+        }
+        match self.ask(inner).await {
+            Ok(found) => {
+                let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
+                target::save_probe(&mut conn, &self.name, &found).await?;
+                drop(conn);
+                self.last_was_slow.store(false, Ordering::Relaxed);
+                self.refresh(inner).await?;
+                self.wake.notify_one();
+                Ok(true)
+            }
+            Err(error) => {
+                let failure = self.failure(state.now, false);
+                if let Some(Verdict::Pause { kind, wait }) = judge(&error, failure, inner.options.patience) {
+                    self.pause(inner, kind, wait, &error.to_string()).await?;
+                } else {
+                    let wait =
+                        super::outcome::backoff(failure.target_failures, inner.options.patience.max_backoff, 1.0);
+                    self.pause(inner, PauseKind::Denied, wait, &error.to_string()).await?;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    async fn ask(self: &Arc<Self>, inner: &Inner) -> Result<ProbeRecord, TargetError> {
+        let gate = OpenGate { runtime: Arc::clone(self), observer: Arc::clone(&inner.observer) };
+        let calls = Calls::new(Uuid::now_v7(), &gate);
+        let probe = self.target.probe(&calls).await?;
+        if !probe.administers {
+            let detail = format!("{} may not administer users and groups", probe.own_account.username);
+            return Err(TargetError::Denied { detail });
+        }
+        let administrative = self.target.administrative_groups(&calls).await?;
+        Ok(ProbeRecord {
+            own_account: Some(probe.own_account),
+            version: probe.version,
+            administrative: administrative.iter().map(|name| fold(name)).collect(),
+        })
+    }
+
+    /// Whether the target answers anybody at all, asked right after a call failed.
+    pub(crate) async fn answers(self: &Arc<Self>, inner: &Inner) -> bool {
+        let gate = OpenGate { runtime: Arc::clone(self), observer: Arc::clone(&inner.observer) };
+        let calls = Calls::new(Uuid::now_v7(), &gate);
+        self.target.probe(&calls).await.is_ok()
+    }
+
+    pub(crate) fn failure(&self, now: DateTime<Utc>, target_answers: bool) -> Failure {
+        let target_failures = self.copy().state.failures;
+        Failure { attempts: 0, first_failure: None, target_failures, target_answers, now, chance: rand::random() }
+    }
+}
+
+/// See [`super::Writer::health`].
+pub(crate) async fn health(inner: &Inner) -> Result<Vec<Health>, StoreError> {
+    let mut all = Vec::with_capacity(inner.targets.len());
+    for runtime in inner.targets.values() {
+        let state = runtime.refresh(inner).await?;
+        let standing = match (state.failures, &state.last_success) {
+            (0, Some(_)) => "up",
+            (0, None) => "unknown",
+            _ => "paused",
+        };
+        all.push(Health {
+            name: runtime.name.clone(),
+            kind: runtime.target.kind(),
+            state: standing,
+            pause_kind: state.pause_kind,
+            last_error: state.pause_reason,
+            paused_until: state.paused_until,
+            last_success: state.last_success,
+            version: state.probe.map(|probe| probe.version),
+        });
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}

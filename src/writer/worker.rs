@@ -1,0 +1,217 @@
+//! The background loops: one dispatcher a target, and the heartbeat. They wait and call `run_once`, and hold no logic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::runtime::Runtime;
+use super::{Inner, Writer};
+use crate::store::outbox::{self, Due};
+use crate::store::{StoreError, target};
+
+/// How often a process says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A process that has not said so for this long is not counted any more.
+const FORGET_AFTER_SECONDS: f64 = 5.0;
+
+impl Writer {
+    /// Starts the loops on the lifecycle.
+    pub fn start(&self) {
+        for runtime in self.0.targets.values() {
+            let (writer, runtime) = (self.clone(), Arc::clone(runtime));
+            self.0.life.spawn("writer", async move { writer.dispatch(runtime).await });
+        }
+        let writer = self.clone();
+        self.0.life.spawn("heartbeat", async move { writer.beat().await });
+    }
+
+    async fn dispatch(&self, runtime: Arc<Runtime>) {
+        let running = Arc::new(Running::default());
+        let mut last = Uuid::nil();
+        while !self.0.life.is_ending() {
+            // Interest is registered before the query, so that nothing enqueued in between is missed.
+            let woken = runtime.wake.notified();
+            let started = match self.0.start_due(self, &runtime, &running, &mut last).await {
+                Ok(started) => started,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read; trying again");
+                    0
+                }
+            };
+            if started > 0 {
+                continue;
+            }
+            tokio::select! {
+                () = woken => {}
+                () = running.ended.notified() => {}
+                () = tokio::time::sleep(self.0.options.poll) => {}
+                () = self.0.life.soft().cancelled() => {}
+            }
+        }
+    }
+
+    async fn beat(&self) {
+        while !self.0.life.is_ending() {
+            if let Err(error) = self.0.beat_once().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the heartbeat failed; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = self.0.life.soft().cancelled() => {}
+            }
+        }
+        if let Ok(mut conn) = self.0.store.pool().acquire().await {
+            // Not leaving in good order only means that the others notice it a little later.
+            let _later = target::leave(&mut conn, self.0.replica).await;
+        }
+    }
+
+    /// Drives everything that is due now, one subject after the other, and says how many: for tests and commands.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn drain(&self) -> Result<usize, StoreError> {
+        let mut driven = 0;
+        loop {
+            let mut due = Vec::new();
+            for runtime in self.0.targets.values() {
+                let mut conn = self.0.store.pool().acquire().await.map_err(StoreError::from)?;
+                due.extend(outbox::due(&mut conn, &runtime.name, Uuid::nil(), 64).await?);
+            }
+            if due.is_empty() {
+                return Ok(driven);
+            }
+            for Due { tenant_id, subject } in due {
+                self.drive(tenant_id, subject, Uuid::new_v4()).await?;
+                driven += 1;
+            }
+        }
+    }
+}
+
+/// The drives of one dispatcher.
+#[derive(Default)]
+struct Running {
+    count: AtomicU32,
+    ended: tokio::sync::Notify,
+}
+
+/// One drive's place among them; free again when dropped, also by a panic.
+struct Seat(Arc<Running>);
+
+impl Seat {
+    fn take(running: &Arc<Running>) -> Self {
+        running.count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(running))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_one();
+    }
+}
+
+impl Inner {
+    /// Starts as many drives as there are free seats, and says how many.
+    async fn start_due(
+        &self,
+        writer: &Writer,
+        runtime: &Arc<Runtime>,
+        running: &Arc<Running>,
+        last: &mut Uuid,
+    ) -> Result<usize, StoreError> {
+        let seats = runtime.pace.concurrency().saturating_sub(running.count.load(Ordering::Acquire));
+        if seats == 0 || runtime.is_paused() {
+            return Ok(0);
+        }
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let due = outbox::due(&mut conn, &runtime.name, *last, i64::from(seats)).await?;
+        drop(conn);
+        if due.is_empty() || !self.ready(runtime).await? {
+            return Ok(0);
+        }
+        for Due { tenant_id, subject } in &due {
+            let (writer, tenant_id, subject) = (writer.clone(), *tenant_id, *subject);
+            let (seat, token) = (Seat::take(running), Uuid::new_v4());
+            *last = tenant_id;
+            // The lease is taken here, so that the next look does not find the same subjects again.
+            if !self.reserve(tenant_id, subject, token).await? {
+                continue;
+            }
+            self.life.spawn("drive", async move {
+                let _seat = seat;
+                match writer.drive(tenant_id, subject, token).await {
+                    Ok(driven) => writer.0.note_late_refusals(tenant_id, &driven.end),
+                    Err(error) => {
+                        tracing::warn!(subject.id = %subject.id(), error = &error as &dyn std::error::Error, "a drive of {} {} failed in the store", subject.kind(), subject.id());
+                    }
+                }
+            });
+        }
+        Ok(due.len())
+    }
+
+    /// A target is worked with only when it is known who we are there.
+    async fn ready(&self, runtime: &Arc<Runtime>) -> Result<bool, StoreError> {
+        if runtime.protected().is_some() {
+            return Ok(true);
+        }
+        runtime.probe(self, self.options.probe_every).await
+    }
+
+    async fn reserve(
+        &self,
+        tenant_id: Uuid,
+        subject: crate::store::outbox::Subject,
+        token: Uuid,
+    ) -> Result<bool, StoreError> {
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        Ok(crate::store::drive::take(&mut conn, tenant_id, subject, token, self.options.lease).await?.is_some())
+    }
+
+    fn note_late_refusals(&self, tenant_id: Uuid, end: &super::DriveEnd) {
+        if let super::DriveEnd::Settled { refused } = end {
+            for _ in refused {
+                self.observer.refused_late(tenant_id);
+            }
+        }
+    }
+
+    /// Says that this process lives, shares the pace, and finds out whether paused targets are back.
+    pub(crate) async fn beat_once(&self) -> Result<(), StoreError> {
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let replicas = target::beat(&mut conn, self.replica, FORGET_AFTER_SECONDS).await?;
+        drop(conn);
+        for runtime in self.targets.values() {
+            runtime.pace.share(u32::try_from(replicas).unwrap_or(1));
+            self.share_rate(runtime).await?;
+            let state = runtime.refresh(self).await?;
+            let trial = state.failures > 0 && !state.is_paused();
+            if trial {
+                let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+                let mine = target::begin_trial(&mut conn, &runtime.name, runtime.timeout.as_secs_f64() * 2.0).await?;
+                drop(conn);
+                if mine {
+                    runtime.probe(self, Duration::ZERO).await?;
+                }
+            } else if state.failures == 0 {
+                runtime.probe(self, self.options.probe_every).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the headers told this process is told to all.
+    async fn share_rate(&self, runtime: &Runtime) -> Result<(), StoreError> {
+        let told = runtime.pace.told();
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        if target::state(&mut conn, &runtime.name).await?.calls_per_second != told {
+            target::save_rate(&mut conn, &runtime.name, told).await?;
+        }
+        Ok(())
+    }
+}
