@@ -1,0 +1,211 @@
+//! The documented file is complete and true; sources override each other in order; every problem is a sentence.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::layers::Merged;
+use super::*;
+
+const DOCUMENTED: &str = include_str!("../../config/jira-scim.toml");
+
+/// The documented file with its examples switched on: `#key = ...` and `#[...]` are code, `# ...` is prose.
+fn with_examples() -> String {
+    let code = |line: &str| match line.strip_prefix('#') {
+        Some(code) if code.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => code.to_owned(),
+        _ => line.to_owned(),
+    };
+    DOCUMENTED.lines().map(code).collect::<Vec<_>>().join("\n")
+}
+
+fn found_in(text: &str) -> (Config, Findings) {
+    let mut found = Findings::default();
+    let mut merged = Merged::default();
+    merged.table = text.parse().unwrap();
+    (Config::read(&merged, &mut found), found)
+}
+
+fn keys_of(table: &toml::Table, prefix: &str, keys: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let inner: Vec<&toml::Table> = match value {
+            // A policy is one key here; its inside belongs to another module.
+            toml::Value::Table(inner) if key != "policy" => vec![inner],
+            toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_table).collect(),
+            _ => Vec::new(),
+        };
+        for table in inner {
+            keys_of(table, &path, keys);
+        }
+        keys.insert(path);
+    }
+}
+
+fn load(file: &str, environment: &[(&str, &str)], settings: &[(&str, &str)]) -> Result<Config, Problems> {
+    let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("jira-scim.toml");
+    std::fs::write(&path, file).unwrap();
+    Config::load(&Sources { file: Some(path), environment: own(environment), settings: own(settings) })
+}
+
+fn problems(file: &str) -> String {
+    load(file, &[], &[]).unwrap_err().to_string()
+}
+
+const TARGET: &str = "[[target]]\nname = 'jira'\nurl = 'https://jira.example'\ntoken = 'secret-token'\n";
+
+#[test]
+fn the_documented_file_holds_the_defaults() {
+    let (config, found) = found_in(DOCUMENTED);
+    assert_eq!(found.problems, []);
+    assert_eq!(config, Config::defaults());
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_exists() {
+    let text = with_examples();
+    let mut documented = BTreeSet::new();
+    keys_of(&text.parse().unwrap(), "", &mut documented);
+    let (_, found) = found_in(&text);
+    let (documented, known) = (&documented, &found.known);
+    assert_eq!(known.difference(documented).collect::<Vec<_>>(), Vec::<&String>::new(), "not documented");
+    assert_eq!(documented.difference(known).collect::<Vec<_>>(), Vec::<&String>::new(), "not known");
+}
+
+#[test]
+fn the_examples_that_need_no_file_state_the_defaults_of_a_target() {
+    let (config, _) = found_in(TARGET);
+    let target = &config.targets[0];
+    let text = with_examples();
+    let example = text.parse::<toml::Table>().unwrap()["target"][0].as_table().unwrap().clone();
+    assert_eq!(example["kind"].as_str(), Some(target.kind.as_str()));
+    assert_eq!(humantime::parse_duration(example["timeout"].as_str().unwrap()).unwrap(), target.timeout);
+    assert_eq!(humantime::parse_duration(example["late"].as_str().unwrap()).unwrap(), target.late);
+    assert_eq!(example["pace"]["concurrency"].as_integer(), Some(i64::from(target.pace.concurrency)));
+    assert_eq!(example["pace"]["per_second"].as_integer(), Some(i64::from(target.pace.per_second)));
+    assert_eq!(example["notify"].as_bool(), Some(target.notify));
+}
+
+#[test]
+fn the_environment_beats_the_file_and_flags_beat_both() {
+    let file = "[writer]\nsettle = '1s'\npoll = '1s'\nlease = '30s'\n";
+    let environment = [("JIRA_SCIM__WRITER__SETTLE", "2s"), ("JIRA_SCIM__WRITER__POLL", "2s"), ("OTHER", "x")];
+    let config = load(file, &environment, &[("writer.settle", "0s")]).unwrap();
+    assert_eq!(config.writer.settle, Duration::ZERO);
+    assert_eq!(config.writer.poll, Duration::from_secs(2));
+    assert_eq!(config.writer.lease, Duration::from_secs(30));
+}
+
+#[test]
+fn a_secret_of_a_listed_target_comes_from_a_file_named_in_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    std::fs::write(&path, "from-the-file\n").unwrap();
+    let file = "[[target]]\nname = 'jira'\nurl = 'https://jira.example/ctx/'\n";
+    let variable = [("JIRA_SCIM__TARGET__0__TOKEN_FILE", path.to_str().unwrap())];
+    let config = load(file, &variable, &[]).unwrap();
+    assert_eq!(config.targets[0].credential, TargetCredential::Token(Secret::new("from-the-file")));
+    assert_eq!(config.targets[0].url, "https://jira.example/ctx");
+}
+
+#[test]
+fn an_unknown_key_is_one_sentence_with_the_nearest_name_and_where_it_stands() {
+    let told = problems("[server]\nlisten_adress = '127.0.0.1:1'\n");
+    assert!(told.starts_with("server.listen_adress (in /"), "{told}");
+    assert!(told.ends_with("jira-scim.toml) is not a known key; did you mean server.listen?"), "{told}");
+    let told = load("", &[("JIRA_SCIM__WRITER__SETLE", "1s")], &[]).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "writer.setle (in the environment variable JIRA_SCIM__WRITER__SETLE) is not a known key; did you mean \
+         writer.settle?"
+    );
+    let told = load("", &[], &[("nonsense.zzz", "1")]).unwrap_err().to_string();
+    assert_eq!(told.matches("not a known key").count(), 1, "{told}");
+}
+
+#[test]
+fn all_problems_are_found_at_once() {
+    let told = problems(
+        "[server]\nlisten = 'nowhere'\n[limits]\nbody = '2MB'\npage_default = 500\n[database]\nurl = 'mysql://x'\n\
+         [[target]]\nname = 'a_b'\nurl = 'jira'\n[[tenant]]\nslug = 'okta'\ntarget = 'none'\nmode = 'maybe'\n",
+    );
+    for key in [
+        "server.listen",
+        "limits.body",
+        "limits.page_default",
+        "database.url",
+        "target.0.name",
+        "target.0.url",
+        "target.0.token_file",
+        "tenant.0.target",
+        "tenant.0.mode",
+    ] {
+        assert!(told.lines().any(|line| line.starts_with(&format!("{key} "))), "{key} is not in:\n{told}");
+    }
+    assert_eq!(told.lines().count(), 9, "{told}");
+}
+
+#[test]
+fn no_problem_repeats_a_secret() {
+    let told = problems(
+        "[database]\nurl = 'postgres//me:hunter2@db'\n[[target]]\nname = 'jira'\nurl = 'https://me:hunter2@jira'\n\
+         token = ['hunter2']\n",
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+    let told = problems("[database]\nurl = \"hunter2\n");
+    assert!(!told.contains("hunter2"), "{told}");
+    assert!(told.contains("line 2"), "{told}");
+}
+
+#[test]
+fn a_slug_has_no_underscore() {
+    for good in ["okta", "0", "a-b", &"x".repeat(63)] {
+        assert!(is_slug(good), "{good}");
+    }
+    for bad in ["", "a_b", "Okta", "-a", "a-", "ä", "a/b", &"x".repeat(64)] {
+        assert!(!is_slug(bad), "{bad}");
+    }
+}
+
+#[test]
+fn two_ways_to_log_in_are_one_too_many() {
+    let told = problems(&format!("{TARGET}user = 'me'\npassword = 'x'\n"));
+    assert!(told.contains("target.0.token"), "{told}");
+    let told = problems(&format!("{TARGET}token_file = '/nowhere'\n"));
+    assert!(told.contains("both given"), "{told}");
+}
+
+#[test]
+fn names_are_unique_and_the_lease_outlives_a_call() {
+    let told = problems(&format!("{TARGET}{TARGET}timeout = '45s'\n"));
+    assert!(told.contains("target.1.name"), "{told}");
+    assert!(told.contains("writer.lease"), "{told}");
+}
+
+#[test]
+fn a_short_bootstrap_token_is_refused() {
+    let told = problems(&format!(
+        "{TARGET}[[tenant]]\nslug = 'okta'\ntarget = 'jira'\n[[tenant.token]]\nlabel = 'first'\nvalue = 'short'\n"
+    ));
+    assert!(told.starts_with("tenant.0.token.0.value "), "{told}");
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let sources = Sources { file: Some("/nowhere/jira-scim.toml".into()), ..Sources::default() };
+    let told = Config::load(&sources).unwrap_err().to_string();
+    assert!(told.starts_with("/nowhere/jira-scim.toml cannot be read"), "{told}");
+}
+
+#[test]
+fn the_base_url_is_one_that_can_be_connected_to() {
+    let server = Config::defaults().server;
+    assert_eq!(server.base_url("0.0.0.0:8080".parse().unwrap()), "http://127.0.0.1:8080");
+    assert_eq!(server.base_url("[::]:1".parse().unwrap()), "http://[::1]:1");
+    assert_eq!(server.base_url("192.0.2.1:80".parse().unwrap()), "http://192.0.2.1:80");
+    let server = Server { public_url: Some("https://scim.example/jira".into()), ..server };
+    assert_eq!(server.base_url("0.0.0.0:8080".parse().unwrap()), "https://scim.example/jira");
+}
+
+use crate::secret::Secret;
