@@ -1,6 +1,7 @@
 //! One binary of integration tests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod data_center;
 mod embedded;
 mod postgres;
 mod sandbox_access;
