@@ -1,9 +1,29 @@
-//! Layer 1: the SCIM protocol library.
+//! The SCIM protocol library: what a request says and what an answer looks like, as functions of their arguments.
+//!
+//! It knows no HTTP, no SQL and no clock. The engine (schema, documents, filters, PATCH, projection) works on one
+//! document form, so that another wire version only adds a reader and a writer of bodies:
+//!
+//! * a body becomes a document with canonical names through [`resource::check_new`] or [`resource::check_replace`];
+//! * a filter becomes an [`filter::Expr`] over [`folded::folded`] documents, for SQL and for memory alike;
+//! * a PATCH becomes a [`patch::Patch`]; for groups [`patch::split_members`] takes the members out, which are rows and
+//!   never a document;
+//! * an answer is cut down by [`project::Projection`] and wrapped by [`list`] or [`error::ScimError::body`].
+//!
+//! Where a client needs more than the RFCs grant, [`tolerance`] names it.
 
-/// The client-owned document of a resource.
-pub type Attrs = serde_json::Map<String, serde_json::Value>;
+pub mod discovery;
+pub mod error;
+pub mod filter;
+pub mod folded;
+pub mod list;
+pub mod path;
+pub mod project;
+pub mod resource;
+pub mod schema;
+pub mod urn;
 
-/// An error of the protocol.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ScimError(String);
+pub use error::{ScimError, ScimType};
+pub use list::{Paging, list_response};
+pub use project::Projection;
+pub use resource::Attrs;
+pub use schema::{ResourceType, group, user};

@@ -1,0 +1,109 @@
+//! Bodies of POST and PUT become documents: canonical names, checked types, nothing that is the server's own.
+//!
+//! The rules are RFC 7644 sections 3.3 and 3.5.1, widened by what clients send (GEN-7 to GEN-12). A document never
+//! contains `id`, `meta`, `schemas`, `groups` or `password`.
+
+use serde_json::{Map, Value};
+
+use super::error::ScimError;
+use super::schema::check::{self, At, accept, canonical};
+use super::schema::{ResourceType, Uniqueness};
+
+/// The client-owned document: canonical attribute names, extension objects under their URN, no nulls, no empty values.
+pub type Attrs = Map<String, Value>;
+
+/// The longest value, in bytes, of an attribute that the store keeps an index of: a Postgres index entry holds about
+/// 2,700 bytes, and folding may lengthen a text.
+pub const LONGEST_KEY: usize = 1024;
+
+/// The document of a POST body.
+///
+/// # Errors
+///
+/// 400 `invalidSyntax` where the body is no object, 400 `invalidValue` naming the attribute where a value has the wrong
+/// type or a required one is missing.
+pub fn check_new(ty: &ResourceType, body: Value) -> Result<Attrs, ScimError> {
+    check::refuse_nul(&body, None)?;
+    let Value::Object(body) = body else {
+        return Err(ScimError::invalid_syntax("The body must be a JSON object."));
+    };
+    let mut attrs = Attrs::new();
+    for (key, value) in body {
+        if let Some(attribute) = ty.attribute(&key) {
+            if !attribute.read_only()
+                && let Some(value) = accept(attribute, value, At::root(attribute.name))?
+            {
+                attrs.insert(canonical(key, attribute.name), value);
+            }
+        } else if let Some(extension) = ty.extension(&key) {
+            let at = At::root(extension.id);
+            let object = match value {
+                Value::Object(object) => check::accept_parts(extension.attributes, object, at)?,
+                Value::Null => continue,
+                _ => return Err(ScimError::invalid_value(format!("{at} must be an object."))),
+            };
+            if !object.is_empty() {
+                attrs.insert(canonical(key, extension.id), Value::Object(object));
+            }
+        }
+        // Anything else is ignored (GEN-11): `password` (OKTA-7), `schemas` (GEN-8), misspelt names and URNs (ENTRA-8,
+        // ENTRA-9, OL-4), attributes of schemas that are not served here.
+    }
+    check_whole(ty, &attrs)?;
+    Ok(attrs)
+}
+
+/// The document of a PUT body, which replaces `stored`. A body without `active` does not switch a user on or off: the
+/// stored value stays (OKTA-13).
+///
+/// # Errors
+///
+/// As [`check_new`].
+pub fn check_replace(ty: &ResourceType, body: Value, stored: &Attrs) -> Result<Attrs, ScimError> {
+    let mut attrs = check_new(ty, body)?;
+    if ty.attribute("active").is_some()
+        && !attrs.contains_key("active")
+        && let Some(active) = stored.get("active")
+    {
+        attrs.insert("active".to_owned(), active.clone());
+    }
+    Ok(attrs)
+}
+
+/// The schema URNs of a document: the core schema, and the extensions that it contains (P-10, ENTRA-9).
+pub fn schemas_of(ty: &ResourceType, attrs: &Attrs) -> Vec<&'static str> {
+    let extensions = ty.extensions.iter().map(|extension| extension.id).filter(|id| attrs.contains_key(*id));
+    std::iter::once(ty.core.id).chain(extensions).collect()
+}
+
+/// The rules about the whole document rather than one value: required attributes, and lengths the store cannot index.
+pub(in crate::scim) fn check_whole(ty: &ResourceType, attrs: &Attrs) -> Result<(), ScimError> {
+    for attribute in ty.core.attributes {
+        let value = attrs.get(attribute.name).and_then(Value::as_str);
+        if attribute.required && value.is_none_or(|text| text.trim().is_empty()) {
+            return Err(ScimError::invalid_value(format!("{} is required and must not be empty.", attribute.name)));
+        }
+        if attribute.uniqueness == Uniqueness::Server {
+            bounded(attribute.name, value)?;
+        }
+    }
+    bounded("externalId", attrs.get("externalId").and_then(Value::as_str))?;
+    if let Some(Value::Array(emails)) = attrs.get("emails") {
+        for email in emails {
+            bounded("emails.value", email.get("value").and_then(Value::as_str))?;
+        }
+    }
+    Ok(())
+}
+
+fn bounded(name: &str, value: Option<&str>) -> Result<(), ScimError> {
+    match value {
+        Some(text) if text.len() > LONGEST_KEY => {
+            Err(ScimError::invalid_value(format!("{name} must not be longer than {LONGEST_KEY} bytes.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(in crate::scim) mod tests;

@@ -1,0 +1,227 @@
+//! The tables: core User and Group (RFC 7643 section 4), the enterprise extension (4.3) and the common attributes (3.1).
+//!
+//! `password` is missing on purpose: it is accepted and dropped (OKTA-7), so advertising it would be untrue (VAL-4).
+
+use super::{Attribute, Kind, Mutability, Returned, Schema, Uniqueness};
+use crate::scim::urn;
+
+const fn of(kind: Kind, name: &'static str, description: &'static str) -> Attribute {
+    Attribute {
+        name,
+        kind,
+        multi_valued: false,
+        required: false,
+        case_exact: false,
+        mutability: Mutability::ReadWrite,
+        returned: Returned::Default,
+        uniqueness: Uniqueness::None,
+        canonical_values: &[],
+        sub_attributes: &[],
+        description,
+        reference_types: &[],
+    }
+}
+
+const fn text(name: &'static str, description: &'static str) -> Attribute {
+    of(Kind::String, name, description)
+}
+
+const fn flag(name: &'static str, description: &'static str) -> Attribute {
+    of(Kind::Boolean, name, description)
+}
+
+const fn link(name: &'static str, to: &'static [&'static str], description: &'static str) -> Attribute {
+    let mut attribute = of(Kind::Reference, name, description).exact();
+    attribute.reference_types = to;
+    attribute
+}
+
+const fn complex(name: &'static str, parts: &'static [Attribute], description: &'static str) -> Attribute {
+    let mut attribute = of(Kind::Complex, name, description);
+    attribute.sub_attributes = parts;
+    attribute
+}
+
+const fn list(name: &'static str, parts: &'static [Attribute], description: &'static str) -> Attribute {
+    let mut attribute = complex(name, parts, description);
+    attribute.multi_valued = true;
+    attribute
+}
+
+impl Attribute {
+    const fn exact(mut self) -> Self {
+        self.case_exact = true;
+        self
+    }
+
+    const fn by_server(mut self) -> Self {
+        self.mutability = Mutability::ReadOnly;
+        self
+    }
+
+    const fn immutable(mut self) -> Self {
+        self.mutability = Mutability::Immutable;
+        self
+    }
+
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn unique(mut self) -> Self {
+        self.uniqueness = Uniqueness::Server;
+        self
+    }
+
+    const fn always(mut self) -> Self {
+        self.returned = Returned::Always;
+        self
+    }
+
+    const fn suggests(mut self, values: &'static [&'static str]) -> Self {
+        self.canonical_values = values;
+        self
+    }
+}
+
+/// The default sub-attributes of a multi-valued attribute (RFC 7643 section 2.4).
+const fn entry(value: Attribute, types: &'static [&'static str]) -> [Attribute; 4] {
+    [
+        value,
+        text("display", "A name for the value, for people."),
+        text("type", "What the value is for.").suggests(types),
+        flag("primary", "Whether this is the preferred value; true for at most one."),
+    ]
+}
+
+/// Attributes that every resource has (RFC 7643 section 3.1). `schemas` is not one of them: it is read from nowhere and
+/// written from what the document contains.
+pub(super) const COMMON: &[Attribute] = &[
+    text("id", "The server's identifier of the resource.").exact().by_server().unique().always(),
+    text("externalId", "The identity provider's identifier of the resource.").exact(),
+    complex("meta", META, "Facts about the resource.").by_server(),
+];
+
+const META: &[Attribute] = &[
+    text("resourceType", "The name of the resource type.").exact().by_server(),
+    of(Kind::DateTime, "created", "When the resource was made.").by_server(),
+    of(Kind::DateTime, "lastModified", "When the resource was last changed.").by_server(),
+    link("location", &["uri"], "The URL of the resource.").by_server(),
+    text("version", "The entity tag of the resource.").exact().by_server(),
+];
+
+const NAME: &[Attribute] = &[
+    text("formatted", "The whole name as it is shown."),
+    text("familyName", "The family name."),
+    text("givenName", "The given name."),
+    text("middleName", "The middle names."),
+    text("honorificPrefix", "The title before the name."),
+    text("honorificSuffix", "The suffix after the name."),
+];
+
+const EMAILS: &[Attribute] = &entry(text("value", "The e-mail address."), &["work", "home", "other"]);
+
+const PHONE_NUMBERS: &[Attribute] =
+    &entry(text("value", "The telephone number."), &["work", "home", "mobile", "fax", "pager", "other"]);
+
+const IMS: &[Attribute] = &entry(
+    text("value", "The instant messaging address."),
+    &["aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo"],
+);
+
+const PHOTOS: &[Attribute] = &entry(link("value", &["external"], "The URL of the picture."), &["photo", "thumbnail"]);
+
+const ENTITLEMENTS: &[Attribute] = &entry(text("value", "The entitlement."), &[]);
+
+const ROLES: &[Attribute] = &entry(text("value", "The role."), &[]);
+
+const CERTIFICATES: &[Attribute] = &entry(of(Kind::Binary, "value", "The certificate, DER in Base64.").exact(), &[]);
+
+const ADDRESSES: &[Attribute] = &[
+    text("formatted", "The whole address as it is shown."),
+    text("streetAddress", "Street, house number and the like."),
+    text("locality", "The city."),
+    text("region", "The state or region."),
+    text("postalCode", "The postal code."),
+    text("country", "The country."),
+    text("type", "What the address is for.").suggests(&["work", "home", "other"]),
+    flag("primary", "Whether this is the preferred address; true for at most one."),
+];
+
+const USER_GROUPS: &[Attribute] = &[
+    text("value", "The id of the group.").exact().by_server(),
+    link("$ref", &["Group"], "The URL of the group.").by_server(),
+    text("display", "The name of the group.").by_server(),
+    text("type", "How the user is a member.").suggests(&["direct", "indirect"]).by_server(),
+];
+
+/// The core schema of a User (RFC 7643 section 4.1).
+pub(super) static USER: Schema = Schema {
+    id: urn::USER,
+    name: "User",
+    description: "User account.",
+    attributes: &[
+        text("userName", "The name the user is known by to the identity provider.").required().unique(),
+        complex("name", NAME, "The parts of the user's name."),
+        text("displayName", "The name that is shown."),
+        text("nickName", "The casual name."),
+        link("profileUrl", &["external"], "The URL of the user's profile."),
+        text("title", "The job title."),
+        text("userType", "The relation to the organisation."),
+        text("preferredLanguage", "The preferred language, as in Accept-Language."),
+        text("locale", "The locale for numbers and dates."),
+        text("timezone", "The time zone, as in the IANA database."),
+        flag("active", "Whether the user may use the target."),
+        list("emails", EMAILS, "E-mail addresses."),
+        list("phoneNumbers", PHONE_NUMBERS, "Telephone numbers."),
+        list("ims", IMS, "Instant messaging addresses."),
+        list("photos", PHOTOS, "Pictures."),
+        list("addresses", ADDRESSES, "Postal addresses."),
+        list("groups", USER_GROUPS, "The groups the user is a member of.").by_server(),
+        list("entitlements", ENTITLEMENTS, "Entitlements."),
+        list("roles", ROLES, "Roles."),
+        list("x509Certificates", CERTIFICATES, "Certificates."),
+    ],
+};
+
+/// `displayName` and `$ref` of a manager belong to the server: what a client echoes of them would outlive a change of
+/// `value` (GEN-12, OL-5).
+const MANAGER: &[Attribute] = &[
+    text("value", "The id of the manager.").exact(),
+    link("$ref", &["User"], "The URL of the manager.").by_server(),
+    text("displayName", "The name of the manager.").by_server(),
+];
+
+/// The enterprise extension (RFC 7643 section 4.3).
+pub(super) static ENTERPRISE_USER: Schema = Schema {
+    id: urn::ENTERPRISE_USER,
+    name: "EnterpriseUser",
+    description: "What an organisation says of its people.",
+    attributes: &[
+        text("employeeNumber", "The number within the organisation."),
+        text("costCenter", "The cost centre."),
+        text("organization", "The organisation."),
+        text("division", "The division."),
+        text("department", "The department."),
+        complex("manager", MANAGER, "The user's manager."),
+    ],
+};
+
+const MEMBERS: &[Attribute] = &[
+    text("value", "The id of the member.").exact().immutable(),
+    link("$ref", &["User", "Group"], "The URL of the member.").immutable(),
+    text("type", "Whether the member is a user or a group.").suggests(&["User", "Group"]).immutable(),
+    text("display", "The name of the member.").by_server(),
+];
+
+/// The core schema of a Group (RFC 7643 section 4.2).
+pub(super) static GROUP: Schema = Schema {
+    id: urn::GROUP,
+    name: "Group",
+    description: "Group.",
+    attributes: &[
+        text("displayName", "The name of the group.").required().unique(),
+        list("members", MEMBERS, "The members of the group."),
+    ],
+};

@@ -1,0 +1,277 @@
+//! Schemas as data (RFC 7643 sections 2, 7 and 8): the attributes that this server stores, and nothing else.
+//!
+//! `/Schemas` is printed from these tables, bodies are checked against them, and filters, paths and projections take
+//! their names from them, so none of these can disagree (VAL-4). The tables say what is; they do nothing.
+
+pub(in crate::scim) mod check;
+mod core;
+
+/// The data types of RFC 7643 section 2.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    String,
+    /// True or false.
+    Boolean,
+    /// A number with a fraction.
+    Decimal,
+    /// A whole number.
+    Integer,
+    /// An instant (RFC 3339).
+    DateTime,
+    /// Base64 text.
+    Binary,
+    /// A URI.
+    Reference,
+    /// An object with sub-attributes.
+    Complex,
+}
+
+impl Kind {
+    /// The word in `/Schemas`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::Boolean => "boolean",
+            Kind::Decimal => "decimal",
+            Kind::Integer => "integer",
+            Kind::DateTime => "dateTime",
+            Kind::Binary => "binary",
+            Kind::Reference => "reference",
+            Kind::Complex => "complex",
+        }
+    }
+}
+
+/// Who may write an attribute (RFC 7643 section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutability {
+    /// The server only.
+    ReadOnly,
+    /// The client at any time.
+    ReadWrite,
+    /// The client when the value is made.
+    Immutable,
+}
+
+impl Mutability {
+    /// The word in `/Schemas`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mutability::ReadOnly => "readOnly",
+            Mutability::ReadWrite => "readWrite",
+            Mutability::Immutable => "immutable",
+        }
+    }
+}
+
+/// When an attribute is part of an answer (RFC 7643 section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// Always, whatever the client asks for.
+    Always,
+    /// Unless the client asks for others.
+    Default,
+}
+
+impl Returned {
+    /// The word in `/Schemas`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Returned::Always => "always",
+            Returned::Default => "default",
+        }
+    }
+}
+
+/// Whether two resources may have the same value (RFC 7643 section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// They may.
+    None,
+    /// Not within a tenant.
+    Server,
+}
+
+impl Uniqueness {
+    /// The word in `/Schemas`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Uniqueness::None => "none",
+            Uniqueness::Server => "server",
+        }
+    }
+}
+
+/// An attribute definition (RFC 7643 section 7).
+#[derive(Debug, PartialEq)]
+pub struct Attribute {
+    /// The canonical spelling.
+    pub name: &'static str,
+    /// The data type.
+    pub kind: Kind,
+    /// Whether it is a list.
+    pub multi_valued: bool,
+    /// Whether a resource must have it.
+    pub required: bool,
+    /// Whether letter case counts when values are compared.
+    pub case_exact: bool,
+    /// Who may write it.
+    pub mutability: Mutability,
+    /// When it is answered.
+    pub returned: Returned,
+    /// Whether a value may occur twice.
+    pub uniqueness: Uniqueness,
+    /// Suggested values; others are accepted (OPP-4).
+    pub canonical_values: &'static [&'static str],
+    /// The parts of a complex attribute.
+    pub sub_attributes: &'static [Attribute],
+    /// A sentence for `/Schemas`.
+    pub description: &'static str,
+    /// What a reference may point to.
+    pub reference_types: &'static [&'static str],
+}
+
+impl Attribute {
+    /// The sub-attribute of that name, ignoring letter case (GEN-7).
+    pub fn sub(&self, name: &str) -> Option<&'static Attribute> {
+        find(self.sub_attributes, name)
+    }
+
+    /// Whether only the server writes it.
+    pub fn read_only(&self) -> bool {
+        self.mutability == Mutability::ReadOnly
+    }
+}
+
+/// A schema: a URN and its attributes (RFC 7643 section 7).
+#[derive(Debug, PartialEq)]
+pub struct Schema {
+    /// The URN.
+    pub id: &'static str,
+    /// The short name.
+    pub name: &'static str,
+    /// A sentence for `/Schemas`.
+    pub description: &'static str,
+    /// The attributes, in the order of `/Schemas`.
+    pub attributes: &'static [Attribute],
+}
+
+impl Schema {
+    /// The attribute of that name, ignoring letter case (GEN-7).
+    pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        find(self.attributes, name)
+    }
+}
+
+/// A resource type (RFC 7643 section 6).
+#[derive(Debug, PartialEq)]
+pub struct ResourceType {
+    /// `User` or `Group`.
+    pub name: &'static str,
+    /// The collection's path below the base URL.
+    pub endpoint: &'static str,
+    /// A sentence for `/ResourceTypes`.
+    pub description: &'static str,
+    /// The core schema.
+    pub core: &'static Schema,
+    /// The extensions; none is required.
+    pub extensions: &'static [&'static Schema],
+}
+
+impl ResourceType {
+    /// The core or common attribute (`id`, `externalId`, `meta`) of that name, ignoring letter case.
+    pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        self.core.attribute(name).or_else(|| find(core::COMMON, name))
+    }
+
+    /// The extension of that URN, ignoring letter case.
+    pub fn extension(&self, id: &str) -> Option<&'static Schema> {
+        self.extensions.iter().copied().find(|schema| schema.id.eq_ignore_ascii_case(id))
+    }
+}
+
+/// The tables are short, so a scan beats hashing; lengths differ mostly, so a scan costs few comparisons of text.
+fn find(attributes: &'static [Attribute], name: &str) -> Option<&'static Attribute> {
+    attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+}
+
+/// The User resource type.
+pub fn user() -> &'static ResourceType {
+    static USER: ResourceType = ResourceType {
+        name: "User",
+        endpoint: "/Users",
+        description: "A person who may have an account at the target.",
+        core: &core::USER,
+        extensions: &[&core::ENTERPRISE_USER],
+    };
+    &USER
+}
+
+/// The Group resource type.
+pub fn group() -> &'static ResourceType {
+    static GROUP: ResourceType = ResourceType {
+        name: "Group",
+        endpoint: "/Groups",
+        description: "A set of users and groups.",
+        core: &core::GROUP,
+        extensions: &[],
+    };
+    &GROUP
+}
+
+/// The resource type of that name or URN, ignoring letter case.
+pub fn by_name(name: &str) -> Option<&'static ResourceType> {
+    [user(), group()].into_iter().find(|ty| ty.name.eq_ignore_ascii_case(name) || ty.core.id.eq_ignore_ascii_case(name))
+}
+
+/// Every schema that is served, in the order of `/Schemas`.
+pub fn all() -> [&'static Schema; 3] {
+    [&core::USER, &core::ENTERPRISE_USER, &core::GROUP]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::scim::urn;
+
+    fn walk(attributes: &'static [Attribute], visit: &mut dyn FnMut(&'static Attribute)) {
+        for attribute in attributes {
+            visit(attribute);
+            walk(attribute.sub_attributes, visit);
+        }
+    }
+
+    #[test]
+    fn every_table_is_coherent() {
+        for schema in all() {
+            walk(schema.attributes, &mut |attribute| {
+                assert_eq!(attribute.kind == Kind::Complex, !attribute.sub_attributes.is_empty(), "{}", attribute.name);
+                assert_eq!(
+                    attribute.kind == Kind::Reference,
+                    !attribute.reference_types.is_empty(),
+                    "{}",
+                    attribute.name
+                );
+                assert!(attribute.description.ends_with('.'), "{}", attribute.name);
+            });
+        }
+    }
+
+    #[test]
+    fn names_are_found_without_regard_to_letter_case() {
+        assert_eq!(user().attribute("USERNAME").unwrap().name, "userName");
+        assert_eq!(user().attribute("emails").unwrap().sub("VALUE").unwrap().name, "value");
+        assert_eq!(user().extension(&urn::ENTERPRISE_USER.to_uppercase()).unwrap().id, urn::ENTERPRISE_USER);
+        assert!(user().attribute("password").is_none(), "accepted and dropped, never advertised");
+    }
+
+    #[test]
+    fn a_resource_type_is_found_by_name_and_by_urn() {
+        assert_eq!(by_name("group").unwrap().name, "Group");
+        assert_eq!(by_name(urn::USER).unwrap().name, "User");
+        assert!(by_name("Device").is_none());
+    }
+}
