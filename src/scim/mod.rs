@@ -23,7 +23,8 @@ pub mod schema;
 pub mod urn;
 
 pub use error::{ScimError, ScimType};
+pub use folded::folded;
 pub use list::{Paging, list_response};
 pub use project::Projection;
-pub use resource::Attrs;
+pub use resource::{Attrs, check_new, check_replace, schemas_of};
 pub use schema::{ResourceType, group, user};
