@@ -3,7 +3,8 @@
 //! A fault is written as items with commas between them; the first says what happens:
 //!
 //! ```text
-//! status=503            that status with an error collection (any code)
+//! status=503            that status with an error collection (any code); X-AUSERNAME is right below 500, else
+//!                       anonymous (DC-18, DC-75)
 //! throttle=30           429 with Retry-After: 30
 //! hang                  no answer; the client has to give up
 //! delay=250             the work at once, the answer after that many milliseconds

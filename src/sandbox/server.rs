@@ -293,8 +293,10 @@ impl Inner {
     fn answer(&mut self, call: &Call, site: &Site, fault: Option<&Action>, clock: Duration) -> (Option<String>, Reply) {
         match fault {
             Some(Action::Status { code, retry_after, work }) => {
-                let caller = if *work { self.jira(call, site, false, clock).0 } else { None };
-                let reply = Reply::error(*code, "Injected fault.");
+                let caller = if *work { self.jira(call, site, false, clock).0 } else { self.caller(call, site) };
+                // A failing Jira no longer knows who called (DC-18); one that refuses does (DC-75).
+                let known = caller.as_deref().filter(|_| *code < 500).unwrap_or("anonymous");
+                let reply = Reply::error(*code, "Injected fault.").with("X-AUSERNAME", header_value(known));
                 (
                     caller,
                     retry_after.iter().fold(reply, |reply, seconds| reply.with("Retry-After", seconds.to_string())),
@@ -315,7 +317,7 @@ impl Inner {
             Some(Action::Garbage) => {
                 let (caller, _) = self.jira(call, site, false, clock);
                 let header = caller.clone().unwrap_or_else(|| "anonymous".to_owned());
-                (caller, Reply::garbage().with("X-AUSERNAME", header))
+                (caller, Reply::garbage().with("X-AUSERNAME", header_value(&header)))
             }
             Some(Action::Ausername(name)) => {
                 let (caller, reply) = self.jira(call, site, false, clock);
@@ -324,6 +326,12 @@ impl Inner {
             Some(Action::Anonymous) => self.jira(call, site, true, clock),
             _ => self.jira(call, site, false, clock),
         }
+    }
+
+    /// The name of whoever calls, if anybody is.
+    fn caller(&mut self, call: &Call, site: &Site) -> Option<String> {
+        let id = self.access.identify(&self.world, call, &site.base_url).ok().flatten();
+        id.map(|id| self.world.record(id).name.to_string())
     }
 
     fn jira(&mut self, call: &Call, site: &Site, anonymous: bool, clock: Duration) -> (Option<String>, Reply) {

@@ -52,6 +52,13 @@ async fn every_answer_names_the_caller() {
     assert_eq!(bench.get("/user?username=nobody").await.header("X-AUSERNAME"), "svc-scim");
 }
 
+/// DC-19
+#[tokio::test]
+async fn a_callers_name_that_is_not_ascii_is_encoded() {
+    let bench = Bench::with(SandboxOptions { admin: "bjørn".into(), ..SandboxOptions::default() }).await;
+    assert_eq!(bench.get("/myself").await.header("X-AUSERNAME"), "bj%C3%B8rn");
+}
+
 /// DC-3
 #[tokio::test]
 async fn a_wrong_or_revoked_token_and_the_token_of_an_inactive_account_are_401() {

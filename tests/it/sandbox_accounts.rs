@@ -218,6 +218,19 @@ async fn a_rename_to_a_taken_or_illegal_name_changes_nothing_at_all() {
     assert_eq!(bench.jira.account("mara.lund").unwrap().display_name, "Mara Lund");
 }
 
+/// DC-28, DC-47
+#[tokio::test]
+async fn a_name_beside_active_is_a_rename_like_any_other() {
+    let bench = with_mara().await;
+    let key = bench.jira.account("mara.lund").unwrap().key;
+    let put = async |name: &str| bench.put(&format!("/user?key={key}"), json!({"name": name, "active": false})).await;
+    let refused = put("svc-scim").await;
+    assert_eq!((refused.status, refused.fields()), (400, vec!["username".to_owned()]));
+    assert!(bench.jira.account("mara.lund").unwrap().active);
+    assert_eq!(put("mara.old").await.json()["name"], "mara.old");
+    assert!(bench.jira.account("mara.lund").is_none());
+}
+
 /// DC-30
 #[tokio::test]
 async fn a_new_letter_case_is_answered_200_and_not_stored() {

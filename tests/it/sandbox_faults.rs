@@ -28,6 +28,19 @@ async fn a_status_is_answered_as_often_as_wanted_and_nothing_is_done() {
     assert_eq!(bench.post("/group", crew()).await.status, 201);
 }
 
+/// DC-18, DC-75
+#[tokio::test]
+async fn a_refusing_jira_knows_the_caller_and_a_failing_one_does_not() {
+    let bench = Bench::new().await;
+    for (code, name) in [(403, "svc-scim"), (502, "anonymous")] {
+        bench.jira.inject(Fault::status(code).times(1));
+        let answer = bench.post("/group", crew()).await;
+        assert_eq!((answer.status, answer.header("X-AUSERNAME")), (code, name));
+    }
+    bench.jira.inject(Fault::html(404).times(1));
+    assert_eq!(bench.get("/user?username=svc-scim").await.header("X-AUSERNAME"), "");
+}
+
 #[tokio::test]
 async fn a_status_may_hide_that_the_work_was_done() {
     let bench = Bench::new().await;

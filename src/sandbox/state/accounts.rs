@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Id, LONGEST, Power, Record, Refusal, World, fold};
+use super::{Id, LONGEST, Names, Power, Record, Refusal, World, fold};
 
 /// What a create asks for.
 #[derive(Clone, Debug, Default)]
@@ -382,7 +382,7 @@ impl World {
             active: true,
             read_only: false,
             last_login: None,
-            groups: BTreeSet::new(),
+            groups: Names::default(),
         }));
         self.changed();
         id
@@ -409,7 +409,7 @@ impl World {
         let groups = self.record(id).groups.clone();
         self.by_name.remove(&old);
         self.by_name.insert(folded.clone(), id);
-        for group in groups {
+        for group in groups.0 {
             if let Some(group) = self.groups.get_mut(&group) {
                 group.members.remove(&old);
                 group.members.insert(folded.clone());
@@ -425,7 +425,7 @@ impl World {
             return;
         }
         self.record_mut(id).active = active;
-        for group in self.record(id).groups.clone() {
+        for group in self.record(id).groups.clone().0 {
             if let Some(group) = self.groups.get_mut(&group) {
                 if active { group.active_members += 1 } else { group.active_members -= 1 }
             }
@@ -433,7 +433,7 @@ impl World {
     }
 
     fn remove(&mut self, id: Id) {
-        for group in self.record(id).groups.clone() {
+        for group in self.record(id).groups.clone().0 {
             self.leave(id, &group);
         }
         let (folded, key) = (self.record(id).folded.clone(), self.record(id).key.clone());

@@ -204,7 +204,7 @@ impl World {
 
     fn is_last_power(&self, id: Id, leaving: &str) -> bool {
         let powerful = |name: &str| self.groups.get(name).is_some_and(Group::administers);
-        powerful(leaving) && !self.record(id).groups.iter().any(|name| **name != *leaving && powerful(name))
+        powerful(leaving) && !self.record(id).groups.0.iter().any(|name| **name != *leaving && powerful(name))
     }
 }
 

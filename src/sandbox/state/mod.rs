@@ -113,7 +113,44 @@ pub(crate) struct Record {
     pub(crate) read_only: bool,
     pub(crate) last_login: Option<DateTime<Utc>>,
     /// Folded names of the groups.
-    pub(crate) groups: BTreeSet<Arc<str>>,
+    pub(crate) groups: Names,
+}
+
+/// A small sorted set of folded names: a third of a tree's memory, which counts with a million accounts.
+#[derive(Clone, Default)]
+pub(crate) struct Names(Vec<Arc<str>>);
+
+impl Names {
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.place(name).is_ok()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// False when it was there already.
+    fn insert(&mut self, name: Arc<str>) -> bool {
+        match self.place(&name) {
+            Ok(_) => false,
+            Err(at) => {
+                if self.0.capacity() == 0 {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(at, name);
+                true
+            }
+        }
+    }
+
+    /// False when it was not there.
+    fn remove(&mut self, name: &str) -> bool {
+        self.place(name).map(|at| self.0.remove(at)).is_ok()
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|known| (**known).cmp(name))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -266,11 +303,11 @@ impl World {
     }
 
     pub(crate) fn group_names(&self, record: &Record) -> Vec<String> {
-        record.groups.iter().filter_map(|name| self.groups.get(name)).map(|group| group.name.to_string()).collect()
+        record.groups.0.iter().filter_map(|name| self.groups.get(name)).map(|group| group.name.to_string()).collect()
     }
 
     pub(crate) fn power(&self, id: Id) -> Power {
-        let groups = self.record(id).groups.iter().filter_map(|name| self.groups.get(name));
+        let groups = self.record(id).groups.0.iter().filter_map(|name| self.groups.get(name));
         groups.map(|group| group.power).max().unwrap_or(Power::User)
     }
 
