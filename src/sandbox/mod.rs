@@ -9,6 +9,7 @@ mod access;
 pub mod cli;
 mod data_center;
 mod exchange;
+mod fault_syntax;
 mod faults;
 mod journal;
 mod server;
@@ -28,7 +29,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 
 pub use access::RateLimit;
-pub use faults::{Action, Fault, FaultSyntax, LateTrigger};
+pub use fault_syntax::FaultSyntax;
+pub use faults::{Action, Fault, LateTrigger};
 pub use journal::{JournalEntry, Outcome, Totals};
 pub use state::{
     ADMINISTRATORS, AccountView, Change, NewAccount, Reference, Refusal, Role, Rules, SYSTEM_ADMINISTRATORS, World,

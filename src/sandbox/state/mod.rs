@@ -4,6 +4,7 @@
 //! `docs/targets/data-center.md`. A call costs O(log n), apart from what reads everything by its nature.
 
 mod accounts;
+mod by_hand;
 mod groups;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

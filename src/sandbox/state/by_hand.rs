@@ -1,0 +1,93 @@
+//! What happens to accounts without the API: LDAP brings them, people lead projects, log in, are deactivated or deleted
+//! by an administrator with a browser. Tests and the demo set their scenes with it.
+
+use chrono::{DateTime, Utc};
+
+use super::{NewAccount, Reference, Refusal, World};
+
+impl World {
+    /// Puts an account into a read-only directory, as LDAP does: no rule is asked (DC-33).
+    ///
+    /// # Errors
+    /// When the username is taken.
+    pub fn add_read_only_account(&mut self, new: &NewAccount) -> Result<String, Refusal> {
+        self.check_username(&new.username, None).map_err(|text| Refusal::field("username", text))?;
+        let id = self.insert(new);
+        self.record_mut(id).read_only = true;
+        Ok(self.record(id).key.to_string())
+    }
+
+    /// Makes the account the lead of a project (DC-31).
+    ///
+    /// # Errors
+    /// 404 for an unknown account.
+    pub fn make_lead(&mut self, username: &str, project: &str) -> Result<(), Refusal> {
+        let id = self.existing(username)?;
+        self.projects.values_mut().for_each(|keys| {
+            keys.remove(project);
+        });
+        self.projects.entry(id).or_default().insert(project.to_owned());
+        self.changed();
+        Ok(())
+    }
+
+    /// Takes a project from whoever leads it.
+    pub fn remove_lead(&mut self, project: &str) {
+        self.projects.retain(|_, keys| {
+            keys.remove(project);
+            !keys.is_empty()
+        });
+        self.changed();
+    }
+
+    /// Binds the account to an issue, so that it cannot be deleted (DC-42).
+    ///
+    /// # Errors
+    /// 404 for an unknown account.
+    pub fn bind_to_issue(&mut self, username: &str, reference: Reference) -> Result<(), Refusal> {
+        let id = self.existing(username)?;
+        self.references.entry(id).or_default().insert(reference);
+        Ok(())
+    }
+
+    /// Lets the person log in, or not, as an administrator with a browser would do.
+    ///
+    /// # Errors
+    /// 404 for an unknown account.
+    pub fn force_active(&mut self, username: &str, active: bool) -> Result<(), Refusal> {
+        let id = self.existing(username)?;
+        self.set_active(id, active);
+        self.changed();
+        Ok(())
+    }
+
+    /// Deletes the account whatever binds it, as an administrator with database access would do.
+    ///
+    /// # Errors
+    /// 404 for an unknown account.
+    pub fn force_delete(&mut self, username: &str) -> Result<(), Refusal> {
+        let id = self.existing(username)?;
+        self.remove(id);
+        Ok(())
+    }
+
+    /// Notes when the person last logged in (DC-45).
+    ///
+    /// # Errors
+    /// 404 for an unknown account.
+    pub fn log_in(&mut self, username: &str, at: DateTime<Utc>) -> Result<(), Refusal> {
+        let id = self.existing(username)?;
+        self.record_mut(id).last_login = Some(at);
+        Ok(())
+    }
+
+    /// Sets the password for Basic authentication.
+    ///
+    /// # Errors
+    /// 404 for an unknown account.
+    pub fn set_password(&mut self, username: &str, password: &str) -> Result<(), Refusal> {
+        let id = self.existing(username)?;
+        self.passwords.insert(id, password.to_owned());
+        Ok(())
+    }
+}
