@@ -7,6 +7,7 @@
 pub mod delivery;
 pub mod drive;
 mod error;
+pub mod group;
 pub mod janitor;
 pub mod link;
 pub mod outbox;
@@ -14,6 +15,7 @@ pub mod related;
 pub mod target;
 pub mod tenant;
 pub mod token;
+pub mod user;
 
 use std::str::FromStr;
 use std::time::Duration;

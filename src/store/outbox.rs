@@ -46,6 +46,15 @@ impl Subject {
     }
 }
 
+/// A subject that was nudged, as the one who did it may settle it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nudge {
+    /// What it is.
+    pub subject: Subject,
+    /// The lease, where the row was inserted already leased to the request.
+    pub lease: Option<Uuid>,
+}
+
 /// How a change puts subjects into the outbox.
 #[derive(Clone, Copy, Debug)]
 pub struct NudgeAs {

@@ -34,7 +34,7 @@ use runtime::Runtime;
 
 pub use drive::{DriveEnd, Driven};
 pub use runtime::Health;
-pub use settle::{Refusal, Settled, ToSettle};
+pub use settle::{Refusal, Settled};
 
 /// The writer's settings.
 #[derive(Clone, Debug)]

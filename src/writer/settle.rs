@@ -12,7 +12,7 @@ use super::{Inner, Writer};
 use crate::account::Field;
 use crate::store::StoreError;
 use crate::store::link::{AccountStep, StepState, Stuck};
-use crate::store::outbox::Subject;
+use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::{Mode, Tenant};
 
 /// How often a subject that somebody else drives is asked for.
@@ -40,15 +40,6 @@ pub struct Refusal {
     pub conflict: bool,
 }
 
-/// A subject that a request may settle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ToSettle {
-    /// What it is.
-    pub subject: Subject,
-    /// The lease that the request's own statement took.
-    pub lease: Option<Uuid>,
-}
-
 impl Writer {
     /// Whether requests of this tenant drive their own subjects now.
     pub fn settles(&self, tenant: &Tenant) -> bool {
@@ -68,7 +59,7 @@ impl Writer {
 
     /// Drives what a request touched, for at most `writer.settle`. `about` is the resource of the request: a refusal is one
     /// of its own account or group, or, for a group, of every member that it named.
-    pub async fn settle(&self, tenant: &Tenant, about: Subject, subjects: &[ToSettle]) -> Settled {
+    pub async fn settle(&self, tenant: &Tenant, about: Subject, subjects: &[Nudge]) -> Settled {
         if subjects.is_empty() {
             return Settled::Applied;
         }
@@ -91,7 +82,7 @@ impl Writer {
     }
 
     /// One subject within the budget. The drive itself goes on when the budget is spent.
-    async fn within(&self, tenant: &Tenant, what: ToSettle, until: Instant) -> Option<DriveEnd> {
+    async fn within(&self, tenant: &Tenant, what: Nudge, until: Instant) -> Option<DriveEnd> {
         let writer = self.clone();
         let (tenant_id, token) = (tenant.id, what.lease.unwrap_or_else(Uuid::new_v4));
         let (answer, end) = tokio::sync::oneshot::channel();
@@ -135,7 +126,7 @@ impl Writer {
     }
 
     /// Rows that are still leased to a request that has no time left for them.
-    async fn let_go(&self, tenant: &Tenant, subjects: &[ToSettle]) {
+    async fn let_go(&self, tenant: &Tenant, subjects: &[Nudge]) {
         for what in subjects {
             let Some(token) = what.lease else { continue };
             if let Err(error) = self.0.hand_over(tenant.id, what.subject, token).await {
