@@ -3,7 +3,8 @@
 //! Layers, lowest first; a module uses lower layers only (a test reads `src/**` and says so):
 //!
 //! * 0 `config` `telemetry` `clock` `secret` `lifecycle`
-//! * 1 `scim` (the protocol library) `account` (the plain words for an account)
+//! * 1 `scim` (the protocol library) `account` (the plain words for an account) `listen` (sockets to requests)
+//!   `embedded` (the private PostgreSQL)
 //! * 2 `store` (the only SQL) `jira` (the only HTTP to a Jira) `policy` (pure rules)
 //! * 3 `directory` (every identity change) `writer` (every write to a Jira)
 //! * 4 `http` `simulate`
@@ -19,6 +20,7 @@ pub mod embedded;
 pub mod http;
 pub mod jira;
 pub mod lifecycle;
+pub mod listen;
 pub mod policy;
 pub mod sandbox;
 pub mod scim;

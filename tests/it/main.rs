@@ -3,6 +3,7 @@
 
 mod data_center;
 mod embedded;
+mod listen;
 mod postgres;
 mod sandbox_access;
 mod sandbox_accounts;

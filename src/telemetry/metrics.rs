@@ -1,0 +1,321 @@
+//! Every metric of the program, with its help and its unit, in one place.
+//!
+//! Labels come from the configuration, the store or a fixed set of words: never from a request that nobody has
+//! authenticated, so that a stranger cannot grow the memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// Seconds; from a cached answer to a settled write at a slow Jira.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// The metrics; clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<All>);
+
+#[derive(Debug)]
+struct All {
+    registry: Registry,
+    http_requests: IntCounterVec,
+    http_seconds: HistogramVec,
+    http_in_flight: IntGauge,
+    rate_limited: IntCounterVec,
+    outbox_depth: IntGaugeVec,
+    outbox_oldest: GaugeVec,
+    steps: IntGaugeVec,
+    deliveries: IntCounterVec,
+    refused_late: IntCounterVec,
+    settles: IntCounterVec,
+    target_calls: IntCounterVec,
+    target_seconds: HistogramVec,
+    target_throttled: IntCounterVec,
+    target_pauses: IntCounterVec,
+    target_up: IntGaugeVec,
+    database_up: IntGauge,
+    started: Gauge,
+}
+
+/// Makes metrics and registers them as it goes.
+struct Maker(Registry);
+
+impl Maker {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+        let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn whole_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn whole_gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        let metric = IntGauge::new(name, help)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero, with those of the process (memory, CPU, files) where the system tells them.
+    ///
+    /// # Errors
+    /// A metric is defined wrongly: a mistake in this file, found by its test.
+    pub fn new() -> prometheus::Result<Self> {
+        let maker = Maker(Registry::new());
+        let started = Gauge::new("jira_scim_start_time_seconds", "When the daemon started, in seconds since 1970.")?;
+        started.set(chrono::Utc::now().timestamp_millis() as f64 / 1000.0);
+        maker.0.register(Box::new(started.clone()))?;
+        build_info(&maker)?;
+        #[cfg(target_os = "linux")]
+        maker.0.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self(Arc::new(All {
+            http_requests: maker.counters(
+                "jira_scim_http_requests_total",
+                "Requests answered, by tenant (empty when not authenticated), operation and HTTP status.",
+                &["tenant", "operation", "status"],
+            )?,
+            http_seconds: maker.histograms(
+                "jira_scim_http_request_duration_seconds",
+                "Time from a request's head to its answer.",
+                &["tenant", "operation"],
+            )?,
+            http_in_flight: maker.whole_gauge("jira_scim_http_requests_in_flight", "Requests being answered.")?,
+            rate_limited: maker.counters(
+                "jira_scim_http_rate_limited_total",
+                "Requests answered 429 because the tenant sent too many.",
+                &["tenant"],
+            )?,
+            outbox_depth: maker.whole_gauges(
+                "jira_scim_outbox_depth",
+                "Subjects whose Jira side is out of date.",
+                &["tenant"],
+            )?,
+            outbox_oldest: {
+                let opts = Opts::new(
+                    "jira_scim_outbox_oldest_age_seconds",
+                    "How long the oldest of these subjects has waited.",
+                );
+                let metric = GaugeVec::new(opts, &["tenant"])?;
+                maker.0.register(Box::new(metric.clone()))?;
+                metric
+            },
+            steps: maker.whole_gauges(
+                "jira_scim_steps_not_applied",
+                "Steps that are refused, held or waived at present.",
+                &["tenant", "state"],
+            )?,
+            deliveries: maker.counters(
+                "jira_scim_deliveries_total",
+                "Attempts to bring a subject up to date, by outcome.",
+                &["tenant", "outcome"],
+            )?,
+            refused_late: maker.counters(
+                "jira_scim_late_refusals_total",
+                "Steps that Jira refused after the identity provider had been answered.",
+                &["tenant"],
+            )?,
+            settles: maker.counters(
+                "jira_scim_settles_total",
+                "How waiting for Jira before an answer ended.",
+                &["tenant", "outcome"],
+            )?,
+            target_calls: maker.counters(
+                "jira_scim_target_calls_total",
+                "Calls to a Jira, by method with path template and HTTP status (none when there was no answer).",
+                &["target", "operation", "status"],
+            )?,
+            target_seconds: maker.histograms(
+                "jira_scim_target_call_duration_seconds",
+                "How long calls to a Jira took.",
+                &["target", "operation"],
+            )?,
+            target_throttled: maker.counters(
+                "jira_scim_target_throttled_total",
+                "Calls that a Jira answered with 429.",
+                &["target"],
+            )?,
+            target_pauses: maker.counters(
+                "jira_scim_target_pauses_total",
+                "How often a target was paused as a whole, by reason.",
+                &["target", "reason"],
+            )?,
+            target_up: maker.whole_gauges(
+                "jira_scim_target_up",
+                "1 while a target is worked, 0 while it is paused.",
+                &["target"],
+            )?,
+            database_up: maker.whole_gauge("jira_scim_database_up", "1 when the last look found the database.")?,
+            started,
+            registry: maker.0,
+        })))
+    }
+
+    /// A request was answered. `tenant` is empty for one that nobody was authenticated for; `operation` is one of a
+    /// fixed set (`users.create`).
+    pub fn http_request(&self, tenant: &str, operation: &str, status: u16, took: Duration) {
+        let status = status.to_string();
+        self.0.http_requests.with_label_values(&[tenant, operation, &status]).inc();
+        self.0.http_seconds.with_label_values(&[tenant, operation]).observe(took.as_secs_f64());
+        if status == "429" {
+            self.0.rate_limited.with_label_values(&[tenant]).inc();
+        }
+    }
+
+    /// Counts a request as being answered until the result is dropped.
+    pub fn http_in_flight(&self) -> InFlight {
+        self.0.http_in_flight.inc();
+        InFlight(self.0.http_in_flight.clone())
+    }
+
+    /// How many subjects of a tenant are out of date, and for how long the oldest.
+    pub fn outbox(&self, tenant: &str, depth: i64, oldest: Duration) {
+        self.0.outbox_depth.with_label_values(&[tenant]).set(depth);
+        self.0.outbox_oldest.with_label_values(&[tenant]).set(oldest.as_secs_f64());
+    }
+
+    /// How many steps of a tenant are in a state (`refused`, `held`, `waived`) at present.
+    pub fn steps(&self, tenant: &str, state: &str, count: i64) {
+        self.0.steps.with_label_values(&[tenant, state]).set(count);
+    }
+
+    /// Forgets a tenant that is no more.
+    pub fn forget_tenant(&self, tenant: &str) {
+        // A label that was never used is no error worth a word.
+        let _ = self.0.outbox_depth.remove_label_values(&[tenant]);
+        let _ = self.0.outbox_oldest.remove_label_values(&[tenant]);
+        for state in ["refused", "held", "waived"] {
+            let _ = self.0.steps.remove_label_values(&[tenant, state]);
+        }
+    }
+
+    /// A delivery ended with `outcome`, one of a fixed set.
+    pub fn delivery(&self, tenant: &str, outcome: &str) {
+        self.0.deliveries.with_label_values(&[tenant, outcome]).inc();
+    }
+
+    /// A step was refused after its request had been answered.
+    pub fn refused_late(&self, tenant: &str) {
+        self.0.refused_late.with_label_values(&[tenant]).inc();
+    }
+
+    /// Waiting for Jira before an answer ended with `outcome`, one of a fixed set.
+    pub fn settled(&self, tenant: &str, outcome: &str) {
+        self.0.settles.with_label_values(&[tenant, outcome]).inc();
+    }
+
+    /// A call to a target is over; `path` is a template, never a path with names in it.
+    pub fn target_call(&self, target: &str, method: &str, path: &str, status: Option<u16>, took: Duration) {
+        let operation = format!("{method} {path}");
+        let text = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        self.0.target_calls.with_label_values(&[target, &operation, &text]).inc();
+        self.0.target_seconds.with_label_values(&[target, &operation]).observe(took.as_secs_f64());
+        if status == Some(429) {
+            self.0.target_throttled.with_label_values(&[target]).inc();
+        }
+    }
+
+    /// A target was paused, for one of a fixed set of reasons.
+    pub fn target_paused(&self, target: &str, reason: &str) {
+        self.0.target_pauses.with_label_values(&[target, reason]).inc();
+    }
+
+    /// Whether a target is worked.
+    pub fn target_up(&self, target: &str, up: bool) {
+        self.0.target_up.with_label_values(&[target]).set(i64::from(up));
+    }
+
+    /// Whether the database was there when last looked at.
+    pub fn database_up(&self, up: bool) {
+        self.0.database_up.set(i64::from(up));
+    }
+
+    /// When the daemon started, in seconds since 1970.
+    pub fn started(&self) -> f64 {
+        self.0.started.get()
+    }
+
+    /// Everything, in Prometheus' text format 0.0.4.
+    ///
+    /// # Errors
+    /// The format cannot hold a metric: a mistake in this file.
+    pub fn render(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.0.registry.gather())
+    }
+}
+
+/// The `Content-Type` of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// See [`Metrics::http_in_flight`].
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn build_info(maker: &Maker) -> prometheus::Result<()> {
+    let metric =
+        maker.whole_gauges("jira_scim_build_info", "1, with what this program is.", &["version", "revision"])?;
+    metric.with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("JIRA_SCIM_REVISION").unwrap_or("")]).set(1);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_metric_can_be_made_and_rendered_with_help() {
+        let metrics = Metrics::new().unwrap();
+        metrics.http_request("okta", "users.create", 201, Duration::from_millis(3));
+        metrics.http_request("okta", "users.create", 429, Duration::ZERO);
+        metrics.outbox("okta", 2, Duration::from_secs(90));
+        metrics.steps("okta", "refused", 1);
+        metrics.delivery("okta", "applied");
+        metrics.refused_late("okta");
+        metrics.settled("okta", "applied");
+        metrics.target_call("jira", "GET", "/rest/api/2/user?key={key}", Some(429), Duration::ZERO);
+        metrics.target_call("jira", "GET", "/rest/api/2/user?key={key}", None, Duration::ZERO);
+        metrics.target_paused("jira", "unreachable");
+        metrics.target_up("jira", true);
+        let text = metrics.render().unwrap();
+        for line in [
+            "jira_scim_http_requests_total{operation=\"users.create\",status=\"201\",tenant=\"okta\"} 1",
+            "jira_scim_http_rate_limited_total{tenant=\"okta\"} 1",
+            "jira_scim_outbox_oldest_age_seconds{tenant=\"okta\"} 90",
+            "jira_scim_target_throttled_total{target=\"jira\"} 1",
+            "jira_scim_target_up{target=\"jira\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+        }
+        assert!(text.contains("# HELP jira_scim_build_info"));
+        #[cfg(target_os = "linux")]
+        assert!(text.contains("process_resident_memory_bytes"));
+    }
+
+    #[test]
+    fn a_request_in_flight_is_counted_until_it_is_dropped() {
+        let metrics = Metrics::new().unwrap();
+        let guard = metrics.http_in_flight();
+        assert!(metrics.render().unwrap().contains("jira_scim_http_requests_in_flight 1"));
+        drop(guard);
+        assert!(metrics.render().unwrap().contains("jira_scim_http_requests_in_flight 0"));
+    }
+}
