@@ -1,2 +1,7 @@
-//! jira-scim
-fn main() {}
+//! The program: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jira_scim::cli::main()
+}

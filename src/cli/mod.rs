@@ -1,1 +1,92 @@
-//! cli
+//! Layer 5: the command line. Each command is a file with its arguments and a `run`; the work is done below.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration. What a command is asked for goes to standard
+//! output, everything else to standard error.
+
+mod check_config;
+mod configured;
+mod database;
+mod healthcheck;
+mod migrate;
+mod sandbox;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Problems;
+use crate::telemetry::Chain;
+
+pub use check_config::check;
+pub use configured::ConfigArgs;
+pub use database::Database;
+
+/// A SCIM server that keeps Jira's users and groups as the identity provider wants them.
+#[derive(Parser)]
+#[command(
+    name = "jira-scim",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration"
+)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell everything that is wrong with the configuration.
+    CheckConfig(check_config::Args),
+    /// Ask the daemon on this machine whether it is ready; for containers.
+    Healthcheck(healthcheck::Args),
+    /// Bring the database's schema up to date.
+    Migrate(migrate::Args),
+    /// Run a Jira with state, for trying things out.
+    Sandbox(sandbox::Args),
+}
+
+/// Whatever ends a command early; told with its causes, in one line.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// Reads the command line and runs the command.
+pub fn main() -> ExitCode {
+    let line = Line::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return told(&error, 1),
+    };
+    match runtime.block_on(run(line.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => match failure.downcast_ref::<Problems>() {
+            Some(problems) => told(problems, 3),
+            None => told(&*failure, 1),
+        },
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::Migrate(args) => migrate::run(&args).await,
+        Command::Sandbox(args) => sandbox::run(args).await,
+    }
+}
+
+fn told(error: &(dyn Error + 'static), code: u8) -> ExitCode {
+    eprintln!("{}", Chain(error));
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Line;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Line::command().debug_assert();
+    }
+}

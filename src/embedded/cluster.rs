@@ -249,6 +249,7 @@ fn make_private(path: &Path, owner: &Owner) -> io::Result<()> {
 pub(super) struct PostmasterFile {
     pub(super) pid: i32,
     pub(super) ready: bool,
+    pub(super) socket_dir: PathBuf,
 }
 
 impl PostmasterFile {
@@ -256,8 +257,9 @@ impl PostmasterFile {
         let text = fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
         let mut lines = text.lines();
         let pid = lines.next()?.trim().parse().ok()?;
-        // The eighth line is the status, since PostgreSQL 10.
-        Some(Self { pid, ready: lines.nth(6).is_some_and(|status| status.trim() == "ready") })
+        // The fifth line is the first socket's folder; the eighth is the status, since PostgreSQL 10.
+        let socket_dir = PathBuf::from(lines.nth(3).unwrap_or_default());
+        Some(Self { pid, ready: lines.nth(2).is_some_and(|status| status.trim() == "ready"), socket_dir })
     }
 }
 
@@ -270,12 +272,16 @@ mod tests {
     fn the_postmasters_own_file_tells_when_it_is_ready() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("postmaster.pid");
-        fs::write(&file, "4711\n/data\n1700000000\n5432\n/run\n\n  1 2\nstarting\n").unwrap();
-        assert_eq!(PostmasterFile::read(dir.path()), Some(PostmasterFile { pid: 4711, ready: false }));
-        fs::write(&file, "4711\n/data\n1700000000\n5432\n/run\n\n  1 2\nready   \n").unwrap();
-        assert_eq!(PostmasterFile::read(dir.path()), Some(PostmasterFile { pid: 4711, ready: true }));
-        fs::write(&file, "4711\n").unwrap();
-        assert_eq!(PostmasterFile::read(dir.path()), Some(PostmasterFile { pid: 4711, ready: false }));
+        let of = |text: &str| {
+            fs::write(&file, text).unwrap();
+            PostmasterFile::read(dir.path()).map(|file| (file.pid, file.ready, file.socket_dir))
+        };
+        let starting = of("4711\n/data\n1700000000\n5432\n/run\n\n  1 2\nstarting\n");
+        assert_eq!(starting, Some((4711, false, "/run".into())));
+        let ready = of("4711\n/data\n1700000000\n5432\n/run\n\n  1 2\nready   \n");
+        assert_eq!(ready, Some((4711, true, "/run".into())));
+        assert_eq!(of("4711\n"), Some((4711, false, PathBuf::new())));
+        assert_eq!(of(""), None);
     }
 
     #[test]

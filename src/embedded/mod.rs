@@ -186,9 +186,15 @@ impl Embedded {
 
     /// A connection URL for `database`; understood by `sqlx` and by PostgreSQL's own programs.
     pub fn url_of(&self, database: &str) -> String {
-        let socket_dir = self.cluster.socket_dir.to_string_lossy();
-        let host = percent_encoding::utf8_percent_encode(&socket_dir, percent_encoding::NON_ALPHANUMERIC);
-        format!("postgres://{DATABASE_USER}@localhost:{PORT}/{database}?host={host}")
+        url_at(&self.cluster.socket_dir, database)
+    }
+
+    /// The URL of a server that another process of ours runs in `data_dir` at present, for commands beside a daemon.
+    pub fn url_of_running(data_dir: &Path) -> Option<String> {
+        let cluster = data_dir.join("postgres").canonicalize().ok()?;
+        let file = cluster::PostmasterFile::read(&cluster).filter(|file| file.ready)?;
+        let alive = process::working_in(&cluster).iter().any(|pid| pid.as_raw_nonzero().get() == file.pid);
+        alive.then(|| url_at(&file.socket_dir, DATABASE))
     }
 
     /// The postmaster's process id while it runs.
@@ -206,6 +212,12 @@ impl Embedded {
     pub fn kill9(&self) {
         self.supervisor.kill9();
     }
+}
+
+fn url_at(socket_dir: &Path, database: &str) -> String {
+    let socket_dir = socket_dir.to_string_lossy();
+    let host = percent_encoding::utf8_percent_encode(&socket_dir, percent_encoding::NON_ALPHANUMERIC);
+    format!("postgres://{DATABASE_USER}@localhost:{PORT}/{database}?host={host}")
 }
 
 impl Drop for Embedded {

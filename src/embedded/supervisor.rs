@@ -210,9 +210,8 @@ impl Worker {
     /// Waits until the postmaster says that it is ready, or has ended, or is to be stopped.
     fn await_ready(&self, child: &mut Child) -> bool {
         let pid = i32::try_from(child.id()).unwrap_or_default();
-        let ready = PostmasterFile { pid, ready: true };
         loop {
-            if PostmasterFile::read(&self.cluster.dir).as_ref() == Some(&ready) {
+            if PostmasterFile::read(&self.cluster.dir).is_some_and(|file| file.pid == pid && file.ready) {
                 return true;
             }
             if has_ended(child) || self.rest(LOOK) {

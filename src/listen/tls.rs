@@ -102,26 +102,24 @@ impl Tls {
     }
 
     /// Reloads when the files change or SIGHUP comes, until the life ends.
-    pub(super) fn watch(self, life: Lifecycle) -> impl Future<Output = ()> + Send {
-        async move {
-            let mut hangup = signal(SignalKind::hangup()).ok();
-            loop {
-                let asked = async {
-                    match &mut hangup {
-                        Some(signal) => signal.recv().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = life.soft().cancelled() => return,
-                    () = tokio::time::sleep(LOOK) => {}
-                    _ = asked => {}
+    pub(super) async fn watch(self, life: Lifecycle) {
+        let mut hangup = signal(SignalKind::hangup()).ok();
+        loop {
+            let asked = async {
+                match &mut hangup {
+                    Some(signal) => signal.recv().await,
+                    None => std::future::pending().await,
                 }
-                match self.reload() {
-                    Ok(true) => tracing::info!("a new certificate is in use"),
-                    Ok(false) => {}
-                    Err(error) => tracing::warn!(error = %Chain(&error), "the certificate in use stays"),
-                }
+            };
+            tokio::select! {
+                () = life.soft().cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+                _ = asked => {}
+            }
+            match self.reload() {
+                Ok(true) => tracing::info!("a new certificate is in use"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(error = %Chain(&error), "the certificate in use stays"),
             }
         }
     }

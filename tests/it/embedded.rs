@@ -91,7 +91,11 @@ async fn a_second_daemon_on_one_data_directory_is_refused() {
     let error = Embedded::start(kept_in(home.path())).await.unwrap_err();
     assert!(matches!(error, EmbeddedError::InUse { .. }), "{error}");
     assert!(connect(&server).await.is_ok());
+    // A command beside the daemon uses the daemon's server.
+    let data_dir = home.path().join("data");
+    assert_eq!(Embedded::url_of_running(&data_dir), Some(server.url()));
     server.stop().await;
+    assert_eq!(Embedded::url_of_running(&data_dir), None);
 }
 
 #[cfg(target_os = "linux")]

@@ -1,0 +1,41 @@
+//! `jira-scim check-config`
+
+use super::{ConfigArgs, Failure};
+use crate::config::{Config, Problem, Problems};
+use crate::listen::Tls;
+use crate::policy::Policy;
+use crate::telemetry::Chain;
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Says `ok`, or tells every problem.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    check(&args.config.load()?)?;
+    println!("ok");
+    Ok(())
+}
+
+/// What the configuration's own module cannot check, because it knows neither policies nor certificates. The daemon
+/// checks this at its start too.
+///
+/// # Errors
+/// All problems, when there are any.
+pub fn check(config: &Config) -> Result<(), Problems> {
+    let mut problems = Vec::new();
+    for (index, tenant) in config.tenants.iter().enumerate() {
+        for what in Policy::from_value(&tenant.policy).err().unwrap_or_default() {
+            let what = format!("(tenant {}): {what}", tenant.slug);
+            problems.push(Problem { key: format!("tenant.{index}.policy"), origin: None, what });
+        }
+    }
+    if let Some(Err(error)) = config.server.tls.as_ref().map(Tls::load) {
+        let what = format!("cannot be used: {}", Chain(&error));
+        problems.push(Problem { key: "server.tls_certificate_file".to_owned(), origin: None, what });
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
