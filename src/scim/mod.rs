@@ -16,10 +16,12 @@ pub mod error;
 pub mod filter;
 pub mod folded;
 pub mod list;
+pub mod patch;
 pub mod path;
 pub mod project;
 pub mod resource;
 pub mod schema;
+pub mod tolerance;
 pub mod urn;
 
 pub use error::{ScimError, ScimType};

@@ -31,7 +31,7 @@ use chrono::{DateTime, Utc};
 
 pub use eval::eval;
 pub use parse::parse;
-pub(in crate::scim) use parse::{PathText, parse_path};
+pub(in crate::scim) use parse::parse_path;
 pub use resolve::resolve;
 pub(in crate::scim) use resolve::resolve_element;
 

@@ -64,15 +64,25 @@ pub(in crate::scim) fn accept(
         // An object, or a bare string, where a list is expected (OL-5, P-35).
         single => vec![single],
     };
+    let whole_entries = attribute.sub_attributes.iter().any(|part| part.required);
     let mut kept = Vec::with_capacity(given.len());
     for element in given {
-        if let Some(element) = accept_one(attribute, element, at)? {
-            kept.push(element);
+        match accept_one(attribute, element, at)? {
+            Some(element) => kept.push(element),
+            // A list whose entries lost their ids must not pass for an empty one: it would empty a group.
+            None if whole_entries => return Err(incomplete(attribute, at)),
+            None => {}
         }
     }
     kept.retain(says_something);
     keep_first_primary(&mut kept);
-    Ok(if kept.is_empty() { None } else { Some(Value::Array(kept)) })
+    // An empty list of members is kept apart from none: `patch::take_members` tells them apart.
+    Ok(if kept.is_empty() && !whole_entries { None } else { Some(Value::Array(kept)) })
+}
+
+fn incomplete(attribute: &Attribute, at: At<'_>) -> ScimError {
+    let missing = attribute.sub_attributes.iter().find(|part| part.required).map_or("value", |part| part.name);
+    ScimError::invalid_value(format!("{} is required in every entry.", at.then(missing)))
 }
 
 /// One value of the attribute, or one element of its list.
@@ -107,6 +117,9 @@ fn accept_complex(attribute: &'static Attribute, value: Value, at: At<'_>) -> Re
     match value {
         Value::Object(object) => {
             let kept = accept_parts(attribute.sub_attributes, object, at)?;
+            if attribute.sub_attributes.iter().any(|part| part.required && !kept.contains_key(part.name)) {
+                return Err(incomplete(attribute, at));
+            }
             Ok(if kept.is_empty() { None } else { Some(Value::Object(kept)) })
         }
         // A plain string stands for the object's `value` (ENTRA-10, P-18, P-35).

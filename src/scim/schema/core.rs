@@ -209,7 +209,7 @@ pub(super) static ENTERPRISE_USER: Schema = Schema {
 };
 
 const MEMBERS: &[Attribute] = &[
-    text("value", "The id of the member.").exact().immutable(),
+    text("value", "The id of the member.").exact().immutable().required(),
     link("$ref", &["User", "Group"], "The URL of the member.").immutable(),
     text("type", "Whether the member is a user or a group.").suggests(&["User", "Group"]).immutable(),
     text("display", "The name of the member.").by_server(),

@@ -1,0 +1,131 @@
+//! Every leniency of the protocol library in one table: what a client sends beside the RFCs, why it is accepted, and
+//! which file does so. A leniency that is not here is a mistake; a test holds the table to the files.
+//!
+//! The table is documentation that a program can print; no code asks it anything.
+
+/// A deviation from the RFCs for the sake of clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Tolerance {
+    /// The quirks of the client reference that make it necessary. Empty: no client is known, it costs nothing.
+    pub quirks: &'static [&'static str],
+    /// What is accepted.
+    pub accepts: &'static str,
+    /// The file below `src/scim` that accepts it.
+    pub lives_in: &'static str,
+}
+
+const fn row(quirks: &'static [&'static str], lives_in: &'static str, accepts: &'static str) -> Tolerance {
+    Tolerance { quirks, accepts, lives_in }
+}
+
+/// The table, by the part of a request.
+pub const TOLERANCES: &[Tolerance] = &[
+    // Names.
+    row(
+        &["GEN-7"],
+        "schema/mod.rs",
+        "Attribute names and URNs in any letter case, as JSON keys, in filters and in paths.",
+    ),
+    row(&["ENTRA-21", "P-15"], "path.rs", "Sub-attributes in any letter case."),
+    row(&["P-19", "F-7"], "path.rs", "An extension's attribute without its URN."),
+    row(&["OPP-4"], "schema/mod.rs", "Any text as the type of an entry, whatever is suggested."),
+    // Bodies.
+    row(&["GEN-8"], "resource.rs", "A body whose schemas are missing, wrong or incomplete."),
+    row(&["GEN-9"], "schema/check.rs", "Null for \"no value\"."),
+    row(
+        &["OL-2", "P-42"],
+        "schema/check.rs",
+        "An empty string for \"no value\" of an optional attribute, and an entry with a label only.",
+    ),
+    row(&["GEN-10", "ENTRA-14"], "schema/check.rs", "\"True\" and \"False\" in any letter case for booleans."),
+    row(
+        &["GEN-11", "ENTRA-8", "ENTRA-9", "OL-4"],
+        "resource.rs",
+        "Unknown and misspelt attributes and extensions, which are dropped.",
+    ),
+    row(&["GEN-12"], "schema/check.rs", "The server's own attributes, which are dropped."),
+    row(&["OKTA-7"], "resource.rs", "A password, which is dropped."),
+    row(&["OKTA-13"], "resource.rs", "A PUT without active, which leaves it as it is."),
+    row(&["OL-5"], "schema/check.rs", "One object where a list is expected."),
+    row(&["ENTRA-10", "P-18", "P-35"], "schema/check.rs", "A string where an object with a value is expected."),
+    row(&["P-19"], "schema/check.rs", "A list of one where an object is expected."),
+    row(&["PING-8"], "schema/check.rs", "Several entries marked as primary: the first is."),
+    // Filters.
+    row(&["F-4", "F-11", "F-23"], "filter/parse.rs", "A value without quotation marks."),
+    row(&["F-13", "F-14"], "filter/mod.rs", "Operators in any letter case."),
+    row(&["F-16", "S11-8"], "filter/parse.rs", "Single and typographic quotation marks."),
+    row(&["F-5"], "filter/parse.rs", "A sub-attribute after a bracket."),
+    row(&["F-6"], "filter/parse.rs", "An operator after a bracket."),
+    row(&[], "filter/parse.rs", "`not` without parentheses."),
+    row(&["F-13"], "filter/resolve.rs", "The attribute email."),
+    row(&["F-7", "F-10", "F-15"], "filter/resolve.rs", "A complex attribute compared as if it were its value."),
+    row(&["P-16"], "filter/resolve.rs", "A boolean compared with text."),
+    // PATCH.
+    row(&["P-43"], "patch/parse.rs", "The words of the envelope in any letter case, and op as well."),
+    row(&["ENTRA-12"], "patch/parse.rs", "Both dialects of one client from one tenant."),
+    row(&["P-8", "P-9"], "patch/parse.rs", "Paths as keys of a value that has no path."),
+    row(&["P-11"], "patch/parse.rs", "An extension object as a value, which merges."),
+    row(&["P-31", "P-40"], "patch/parse.rs", "Echoes of id, schemas and the like in a value, which are dropped."),
+    row(
+        &["P-3", "GEN-8", "GEN-11"],
+        "patch/target.rs",
+        "Paths of password, schemas and foreign extensions, which have no effect.",
+    ),
+    row(
+        &["ENTRA-17"],
+        "patch/target.rs",
+        "A bracket that selects nothing, for add and replace: the entry is made from it.",
+    ),
+    row(&["P-12", "P-13", "P-14", "P-16"], "patch/list.rs", "A part of an entry that is not there yet."),
+    row(&["P-20", "P-22", "P-42"], "patch/single.rs", "Null, an empty string or an empty object to clear."),
+    row(&["P-21"], "patch/single.rs", "A replace of some parts of a complex attribute, which merges."),
+    row(&["P-26"], "patch/remove.rs", "A remove with a value list, which removes only those."),
+    row(&["GEN-22"], "patch/list.rs", "An add of what is there."),
+    // Members.
+    row(&["P-34"], "patch/members.rs", "The list nested under members once more."),
+    row(&["P-35"], "patch/members.rs", "Bare ids for members."),
+    row(&["P-36"], "patch/members.rs", "A replace by null, which empties the group."),
+    row(&["KC-7"], "patch/members.rs", "A relative $ref."),
+    // Queries.
+    row(&["GEN-11"], "project.rs", "Unknown names in attributes and excludedAttributes."),
+    row(&["KC-10"], "list.rs", "A list read without count, and counts and starts outside the range."),
+];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn source(file: &str) -> String {
+        std::fs::read_to_string(format!("{}/src/scim/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    /// Whether a text names the quirk itself, and not one whose number only begins alike.
+    fn names(text: &str, quirk: &str) -> bool {
+        text.match_indices(quirk).any(|(at, _)| !text[at + quirk.len()..].starts_with(|c: char| c.is_ascii_digit()))
+    }
+
+    #[test]
+    fn the_file_of_each_leniency_cites_its_quirks() {
+        for tolerance in TOLERANCES {
+            let text = source(tolerance.lives_in);
+            for quirk in tolerance.quirks {
+                assert!(names(&text, quirk), "{quirk} is not cited in {}", tolerance.lives_in);
+            }
+        }
+    }
+
+    #[test]
+    fn each_quirk_of_filters_and_operations_has_a_test() {
+        let filters = source("filter/tests.rs");
+        let operations = source("patch/tests.rs");
+        // F-17 is a refusal, F-18 to F-21 are pages without a filter.
+        for n in (1..=16).chain(22..=25) {
+            assert!(names(&filters, &format!("F-{n}")), "F-{n}");
+        }
+        for n in 1..=45 {
+            assert!(names(&operations, &format!("P-{n}")), "P-{n}");
+        }
+    }
+}
