@@ -180,6 +180,8 @@ pub async fn finish(conn: &mut PgConnection, lease: &Lease, finish: &Finish) -> 
 /// A tenant's rules as a claim reads them.
 #[derive(Clone, Debug)]
 pub struct TenantRules {
+    /// The name in the URL.
+    pub slug: String,
     /// The target it writes to.
     pub target: String,
     /// Whether it writes.
@@ -194,12 +196,13 @@ pub struct TenantRules {
 pub async fn rules(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Option<TenantRules>, StoreError> {
     let row = sqlx::query!(
         "-- drive.rules
-        SELECT target, mode, policy, policy_version FROM tenant WHERE id = $1",
+        SELECT slug, target, mode, policy, policy_version FROM tenant WHERE id = $1",
         tenant_id
     )
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| TenantRules {
+        slug: row.slug,
         target: row.target,
         mode: if row.mode == "enforce" { Mode::Enforce } else { Mode::Observe },
         policy: row.policy,

@@ -43,6 +43,8 @@ pub(crate) enum Claimed {
 
 /// A claimed user with its plan.
 pub(crate) struct Work {
+    /// The tenant's slug, for the metrics.
+    pub(crate) tenant: String,
     pub(crate) lease: Lease,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) taken: Instant,
@@ -55,6 +57,8 @@ pub(crate) struct Work {
 
 /// A claimed group or tenant.
 pub(crate) struct Structure {
+    /// The tenant's slug, for the metrics.
+    pub(crate) tenant: String,
     pub(crate) lease: Lease,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) taken: Instant,
@@ -92,9 +96,11 @@ impl Inner {
         }
         let rules = self.rules(&tenant, &runtime, &lease);
         let claimed = match subject {
-            Subject::User(id) => self.claim_user(&mut tx, lease, runtime, rules, taken, id, insist).await?,
+            Subject::User(id) => {
+                self.claim_user(&mut tx, tenant.slug, lease, runtime, rules, taken, id, insist).await?
+            }
             Subject::Group(_) | Subject::Tenant(_) => {
-                Claimed::Structure(Box::new(Structure { lease, runtime, taken, rules }))
+                Claimed::Structure(Box::new(Structure { tenant: tenant.slug, lease, runtime, taken, rules }))
             }
         };
         tx.commit().await?;
@@ -119,6 +125,7 @@ impl Inner {
     async fn claim_user(
         &self,
         tx: &mut PgConnection,
+        tenant: String,
         lease: Lease,
         runtime: Arc<Runtime>,
         rules: Rules,
@@ -172,7 +179,7 @@ impl Inner {
             absorb::set_state(&mut facts, place, Some(state.clone()));
         }
         let delivery = delivery::begin(tx, &lease, Uuid::now_v7(), &planned(&plan)).await?;
-        Ok(Claimed::User(Box::new(Work { lease, runtime, taken, rules, before: facts, plan, delivery })))
+        Ok(Claimed::User(Box::new(Work { tenant, lease, runtime, taken, rules, before: facts, plan, delivery })))
     }
 }
 

@@ -38,6 +38,16 @@ pub enum DriveEnd {
     Observed,
 }
 
+impl DriveEnd {
+    /// How many steps were newly refused.
+    pub(crate) fn refusals(&self) -> usize {
+        match self {
+            Self::Settled { refused } => refused.len(),
+            Self::Pending | Self::Taken | Self::Observed => 0,
+        }
+    }
+}
+
 /// What a drive did, for the demo's and the tests' eyes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Driven {

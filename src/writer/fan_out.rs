@@ -172,7 +172,7 @@ impl Inner {
         delivery::end(&mut tx, &work.lease, delivery, &steps, &serde_json::json!(made), outcome, error.as_deref())
             .await?;
         tx.commit().await?;
-        self.observer.delivered(tenant_id, outcome);
+        self.metrics.delivery(&work.tenant, outcome);
         Ok(Ended { finish, refused, calls: made.len() })
     }
 

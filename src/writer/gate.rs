@@ -2,14 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::Inner;
 use super::runtime::Runtime;
-use super::{Inner, Observer};
 use crate::jira::{CallRecord, Gate, Permit, RateLimits, TargetError};
 use crate::store::drive::{self, Lease};
+use crate::telemetry::Metrics;
 
 /// The gate of a drive.
 pub(crate) struct LeaseGate<'a> {
@@ -76,14 +78,14 @@ impl Gate for LeaseGate<'_> {
 
     fn called(&self, call: &CallRecord) {
         self.runtime.last_was_slow.store(call.status.is_none(), Ordering::Relaxed);
-        self.inner.observer.called(&self.runtime.name, call);
+        count(&self.inner.metrics, &self.runtime.name, call);
     }
 }
 
 /// The gate of a probe: it holds no lease and is what finds out whether a pause is over.
 pub(crate) struct OpenGate {
     pub(crate) runtime: Arc<Runtime>,
-    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) metrics: Metrics,
 }
 
 impl Gate for OpenGate {
@@ -96,8 +98,12 @@ impl Gate for OpenGate {
     }
 
     fn called(&self, call: &CallRecord) {
-        self.observer.called(&self.runtime.name, call);
+        count(&self.metrics, &self.runtime.name, call);
     }
+}
+
+fn count(metrics: &Metrics, target: &str, call: &CallRecord) {
+    metrics.target_call(target, &call.method, &call.path, call.status, Duration::from_millis(call.duration_ms));
 }
 
 /// Slows down to the target's refill rate when its bucket runs low, and forgets that when it is full again (DC-75).

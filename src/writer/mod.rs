@@ -23,11 +23,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::jira::{CallRecord, Target};
+use crate::jira::Target;
 use crate::lifecycle::Lifecycle;
 use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
 use outcome::Patience;
 use pace::PaceOptions;
 use runtime::Runtime;
@@ -41,6 +43,8 @@ pub use settle::{Refusal, Settled};
 pub struct WriterOptions {
     /// How long a request drives its own subjects before it is answered; zero: not at all.
     pub settle: Duration,
+    /// How many subjects this process drives at once, over all targets; requests that settle are not counted.
+    pub workers: usize,
     /// How long a drive may work on a subject without a sign of life.
     pub lease: Duration,
     /// How often other replicas' work is looked for.
@@ -67,18 +71,6 @@ pub struct TargetOptions {
     pub late: Duration,
 }
 
-/// Told what the writer does, for metrics; and asked nothing.
-pub trait Observer: Send + Sync {
-    /// A call to a target was made.
-    fn called(&self, target: &str, call: &CallRecord);
-    /// A delivery ended: `applied`, `refused`, `pending` ...
-    fn delivered(&self, tenant: Uuid, outcome: &'static str);
-    /// A step was refused after its request had been answered.
-    fn refused_late(&self, tenant: Uuid);
-    /// A target was paused.
-    fn paused(&self, target: &str, kind: &'static str);
-}
-
 /// See the module.
 #[derive(Clone)]
 pub struct Writer(pub(crate) Arc<Inner>);
@@ -89,7 +81,9 @@ pub(crate) struct Inner {
     pub(crate) options: WriterOptions,
     pub(crate) replica: Uuid,
     pub(crate) life: Lifecycle,
-    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) metrics: Metrics,
+    /// One permit a drive, over all targets.
+    pub(crate) seats: Arc<Semaphore>,
 }
 
 impl Writer {
@@ -99,11 +93,12 @@ impl Writer {
         targets: Vec<TargetOptions>,
         options: WriterOptions,
         life: Lifecycle,
-        observer: Arc<dyn Observer>,
+        metrics: Metrics,
     ) -> Self {
         let targets =
             targets.into_iter().map(|options| (options.name.clone(), Arc::new(Runtime::new(options)))).collect();
-        Self(Arc::new(Inner { store, targets, options, replica: Uuid::now_v7(), life, observer }))
+        let seats = Arc::new(Semaphore::new(options.workers));
+        Self(Arc::new(Inner { store, targets, options, replica: Uuid::now_v7(), life, metrics, seats }))
     }
 
     /// The state of every target, for the health page.

@@ -31,7 +31,7 @@ impl Inner {
         if performed.lease_lost || !drive::still_holds(&mut tx, &work.lease).await? {
             self.record_doubt(&mut tx, &work, &performed).await?;
             tx.commit().await?;
-            self.observer.delivered(work.lease.tenant_id, "lost");
+            self.metrics.delivery(&work.tenant, "lost");
             return Ok(Some(DriveEnd::Pending));
         }
         let mut after = performed.after.clone();
@@ -74,7 +74,7 @@ impl Inner {
         )
         .await?;
         tx.commit().await?;
-        self.observer.delivered(work.lease.tenant_id, outcome);
+        self.metrics.delivery(&work.tenant, outcome);
         Ok(match finish {
             None => None,
             Some(Finish::Again { .. }) => Some(DriveEnd::Pending),

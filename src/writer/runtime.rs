@@ -124,7 +124,8 @@ impl Runtime {
         let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
         target::pause(&mut conn, &self.name, kind, reason, wait.as_secs_f64()).await?;
         drop(conn);
-        inner.observer.paused(&self.name, kind.as_str());
+        inner.metrics.target_paused(&self.name, kind.as_str());
+        inner.metrics.target_up(&self.name, false);
         tracing::warn!(
             target.name = self.name,
             kind = kind.as_str(),
@@ -151,6 +152,7 @@ impl Runtime {
                 target::save_probe(&mut conn, &self.name, &found).await?;
                 drop(conn);
                 self.last_was_slow.store(false, Ordering::Relaxed);
+                inner.metrics.target_up(&self.name, true);
                 self.refresh(inner).await?;
                 self.wake.notify_one();
                 Ok(true)
@@ -170,7 +172,7 @@ impl Runtime {
     }
 
     async fn ask(self: &Arc<Self>, inner: &Inner) -> Result<ProbeRecord, TargetError> {
-        let gate = OpenGate { runtime: Arc::clone(self), observer: Arc::clone(&inner.observer) };
+        let gate = OpenGate { runtime: Arc::clone(self), metrics: inner.metrics.clone() };
         let calls = Calls::new(Uuid::now_v7(), &gate);
         let probe = self.target.probe(&calls).await?;
         if !probe.administers {
@@ -187,7 +189,7 @@ impl Runtime {
 
     /// Whether the target answers anybody at all, asked right after a call failed.
     pub(crate) async fn answers(self: &Arc<Self>, inner: &Inner) -> bool {
-        let gate = OpenGate { runtime: Arc::clone(self), observer: Arc::clone(&inner.observer) };
+        let gate = OpenGate { runtime: Arc::clone(self), metrics: inner.metrics.clone() };
         let calls = Calls::new(Uuid::now_v7(), &gate);
         self.target.probe(&calls).await.is_ok()
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::runtime::Runtime;
@@ -98,20 +99,23 @@ struct Running {
     ended: tokio::sync::Notify,
 }
 
-/// One drive's place among them; free again when dropped, also by a panic.
-struct Seat(Arc<Running>);
+/// One drive's place: among its target's, and among all of the process. Free again when dropped, also by a panic.
+struct Seat {
+    running: Arc<Running>,
+    _of_all: OwnedSemaphorePermit,
+}
 
 impl Seat {
-    fn take(running: &Arc<Running>) -> Self {
+    fn take(running: &Arc<Running>, of_all: OwnedSemaphorePermit) -> Self {
         running.count.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(running))
+        Self { running: Arc::clone(running), _of_all: of_all }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::AcqRel);
-        self.0.ended.notify_one();
+        self.running.count.fetch_sub(1, Ordering::AcqRel);
+        self.running.ended.notify_one();
     }
 }
 
@@ -124,7 +128,10 @@ impl Inner {
         running: &Arc<Running>,
         last: &mut Uuid,
     ) -> Result<usize, StoreError> {
-        let seats = runtime.pace.concurrency().saturating_sub(running.count.load(Ordering::Acquire));
+        // A drive spends a good part of its time in the store: a few more than the calls at once keep the target busy.
+        let most = runtime.pace.concurrency() * 2;
+        let free = u32::try_from(self.seats.available_permits()).unwrap_or(u32::MAX);
+        let seats = most.saturating_sub(running.count.load(Ordering::Acquire)).min(free);
         if seats == 0 || runtime.is_paused() {
             return Ok(0);
         }
@@ -136,7 +143,8 @@ impl Inner {
         }
         for Due { tenant_id, subject } in &due {
             let (writer, tenant_id, subject) = (writer.clone(), *tenant_id, *subject);
-            let (seat, token) = (Seat::take(running), Uuid::new_v4());
+            let Ok(of_all) = Arc::clone(&self.seats).try_acquire_owned() else { break };
+            let (seat, token) = (Seat::take(running, of_all), Uuid::new_v4());
             *last = tenant_id;
             // The lease is taken here, so that the next look does not find the same subjects again.
             if !self.reserve(tenant_id, subject, token).await? {
@@ -144,11 +152,14 @@ impl Inner {
             }
             self.life.spawn("drive", async move {
                 let _seat = seat;
-                match writer.drive(tenant_id, subject, token).await {
-                    Ok(driven) => writer.0.note_late_refusals(tenant_id, &driven.end),
-                    Err(error) => {
-                        tracing::warn!(subject.id = %subject.id(), error = &error as &dyn std::error::Error, "a drive of {} {} failed in the store", subject.kind(), subject.id());
-                    }
+                let driven = match writer.drive(tenant_id, subject, token).await {
+                    Ok(driven) => writer.0.note_late_refusals(tenant_id, driven.end.refusals()).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = driven {
+                    let (kind, id) = (subject.kind(), subject.id());
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(subject.id = %id, error, "a drive of {kind} {id} failed in the store");
                 }
             });
         }
@@ -173,12 +184,15 @@ impl Inner {
         Ok(crate::store::drive::take(&mut conn, tenant_id, subject, token, self.options.lease).await?.is_some())
     }
 
-    fn note_late_refusals(&self, tenant_id: Uuid, end: &super::DriveEnd) {
-        if let super::DriveEnd::Settled { refused } = end {
-            for _ in refused {
-                self.observer.refused_late(tenant_id);
+    /// Refusals that nobody waits for any more.
+    async fn note_late_refusals(&self, tenant_id: Uuid, refusals: usize) -> Result<(), StoreError> {
+        if refusals > 0 {
+            let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+            if let Some(rules) = crate::store::drive::rules(&mut conn, tenant_id).await? {
+                (0..refusals).for_each(|_| self.metrics.refused_late(&rules.slug));
             }
         }
+        Ok(())
     }
 
     /// Says that this process lives, shares the pace, and finds out whether paused targets are back.
