@@ -86,6 +86,8 @@ pub struct ClientOptions {
     pub extra_ca: Option<Vec<u8>>,
     /// The only way to a proxy; the environment's `*_proxy` variables are not read.
     pub proxy: Option<Url>,
+    /// Whether Jira mails an invitation to a new account (DC-23).
+    pub notify: bool,
     /// The account that every answer must name in `X-AUSERNAME`; with [`Credential::Basic`] its user unless given.
     pub expected_user: Option<String>,
 }
@@ -102,6 +104,7 @@ impl ClientOptions {
             user_agent: concat!("jira-scim/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_ca: None,
             proxy: None,
+            notify: false,
             expected_user: None,
         }
     }

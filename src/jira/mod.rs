@@ -67,9 +67,10 @@ impl FromStr for Kind {
 /// # Errors
 /// [`ClientError`] where the options cannot be used.
 pub fn target(kind: Kind, options: ClientOptions) -> Result<Arc<dyn Target>, ClientError> {
+    let notify = options.notify;
     let client = Client::new(options)?;
     Ok(match kind {
-        Kind::DataCenter => Arc::new(DataCenter::new(client)),
+        Kind::DataCenter => Arc::new(DataCenter::new(client, notify)),
     })
 }
 

@@ -17,12 +17,13 @@ use crate::account::{Account, AccountId, SeenAccount, SeenGroup};
 /// One Jira Data Center; holds nothing but its client.
 pub struct DataCenter {
     client: Client,
+    notify: bool,
 }
 
 impl DataCenter {
-    /// The Jira that `client` reaches.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// The Jira that `client` reaches; with `notify` it mails an invitation to each new account.
+    pub fn new(client: Client, notify: bool) -> Self {
+        Self { client, notify }
     }
 
     async fn call(&self, calls: &Calls<'_>, request: Request<'_>) -> Result<Reply, Rejection> {

@@ -52,7 +52,7 @@ impl DataCenter {
 
     /// One call where all goes well. A 400 is a duplicate only if a look finds the account (DC-21).
     pub(super) async fn create(&self, calls: &Calls<'_>, account: &Account) -> Result<Created, TargetError> {
-        let request = Request::new("user.create", Method::POST, USER).json(creation(account));
+        let request = Request::new("user.create", Method::POST, USER).json(creation(account, self.notify));
         let reply = match self.call(calls, request).await {
             Ok(reply) => reply,
             Err(Rejection::BadRequest(words) | Rejection::Conflict(words)) => {
@@ -264,14 +264,14 @@ fn named(id: &AccountId) -> String {
     format!("the account {id}")
 }
 
-/// The body of a create: never a password (Jira makes a random one), never a mail (DC-23), never a blank (DC-27), and no
-/// `active`, which cannot be relied on (DC-25).
-fn creation(account: &Account) -> Value {
+/// The body of a create: never a password (Jira makes a random one), no mail unless asked for (DC-23), never a blank
+/// (DC-27), and no `active`, which cannot be relied on (DC-25).
+fn creation(account: &Account, notify: bool) -> Value {
     let mut body = Map::new();
     put(&mut body, "name", Some(&account.username));
     put(&mut body, "emailAddress", Some(&account.email));
     put(&mut body, "displayName", Some(&account.display_name));
-    put(&mut body, "notification", Some("false"));
+    put(&mut body, "notification", Some(if notify { "true" } else { "false" }));
     Value::Object(body)
 }
 
@@ -409,7 +409,7 @@ mod tests {
             extra: Default::default(),
         };
         let body = json!({"name": "mara.lund", "displayName": "Mara Lund", "notification": "false"});
-        assert_eq!(creation(&account), body);
+        assert_eq!(creation(&account, false), body);
     }
 
     #[test]
