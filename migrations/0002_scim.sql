@@ -68,6 +68,8 @@ CREATE TABLE group_member (
 );
 
 CREATE INDEX group_member_member ON group_member (tenant_id, member_id, group_id);
+-- Groups in groups: few or none, among a great many members.
+CREATE INDEX group_member_nested ON group_member (tenant_id, group_id, member_id) WHERE is_group;
 
 -- One row for each change of a group's members. Updating the group's row instead would make it the bottleneck.
 CREATE TABLE group_touch (

@@ -151,10 +151,10 @@ pub async fn users(
             .await?
         }
         Some(filter) => {
-            let mut sql = matching(filter_sql::Of::Users, tenant_id, filter);
+            let (mut sql, keep) = matching(filter_sql::Of::Users, tenant_id, filter);
             sql.push(" SELECT id, attrs, version, created, modified FROM hit ORDER BY id OFFSET ");
             sql.push_bind(clamp(offset)).push(" LIMIT ").push_bind(clamp(limit));
-            sql.build_query_as::<Stored>().fetch_all(conn).await?
+            sql.build_query_as::<Stored>().persistent(keep).fetch_all(conn).await?
         }
     };
     Ok(rows.into_iter().map(UserRow::from).collect())
@@ -164,11 +164,7 @@ pub async fn users(
 ///
 /// # Errors
 /// The store failed.
-pub async fn count_users(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    filter: Option<&Expr>,
-) -> Result<u64, StoreError> {
+pub async fn count_users(conn: &mut PgConnection, tenant_id: Uuid, filter: Option<&Expr>) -> Result<u64, StoreError> {
     match filter {
         None => tally(conn, tenant_id, "user").await,
         Some(filter) => count(conn, filter_sql::Of::Users, tenant_id, filter).await,
@@ -211,7 +207,7 @@ pub async fn groups(
             .await?
         }
         Some(filter) => {
-            let mut sql = matching(filter_sql::Of::Groups, tenant_id, filter);
+            let (mut sql, keep) = matching(filter_sql::Of::Groups, tenant_id, filter);
             sql.push(", page AS (SELECT * FROM hit ORDER BY id OFFSET ").push_bind(clamp(offset));
             sql.push(" LIMIT ").push_bind(clamp(limit));
             sql.push(
@@ -221,7 +217,7 @@ pub async fn groups(
                        WHERE tenant_id = p.tenant_id AND group_id = p.id
                    ) t ORDER BY p.id",
             );
-            sql.build_query_as::<Stored>().fetch_all(conn).await?
+            sql.build_query_as::<Stored>().persistent(keep).fetch_all(conn).await?
         }
     };
     Ok(rows.into_iter().map(GroupRow::from).collect())
@@ -231,11 +227,7 @@ pub async fn groups(
 ///
 /// # Errors
 /// The store failed.
-pub async fn count_groups(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    filter: Option<&Expr>,
-) -> Result<u64, StoreError> {
+pub async fn count_groups(conn: &mut PgConnection, tenant_id: Uuid, filter: Option<&Expr>) -> Result<u64, StoreError> {
     match filter {
         None => tally(conn, tenant_id, "group").await,
         Some(filter) => count(conn, filter_sql::Of::Groups, tenant_id, filter).await,
@@ -255,24 +247,21 @@ async fn tally(conn: &mut PgConnection, tenant_id: Uuid, kind: &str) -> Result<u
     Ok(u64::try_from(n).unwrap_or(0))
 }
 
-async fn count(
-    conn: &mut PgConnection,
-    of: filter_sql::Of,
-    tenant_id: Uuid,
-    filter: &Expr,
-) -> Result<u64, StoreError> {
-    let mut sql = matching(of, tenant_id, filter);
+async fn count(conn: &mut PgConnection, of: filter_sql::Of, tenant_id: Uuid, filter: &Expr) -> Result<u64, StoreError> {
+    let (mut sql, keep) = matching(of, tenant_id, filter);
     sql.push(" SELECT count(*) FROM hit");
-    let n: i64 = sql.build_query_scalar().fetch_one(conn).await?;
+    let n: i64 = sql.build_query_scalar().persistent(keep).fetch_one(conn).await?;
     Ok(u64::try_from(n).unwrap_or(0))
 }
 
 /// `WITH hit AS (...)`: the living resources of the tenant that match.
 ///
 /// Where an index finds them the matches are materialised, so that `ORDER BY id LIMIT` cannot tempt the planner into
-/// walking the primary key instead; elsewhere the page may stop early.
-fn matching(of: filter_sql::Of, tenant_id: Uuid, filter: &Expr) -> QueryBuilder<Postgres> {
-    let how = if filter_sql::is_indexed(of, filter) { "MATERIALIZED" } else { "NOT MATERIALIZED" };
+/// walking the primary key instead; elsewhere the page may stop early. With it comes whether the statement is one that
+/// comes again and again, so that the connection should keep it prepared.
+fn matching(of: filter_sql::Of, tenant_id: Uuid, filter: &Expr) -> (QueryBuilder<Postgres>, bool) {
+    let indexed = filter_sql::is_indexed(of, filter);
+    let how = if indexed { "MATERIALIZED" } else { "NOT MATERIALIZED" };
     let (table, alias) = match of {
         filter_sql::Of::Users => ("scim_user", "u"),
         filter_sql::Of::Groups => ("scim_group", "g"),
@@ -284,7 +273,7 @@ fn matching(of: filter_sql::Of, tenant_id: Uuid, filter: &Expr) -> QueryBuilder<
     sql.push_bind(tenant_id).push(" AND ");
     filter_sql::push(&mut sql, of, tenant_id, filter);
     sql.push(")");
-    sql
+    (sql, indexed && !matches!(filter, Expr::And(_) | Expr::Or(_)))
 }
 
 #[cfg(test)]
