@@ -3,15 +3,26 @@
 //! Speaks domain types and domain errors; knows neither HTTP nor any Jira. What a change means for Jira is the writer's
 //! business: the directory only nudges the subjects it touched and hands the nudges back, so that the caller may settle.
 
+mod group;
+mod members;
+pub mod undo;
+mod user;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::scim::Attrs;
+use crate::scim::filter::Expr;
+use crate::store::outbox::{NudgeAs, Subject};
 use crate::store::tenant::Tenant;
+use crate::store::user::Deed;
+use crate::store::{Store, StoreError};
 
-pub mod undo;
+pub use crate::store::outbox::Nudge;
 
 /// On whose behalf something is done.
 #[derive(Clone, Debug)]
@@ -24,8 +35,30 @@ pub struct Caller {
     pub request_id: Uuid,
     /// The client's address as far as trusted proxies tell.
     pub remote: Option<String>,
-    /// The request draws the outbox rows already leased to itself, because it will settle them.
-    pub settles: bool,
+    /// The request draws the outbox rows already leased to itself for this long, because it will settle them.
+    pub settles: Option<Duration>,
+}
+
+impl Caller {
+    /// What goes into the audit and the outbox with a change.
+    fn deed<'a>(&'a self, action: &'a str, body: Option<&'a Value>, status: i16) -> Deed<'a> {
+        Deed {
+            tenant_id: self.tenant.id,
+            audit_id: Uuid::now_v7(),
+            request_id: self.request_id,
+            actor: &self.actor,
+            remote: self.remote.as_deref(),
+            action,
+            body,
+            status,
+            nudge: NudgeAs {
+                priority: 0,
+                request_id: Some(self.request_id),
+                lease: self.settles.map(|length| (Uuid::new_v4(), length)),
+                fan_out: false,
+            },
+        }
+    }
 }
 
 /// The precondition of a write (`If-Match`, RFC 7644 section 3.14).
@@ -96,6 +129,8 @@ pub struct MemberRef {
 /// What a change did, and what it left to do.
 #[derive(Debug)]
 pub struct Accepted<T> {
+    /// The resource that was asked for.
+    pub about: Subject,
     /// The resource as it is now.
     pub view: T,
     /// Whether anything changed; when not, there is neither a new version nor an audit row.
@@ -104,15 +139,6 @@ pub struct Accepted<T> {
     pub nudged: Vec<Nudge>,
     /// How to take the change back, for what gives or changes; `None` for what takes away.
     pub undo: Option<Undo>,
-}
-
-/// One subject of the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nudge {
-    /// What the subject is.
-    pub subject: crate::store::outbox::Subject,
-    /// The lease, where the row was inserted already leased to the request.
-    pub lease: Option<Uuid>,
 }
 
 /// How to take a change back. Opaque to callers; see [`undo`].
@@ -139,7 +165,120 @@ pub enum DirectoryError {
         /// The version it has.
         current: i64,
     },
+    /// Others kept changing the resource while this change was tried.
+    #[error("the resource is being changed by others; try again")]
+    Busy,
     /// The store failed.
     #[error("the store failed")]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
+}
+
+/// A list request.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// Only those.
+    pub filter: Option<Expr>,
+    /// From this position, 1 being the first.
+    pub start_index: u64,
+    /// At most so many.
+    pub count: u64,
+    /// Groups of users, members of groups.
+    pub with_related: bool,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// How many there are in all.
+    pub total: u64,
+    /// Those of the page.
+    pub items: Vec<T>,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    store: Store,
+}
+
+/// How often a change is tried again when somebody else was quicker, or the database chose it to break a deadlock.
+const TRIES: usize = 16;
+
+impl Directory {
+    /// The directory over a store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    async fn conn(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, DirectoryError> {
+        Ok(self.store.pool().acquire().await.map_err(StoreError::from)?)
+    }
+
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, DirectoryError> {
+        Ok(self.store.pool().begin().await.map_err(StoreError::from)?)
+    }
+}
+
+/// What one try of a change came to.
+enum Tried<T> {
+    Done(T),
+    /// Somebody else was quicker: read again.
+    Again,
+}
+
+/// Tries a change until nobody else is quicker.
+async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, DirectoryError>
+where
+    F: Future<Output = Result<Tried<T>, DirectoryError>>,
+{
+    for _ in 0..TRIES {
+        match attempt().await {
+            Ok(Tried::Done(done)) => return Ok(done),
+            Ok(Tried::Again) => {}
+            Err(DirectoryError::Store(error)) if error.is_transient() => {}
+            Err(error) => return Err(error),
+        }
+        tokio::task::yield_now().await;
+    }
+    Err(DirectoryError::Busy)
+}
+
+/// A SCIM id is one of ours or does not exist (`OKTA-22`).
+fn parse_id(kind: &'static str, id: &str) -> Result<Uuid, DirectoryError> {
+    // Only the form that we print: another spelling of the same number is another string, and so no id of ours.
+    Uuid::try_parse(id)
+        .ok()
+        .filter(|uuid| uuid.as_hyphenated().to_string() == id)
+        .ok_or_else(|| DirectoryError::NotFound { kind, id: id.to_owned() })
+}
+
+/// A body as the audit keeps it: without secrets, and not larger than a page of a book.
+fn audited(mut body: Value) -> Value {
+    const LARGEST: usize = 16 * 1024;
+    redact(&mut body);
+    let size = serde_json::to_vec(&body).map_or(0, |bytes| bytes.len());
+    if size > LARGEST { serde_json::json!({ "omitted": format!("{size} bytes") }) } else { body }
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            let named_password = |key: &&str| map.get(*key).and_then(Value::as_str).is_some_and(is_password_path);
+            let by_path = ["path", "Path"].iter().any(|key| named_password(key));
+            for (key, value) in map.iter_mut() {
+                if is_password_path(key) || (by_path && key.eq_ignore_ascii_case("value")) {
+                    *value = Value::String("[redacted]".to_owned());
+                } else {
+                    redact(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+fn is_password_path(name: &str) -> bool {
+    let last = name.rsplit([':', '.']).next().unwrap_or(name);
+    last.trim().eq_ignore_ascii_case("password")
 }

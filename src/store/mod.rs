@@ -7,8 +7,8 @@
 pub mod delivery;
 pub mod drive;
 mod error;
-pub mod group;
 pub mod filter_sql;
+pub mod group;
 pub mod janitor;
 pub mod link;
 pub mod list;

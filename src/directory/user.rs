@@ -1,0 +1,258 @@
+//! Users.
+
+use serde_json::Value;
+
+use super::undo::Before;
+use super::{
+    Accepted, Caller, Directory, DirectoryError, GroupRef, ListQuery, Page, Precondition, Tried, Undo, UserView,
+    audited, parse_id, persist,
+};
+use crate::scim::{self, Attrs, ScimError, patch};
+use crate::store::outbox::{Nudge, Subject};
+use crate::store::tenant::Tenant;
+use crate::store::user::{self, Document, User, Written};
+use crate::store::{OnConstraint, StoreError, list, related};
+use uuid::Uuid;
+
+const USER: &str = "User";
+
+impl Directory {
+    /// Creates a user, or brings one back that was deleted, under its old id. `active` is true unless it is said.
+    ///
+    /// # Errors
+    /// 409 `uniqueness` when a living user has the userName.
+    pub async fn create_user(&self, caller: &Caller, mut attrs: Attrs) -> Result<Accepted<UserView>, DirectoryError> {
+        attrs.entry("active").or_insert(Value::Bool(true));
+        let folded = scim::folded(scim::user(), &attrs);
+        let body = audited(Value::Object(attrs.clone()));
+        let written = persist(|| async {
+            let deed = caller.deed("user.create", Some(&body), 201);
+            let document = document(&attrs, &folded);
+            let mut conn = self.conn().await?;
+            user::create(&mut conn, &deed, Uuid::now_v7(), &document)
+                .await
+                .on_constraint("scim_user_user_name_key", || taken(&attrs))
+                .map(Tried::Done)
+        })
+        .await?;
+        let undo = Undo(Before::NoUser { id: written.id, version: written.version });
+        Ok(accepted(attrs, written, Some(undo), Some(Vec::new())))
+    }
+
+    /// Reads a living user.
+    ///
+    /// # Errors
+    /// [`DirectoryError::NotFound`].
+    pub async fn get_user(&self, tenant: &Tenant, id: &str, with_groups: bool) -> Result<UserView, DirectoryError> {
+        let uuid = parse_id(USER, id)?;
+        let mut conn = self.conn().await?;
+        let user = user::get(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
+        let groups = if with_groups { Some(groups_of(&mut conn, tenant, uuid).await?) } else { None };
+        Ok(view(uuid, user, groups))
+    }
+
+    /// Lists users.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_users(&self, tenant: &Tenant, query: &ListQuery) -> Result<Page<UserView>, DirectoryError> {
+        let mut conn = self.conn().await?;
+        let offset = query.start_index.saturating_sub(1);
+        let page = list::user_page(&mut conn, tenant.id, query.filter.as_ref(), offset, query.count).await?;
+        let mut items: Vec<UserView> = page
+            .rows
+            .into_iter()
+            .map(|row| UserView {
+                id: row.id,
+                attrs: row.attrs,
+                version: row.version,
+                created: row.created,
+                modified: row.modified,
+                groups: query.with_related.then(Vec::new),
+            })
+            .collect();
+        if query.with_related && !items.is_empty() {
+            let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
+            let place: std::collections::HashMap<Uuid, usize> =
+                ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+            for row in related::groups_of(&mut conn, tenant.id, &ids).await? {
+                if let Some(groups) = place.get(&row.user_id).and_then(|i| items[*i].groups.as_mut()) {
+                    groups.push(GroupRef { id: row.group_id, display: row.display, direct: row.direct });
+                }
+            }
+        }
+        Ok(Page { total: page.total, items })
+    }
+
+    /// Replaces what the client owns of a user (PUT).
+    ///
+    /// # Errors
+    /// 400, 404, 409 `uniqueness`, 412.
+    pub async fn replace_user(
+        &self,
+        caller: &Caller,
+        id: &str,
+        body: Value,
+        pre: &Precondition,
+    ) -> Result<Accepted<UserView>, DirectoryError> {
+        let shown = audited(body.clone());
+        self.change_user(caller, "user.replace", id, &shown, pre, |stored| {
+            scim::check_replace(scim::user(), body.clone(), stored)
+        })
+        .await
+    }
+
+    /// Applies a PATCH to a user, all or nothing.
+    ///
+    /// # Errors
+    /// 400, 404, 409 `uniqueness`, 412.
+    pub async fn patch_user(
+        &self,
+        caller: &Caller,
+        id: &str,
+        body: Value,
+        pre: &Precondition,
+    ) -> Result<Accepted<UserView>, DirectoryError> {
+        let parsed = patch::parse(scim::user(), &body);
+        let shown = audited(body);
+        self.change_user(caller, "user.patch", id, &shown, pre, |stored| {
+            patch::apply(parsed.as_ref().map_err(Clone::clone)?, scim::user(), stored)
+        })
+        .await
+    }
+
+    /// Reads, changes, and writes where nobody else was quicker.
+    async fn change_user(
+        &self,
+        caller: &Caller,
+        action: &str,
+        id: &str,
+        shown: &Value,
+        pre: &Precondition,
+        change: impl Fn(&Attrs) -> Result<Attrs, ScimError>,
+    ) -> Result<Accepted<UserView>, DirectoryError> {
+        let uuid = parse_id(USER, id)?;
+        let tenant = &caller.tenant;
+        persist(|| async {
+            let mut conn = self.conn().await?;
+            let old = user::get(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
+            check(pre, old.version)?;
+            let attrs = change(&old.attrs)?;
+            if attrs == old.attrs {
+                return Ok(Tried::Done(unchanged(uuid, old)));
+            }
+            let folded = scim::folded(scim::user(), &attrs);
+            let deed = caller.deed(action, Some(shown), 200);
+            let written = user::update(&mut conn, &deed, uuid, old.version, &document(&attrs, &folded))
+                .await
+                .on_constraint("scim_user_user_name_key", || taken(&attrs))?;
+            let Some(written) = written else { return Ok(Tried::Again) };
+            let undo = undo_of(&old, &attrs, &written);
+            Ok(Tried::Done(accepted(attrs, written, undo, None)))
+        })
+        .await
+    }
+
+    /// Deletes a user: 404 from now on, and the account goes by policy.
+    ///
+    /// # Errors
+    /// 404, 412.
+    pub async fn delete_user(
+        &self,
+        caller: &Caller,
+        id: &str,
+        pre: &Precondition,
+    ) -> Result<Accepted<()>, DirectoryError> {
+        let uuid = parse_id(USER, id)?;
+        let nudge = persist(|| async {
+            let mut conn = self.conn().await?;
+            let mut version = None;
+            if *pre != Precondition::None {
+                let old = user::get(&mut conn, caller.tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
+                check(pre, old.version)?;
+                version = Some(old.version);
+            }
+            let deed = caller.deed("user.delete", None, 204);
+            match user::delete(&mut conn, &deed, uuid, version).await? {
+                Some(nudge) => Ok(Tried::Done(nudge)),
+                None if version.is_some() => Ok(Tried::Again),
+                None => Err(not_found(id)),
+            }
+        })
+        .await?;
+        // What takes away stays desired, whatever Jira says.
+        Ok(Accepted { about: Subject::User(uuid), view: (), changed: true, nudged: vec![nudge], undo: None })
+    }
+}
+
+/// What to write to take the change back: what gave or changed, and never what took away.
+fn undo_of(old: &User, attrs: &Attrs, written: &Written) -> Option<Undo> {
+    let mut back = old.attrs.clone();
+    if !is_active(attrs) {
+        back.insert("active".to_owned(), Value::Bool(false));
+    }
+    (back != *attrs).then(|| Undo(Before::User { id: written.id, version: written.version, attrs: back }))
+}
+
+pub(super) fn is_active(attrs: &Attrs) -> bool {
+    attrs.get("active") != Some(&Value::Bool(false))
+}
+
+pub(super) fn document<'a>(attrs: &'a Attrs, folded: &'a Attrs) -> Document<'a> {
+    Document { attrs, folded, active: is_active(attrs) }
+}
+
+pub(super) fn check(pre: &Precondition, current: i64) -> Result<(), DirectoryError> {
+    match pre {
+        Precondition::Versions(versions) if !versions.contains(&current) => {
+            Err(DirectoryError::Precondition { current })
+        }
+        Precondition::None | Precondition::Versions(_) => Ok(()),
+    }
+}
+
+async fn groups_of(conn: &mut sqlx::PgConnection, tenant: &Tenant, id: Uuid) -> Result<Vec<GroupRef>, StoreError> {
+    let rows = related::groups_of(conn, tenant.id, &[id]).await?;
+    Ok(rows.into_iter().map(|row| GroupRef { id: row.group_id, display: row.display, direct: row.direct }).collect())
+}
+
+fn view(id: Uuid, user: User, groups: Option<Vec<GroupRef>>) -> UserView {
+    UserView { id, attrs: user.attrs, version: user.version, created: user.created, modified: user.modified, groups }
+}
+
+fn unchanged(id: Uuid, user: User) -> Accepted<UserView> {
+    let subject = Subject::User(id);
+    Accepted {
+        about: subject,
+        view: view(id, user, None),
+        changed: false,
+        nudged: vec![Nudge { subject, lease: None }],
+        undo: None,
+    }
+}
+
+fn accepted(attrs: Attrs, written: Written, undo: Option<Undo>, groups: Option<Vec<GroupRef>>) -> Accepted<UserView> {
+    Accepted {
+        about: Subject::User(written.id),
+        view: UserView {
+            id: written.id,
+            attrs,
+            version: written.version,
+            created: written.created,
+            modified: written.modified,
+            groups,
+        },
+        changed: true,
+        nudged: vec![written.nudge],
+        undo,
+    }
+}
+
+fn taken(attrs: &Attrs) -> DirectoryError {
+    let name = attrs.get("userName").and_then(Value::as_str).unwrap_or_default();
+    ScimError::uniqueness(format!("A user with userName {name} already exists.")).into()
+}
+
+fn not_found(id: &str) -> DirectoryError {
+    DirectoryError::NotFound { kind: USER, id: id.to_owned() }
+}
