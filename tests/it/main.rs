@@ -12,4 +12,6 @@ mod sandbox_accounts;
 mod sandbox_client;
 mod sandbox_faults;
 mod sandbox_groups;
+mod spine;
 mod store_filter;
+mod world;
