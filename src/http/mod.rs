@@ -1,1 +1,154 @@
-//! http
+//! Layer 4: SCIM 2.0 over HTTP, and what monitors ask for.
+//!
+//! Every request takes one way. `entry` gives it an id, a span and a place in the metrics, and turns a panic into a 500;
+//! `dispatch` finds out what is asked for; `serve_tenant` lets the tenant in and hands on to one file an endpoint.
+//! Nothing here decides about identities (the directory does) or speaks to a Jira (the writer does).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+
+use self::error::Failure;
+pub use self::health::{Component, Health};
+use self::limits::Limiter;
+use self::origin::Origin;
+use self::tenant::Doorkeeper;
+use crate::config;
+use crate::directory::Directory;
+use crate::lifecycle::Lifecycle;
+use crate::scim::filter;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::writer::Writer;
+
+mod accept;
+mod body;
+mod discovery;
+mod entry;
+mod error;
+mod etag;
+mod exchange;
+mod group;
+mod health;
+mod limits;
+mod origin;
+mod query;
+mod reply;
+mod request_id;
+mod route;
+mod tenant;
+mod user;
+
+use self::exchange::Exchange;
+
+/// What the configuration says about this layer.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// `server.public_url`: what `Location` and `$ref` are built on. None: what the client's request says.
+    /// Without a slash at its end; may have a path.
+    pub public_url: Option<String>,
+    /// Whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The longest wait for a request's body; shorter than what the listener gives the whole request.
+    pub body_timeout: Duration,
+    /// The largest body in bytes.
+    pub body: usize,
+    /// The largest body of a group in bytes.
+    pub group_body: usize,
+    /// How large a filter may be.
+    pub filter: filter::Limits,
+    /// How many resources a page has where the client does not say.
+    pub page_default: u64,
+    /// The most resources a page has, whatever the client says.
+    pub page_max: u64,
+    /// Requests a second that a tenant may make on average; 0: any number.
+    pub requests_per_second: u32,
+    /// Requests that a tenant may make at once.
+    pub burst: u32,
+}
+
+impl HttpOptions {
+    /// As configured.
+    pub fn new(server: &config::Server, limits: &config::Limits) -> Self {
+        Self {
+            public_url: server.public_url.clone(),
+            trusted_proxies: server.trusted_proxies.clone(),
+            // The listener cuts the whole request off; a body that does not come must be told before.
+            body_timeout: server.request_timeout.mul_f64(0.8),
+            body: limits.body,
+            group_body: limits.group_body,
+            filter: filter::Limits {
+                depth: limits.filter_depth,
+                terms: limits.filter_terms,
+                ..filter::Limits::default()
+            },
+            page_default: u64::from(limits.page_default),
+            page_max: u64::from(limits.page_max),
+            requests_per_second: limits.requests_per_second,
+            burst: limits.burst,
+        }
+    }
+}
+
+/// What every request may use.
+pub struct HttpState {
+    directory: Directory,
+    writer: Writer,
+    store: Store,
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    health: Health,
+    options: HttpOptions,
+    origin: Origin,
+    /// The path of the public URL, where it has one: a proxy may leave it in the requests.
+    prefix: String,
+    doorkeeper: Doorkeeper,
+    limiter: Limiter,
+}
+
+impl HttpState {
+    /// Puts the parts together. Changes run as tasks of `lifecycle`.
+    pub fn new(
+        options: HttpOptions,
+        directory: Directory,
+        writer: Writer,
+        store: Store,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        health: Health,
+    ) -> Self {
+        Self {
+            prefix: options.public_url.as_deref().map(path_of).unwrap_or_default(),
+            origin: Origin { public_url: options.public_url.clone(), trusted_proxies: options.trusted_proxies.clone() },
+            doorkeeper: Doorkeeper::default(),
+            limiter: Limiter::new(options.requests_per_second, options.burst),
+            directory,
+            writer,
+            store,
+            lifecycle,
+            metrics,
+            health,
+            options,
+        }
+    }
+}
+
+/// The answer to a request that the listener cut off: the change that it made, if any, goes on.
+pub fn timed_out() -> Response {
+    Failure::timed_out().into_response()
+}
+
+/// The path of a URL, without a slash at its end.
+fn path_of(url: &str) -> String {
+    url::Url::parse(url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
+}
+
+/// Everything that this layer answers, the unknown path included. The listener gives each request its
+/// [`Peer`](crate::listen::Peer); without it no forwarded header is believed.
+pub fn router(state: HttpState) -> Router {
+    // A fallback and no routes: a path is read once, by `route`, which also knows the methods and the labels.
+    Router::new().fallback(entry::entry).with_state(Arc::new(state))
+}

@@ -9,6 +9,7 @@ pub mod drive;
 mod error;
 pub mod filter_sql;
 pub mod group;
+pub mod health;
 pub mod janitor;
 pub mod link;
 pub mod list;

@@ -4,6 +4,12 @@
 mod commands;
 mod data_center;
 mod embedded;
+mod http_access;
+mod http_app;
+mod http_bad_input;
+mod http_groups;
+mod http_settle;
+mod http_users;
 mod listen;
 mod postgres;
 mod rows;

@@ -1,0 +1,183 @@
+//! The way that every request takes, from its arrival to its answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tracing::{Instrument, field};
+use uuid::Uuid;
+
+use super::accept::panicked;
+use super::error::Failure;
+use super::exchange::Exchange;
+use super::request_id::as_uuid;
+use super::route::{Endpoint, Route};
+use super::{HttpState, discovery, group, health, user};
+use crate::scim::ScimError;
+use crate::store::tenant::Tenant;
+use crate::telemetry::RequestId;
+
+/// In and out.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers a request.
+pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request) -> Response {
+    let began = Instant::now();
+    let _in_flight = state.metrics.http_in_flight();
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let route =
+        Route::of(path.strip_prefix(state.prefix.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path));
+    let given = parts.headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    let id = RequestId::from_header(given);
+    let operation = route.operation(&parts.method);
+    // The tenant only once it is known to be one: a label must not be the client's to invent.
+    let span = tracing::info_span!(
+        "request",
+        request.id = id.as_str(),
+        method = parts.method.as_str(),
+        route = route.template(),
+        tenant = field::Empty
+    );
+    let tenant = OnceLock::new();
+    let dispatched = dispatch(&state, &route, &parts, body, as_uuid(id.as_str()), &tenant);
+    let mut response = guarded(dispatched).instrument(span.clone()).await;
+    let _inside = span.enter();
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    if parts.method == Method::HEAD {
+        response = without_body(response);
+    }
+    let (status, slug) = (response.status().as_u16(), tenant.get().map_or("", |tenant: &Arc<Tenant>| &tenant.slug));
+    let elapsed = began.elapsed();
+    state.metrics.http_request(slug, operation, status, elapsed);
+    told(&parts.method, status, elapsed.as_secs_f64() * 1000.0);
+    response
+}
+
+/// An answer whatever happens: a failure is one, and so is a panic.
+async fn guarded(dispatched: impl Future<Output = Result<Response, Failure>>) -> Response {
+    match AssertUnwindSafe(dispatched).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(failure)) => failure.into_response(),
+        Err(panic) => panicked(panic.as_ref()).into_response(),
+    }
+}
+
+/// One line a request. Reads that went well are told only on demand; never the query, which may name people.
+fn told(method: &Method, status: u16, duration_ms: f64) {
+    let quiet = status < 400 && (*method == Method::GET || *method == Method::HEAD);
+    if quiet {
+        tracing::debug!(status, duration_ms, "answered");
+    } else {
+        tracing::info!(status, duration_ms, "answered");
+    }
+}
+
+async fn dispatch(
+    state: &Arc<HttpState>,
+    route: &Route<'_>,
+    parts: &Parts,
+    body: Body,
+    request_id: Uuid,
+    seen: &OnceLock<Arc<Tenant>>,
+) -> Result<Response, Failure> {
+    let read = parts.method == Method::GET || parts.method == Method::HEAD;
+    match route {
+        Route::Scim { slug, endpoint } => {
+            let exchange = admitted(state, slug, parts, request_id, seen).await?;
+            serve(&exchange, endpoint, body).await
+        }
+        Route::Unknown => Err(Failure::no_such_path()),
+        _ if !read => Err(Failure::method_not_allowed("GET, HEAD")),
+        Route::Livez => Ok(health::livez()),
+        Route::Readyz => Ok(health::readyz(state).await),
+        Route::Healthz => Ok(health::healthz(state).await),
+        Route::Metrics => Ok(health::metrics(state)),
+    }
+}
+
+/// Lets the bearer of a good token in, as long as its tenant keeps within its rate.
+async fn admitted<'a>(
+    state: &'a Arc<HttpState>,
+    slug: &str,
+    parts: &'a Parts,
+    request_id: Uuid,
+    seen: &OnceLock<Arc<Tenant>>,
+) -> Result<Exchange<'a>, Failure> {
+    let now = Instant::now();
+    let identity = state.doorkeeper.admit(&state.store, slug, &parts.headers, now).await?;
+    tracing::Span::current().record("tenant", identity.tenant.slug.as_str());
+    let _ = seen.set(identity.tenant.clone());
+    state.limiter.take(identity.tenant.id, now).map_err(Failure::throttled)?;
+    state.doorkeeper.note_use(&identity, &state.store, &state.lifecycle, now);
+    Exchange::new(state, parts, identity, request_id)
+}
+
+/// Who is in gets the endpoint; what does not exist, or not with this method, is said only here.
+async fn serve(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>, body: Body) -> Result<Response, Failure> {
+    let method = &exchange.parts.method;
+    let read = *method == Method::GET || *method == Method::HEAD;
+    match endpoint {
+        Endpoint::Users if read => user::list(exchange).await,
+        Endpoint::Users if *method == Method::POST => user::create(exchange, body).await,
+        Endpoint::User(id) if read => user::get(exchange, id).await,
+        Endpoint::User(id) if *method == Method::PUT => user::replace(exchange, id, body).await,
+        Endpoint::User(id) if *method == Method::PATCH => user::patch(exchange, id, body).await,
+        Endpoint::User(id) if *method == Method::DELETE => user::delete(exchange, id).await,
+        Endpoint::Groups if read => group::list(exchange).await,
+        Endpoint::Groups if *method == Method::POST => group::create(exchange, body).await,
+        Endpoint::Group(id) if read => group::get(exchange, id).await,
+        Endpoint::Group(id) if *method == Method::PUT => group::replace(exchange, id, body).await,
+        Endpoint::Group(id) if *method == Method::PATCH => group::patch(exchange, id, body).await,
+        Endpoint::Group(id) if *method == Method::DELETE => group::delete(exchange, id).await,
+        Endpoint::NotOffered(path) => {
+            Err(ScimError::not_implemented(format!("This server does not offer {path}.")).into())
+        }
+        Endpoint::Unknown => Err(Failure::no_such_path()),
+        Endpoint::ServiceProviderConfig
+        | Endpoint::ResourceTypes
+        | Endpoint::ResourceType(_)
+        | Endpoint::Schemas
+        | Endpoint::Schema(_)
+            if read =>
+        {
+            discovery::get(exchange, endpoint)
+        }
+        other => Err(Failure::method_not_allowed(other.allow())),
+    }
+}
+
+/// The answer to HEAD: all that GET would say but the body.
+fn without_body(mut response: Response) -> Response {
+    if let Some(length) = response.body().size_hint().exact().filter(|_| response.status() != StatusCode::NOT_MODIFIED)
+    {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_does_not_show_its_cause() {
+        let response = guarded(async { panic!("the secret") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("urn:ietf:params:scim:api:messages:2.0:Error") && !text.contains("secret"), "{text}");
+    }
+}

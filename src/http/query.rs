@@ -1,0 +1,101 @@
+//! The query of a request: the parameters of RFC 7644 sections 3.4.2 and 3.9, and nothing else.
+//!
+//! Names compare without regard to letter case, values may write a space as `+` (GEN-6), anything unknown is ignored,
+//! Entra's `aadOptscim062020` included (GEN-5, ENTRA-12). Meaning is given by `scim`; here is only the wire.
+
+use percent_encoding::percent_decode;
+
+use crate::scim::ScimError;
+
+/// The parameters that mean something; the first of two with one name counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Query {
+    pub(super) filter: Option<String>,
+    pub(super) start_index: Option<String>,
+    pub(super) count: Option<String>,
+    pub(super) attributes: Option<String>,
+    pub(super) excluded_attributes: Option<String>,
+}
+
+impl Query {
+    /// Reads the part of the URI behind the question mark.
+    ///
+    /// # Errors
+    /// 400 where a value that matters is not UTF-8 or contains a NUL, which no attribute can.
+    pub(super) fn of(raw: Option<&str>) -> Result<Self, ScimError> {
+        let mut query = Self::default();
+        for pair in raw.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(slot) = query.slot(name) else { continue };
+            if slot.is_none() && !value.is_empty() {
+                *slot = Some(decoded(name, value)?);
+            }
+        }
+        Ok(query)
+    }
+
+    fn slot(&mut self, name: &str) -> Option<&mut Option<String>> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if is("filter") {
+            Some(&mut self.filter)
+        } else if is("startIndex") {
+            Some(&mut self.start_index)
+        } else if is("count") {
+            Some(&mut self.count)
+        } else if is("attributes") {
+            Some(&mut self.attributes)
+        } else if is("excludedAttributes") {
+            Some(&mut self.excluded_attributes)
+        } else {
+            None
+        }
+    }
+}
+
+fn decoded(name: &str, value: &str) -> Result<String, ScimError> {
+    let spaced: Vec<u8> = value.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
+    let text = percent_decode(&spaced)
+        .decode_utf8()
+        .map_err(|_| ScimError::invalid_value(format!("query parameter {name} is not UTF-8")))?;
+    if text.contains('\0') {
+        return Err(ScimError::invalid_value(format!("query parameter {name} contains a NUL character")));
+    }
+    Ok(text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_ignore_case_and_values_are_decoded() {
+        let query =
+            Query::of(Some("FILTER=userName+eq+%22a%2Bb%22&startindex=2&Count=10&attributes=userName,id")).unwrap();
+        assert_eq!(query.filter.as_deref(), Some("userName eq \"a+b\""));
+        assert_eq!(query.start_index.as_deref(), Some("2"));
+        assert_eq!(query.count.as_deref(), Some("10"));
+        assert_eq!(query.attributes.as_deref(), Some("userName,id"));
+    }
+
+    #[test]
+    fn the_unknown_and_the_empty_are_ignored() {
+        for raw in ["", "aadOptscim062020", "x=%ff&y=%00", "filter=", "&&", "=", "filter"] {
+            assert_eq!(Query::of(Some(raw)).unwrap(), Query::default(), "{raw}");
+        }
+        assert_eq!(Query::of(None).unwrap(), Query::default());
+    }
+
+    #[test]
+    fn entras_flag_may_stand_before_the_others() {
+        let query = Query::of(Some("aadOptscim062020&filter=title+eq+\"why?\"")).unwrap();
+        assert_eq!(query.filter.as_deref(), Some("title eq \"why?\""));
+    }
+
+    #[test]
+    fn a_value_that_matters_must_be_text() {
+        for raw in ["filter=%ff", "filter=a%00b", "attributes=%C3%28"] {
+            assert_eq!(Query::of(Some(raw)).unwrap_err().status, 400, "{raw}");
+        }
+    }
+}

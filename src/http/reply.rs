@@ -1,0 +1,247 @@
+//! What an answer looks like: resources with `schemas`, `id`, `meta` and their relations, cut down to what was asked for.
+//!
+//! `meta` is made here from what the store knows; nothing else is added to what the client gave us.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::etag;
+use crate::directory::{GroupRef, GroupView, MemberRef, UserView};
+use crate::scim::{Attrs, Projection, ResourceType, list_response, resource, schema};
+
+/// Both versions of the protocol are content with it, and one client insists on the charset (GEN-4).
+const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json; charset=utf-8");
+
+/// A resource on its way to the client.
+#[derive(Debug)]
+pub(super) struct Resource {
+    kind: &'static ResourceType,
+    id: Uuid,
+    attrs: Attrs,
+    version: i64,
+    created: DateTime<Utc>,
+    modified: DateTime<Utc>,
+    /// `groups` of a user or `members` of a group, where they were loaded.
+    related: Option<(&'static str, Value)>,
+}
+
+impl Resource {
+    /// A user; `$ref` of its groups is built on `base`.
+    pub(super) fn user(view: UserView, base: &str) -> Self {
+        let groups = view.groups.map(|groups| ("groups", groups.iter().map(|group| group_ref(group, base)).collect()));
+        Self {
+            kind: schema::user(),
+            id: view.id,
+            attrs: view.attrs,
+            version: view.version,
+            created: view.created,
+            modified: view.modified,
+            related: groups,
+        }
+    }
+
+    /// A group; `$ref` of its members is built on `base`.
+    pub(super) fn group(view: GroupView, base: &str) -> Self {
+        let members =
+            view.members.map(|members| ("members", members.iter().map(|member| member_ref(member, base)).collect()));
+        Self {
+            kind: schema::group(),
+            id: view.id,
+            attrs: view.attrs,
+            version: view.version,
+            created: view.created,
+            modified: view.modified,
+            related: members,
+        }
+    }
+
+    /// The whole answer to a request about one resource. A 201 says where the new resource is; so does every other
+    /// answer, as RFC 7644 section 3.3 allows.
+    pub(super) fn respond(self, status: StatusCode, base: &str, projection: &Projection) -> Response {
+        let (tag, location) = (etag::of(self.version), self.location(base));
+        let mut response = json(status, &self.document(base, projection));
+        let headers = response.headers_mut();
+        if let Ok(tag) = HeaderValue::try_from(tag) {
+            headers.insert(header::ETAG, tag);
+        }
+        if let Ok(location) = HeaderValue::try_from(location) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    }
+
+    /// 304: the client has this version already.
+    pub(super) fn not_modified(&self) -> Response {
+        self.bare(StatusCode::NOT_MODIFIED)
+    }
+
+    /// 204: the change is done, and this is the version that it made.
+    pub(super) fn no_content(&self) -> Response {
+        self.bare(StatusCode::NO_CONTENT)
+    }
+
+    fn bare(&self, status: StatusCode) -> Response {
+        let mut response = empty(status);
+        if let Ok(tag) = HeaderValue::try_from(etag::of(self.version)) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+
+    /// The version, for a comparison with the client's.
+    pub(super) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The document that the client sees.
+    pub(super) fn document(self, base: &str, projection: &Projection) -> Value {
+        let location = self.location(base);
+        let schemas = resource::schemas_of(self.kind, &self.attrs).into_iter().map(Value::from).collect();
+        let mut meta = Map::new();
+        meta.insert("resourceType".into(), self.kind.name.into());
+        meta.insert("created".into(), timestamp(self.created).into());
+        meta.insert("lastModified".into(), timestamp(self.modified).into());
+        meta.insert("location".into(), location.into());
+        meta.insert("version".into(), etag::of(self.version).into());
+        let mut document = self.attrs;
+        document.insert("schemas".into(), Value::Array(schemas));
+        document.insert("id".into(), self.id.to_string().into());
+        document.insert("meta".into(), Value::Object(meta));
+        if let Some((name, value)) = self.related {
+            document.insert(name.into(), value);
+        }
+        if !projection.is_default() {
+            projection.apply(self.kind, &mut document);
+        }
+        Value::Object(document)
+    }
+
+    fn location(&self, base: &str) -> String {
+        format!("{base}{}/{}", self.kind.endpoint, self.id)
+    }
+}
+
+/// A page of resources (RFC 7644 section 3.4.2).
+pub(super) fn list(resources: Vec<Value>, total: u64, start_index: u64) -> Response {
+    json(StatusCode::OK, &list_response(resources, total, start_index))
+}
+
+/// A JSON answer under SCIM's media type.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    // Serialising a `Value` into memory cannot fail; were it to, an empty body with the right status is what is left.
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, SCIM_JSON);
+    response
+}
+
+/// An answer without a body.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// To the microsecond, as stored, so that a filter on the shown time finds exactly this resource.
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn group_ref(group: &GroupRef, base: &str) -> Value {
+    let mut object = Map::new();
+    object.insert("value".into(), group.id.to_string().into());
+    object.insert("$ref".into(), format!("{base}/Groups/{}", group.id).into());
+    object.insert("display".into(), group.display.clone().into());
+    object.insert("type".into(), if group.direct { "direct" } else { "indirect" }.into());
+    Value::Object(object)
+}
+
+fn member_ref(member: &MemberRef, base: &str) -> Value {
+    let (kind, endpoint) = if member.is_group { ("Group", "Groups") } else { ("User", "Users") };
+    let mut object = Map::new();
+    object.insert("value".into(), member.id.to_string().into());
+    object.insert("$ref".into(), format!("{base}/{endpoint}/{}", member.id).into());
+    object.insert("type".into(), kind.into());
+    if let Some(display) = &member.display {
+        object.insert("display".into(), display.clone().into());
+    }
+    Value::Object(object)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    const BASE: &str = "https://scim.example/scim/acme/v2";
+
+    fn attrs(value: Value) -> Attrs {
+        value.as_object().unwrap().clone()
+    }
+
+    fn view() -> UserView {
+        UserView {
+            id: Uuid::from_u128(7),
+            attrs: attrs(json!({"userName": "ada", "active": true})),
+            version: 3,
+            created: DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap(),
+            modified: DateTime::from_timestamp_micros(1_700_000_060_000_000).unwrap(),
+            groups: Some(vec![GroupRef { id: Uuid::from_u128(8), display: "Staff".into(), direct: false }]),
+        }
+    }
+
+    #[test]
+    fn a_user_is_shown_with_its_schemas_meta_and_groups() {
+        let projection = Projection::parse(schema::user(), None, None).unwrap();
+        let id = "00000000-0000-0000-0000-000000000007";
+        assert_eq!(
+            Resource::user(view(), BASE).document(BASE, &projection),
+            json!({
+                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+                "id": id,
+                "userName": "ada",
+                "active": true,
+                "groups": [{
+                    "value": "00000000-0000-0000-0000-000000000008",
+                    "$ref": format!("{BASE}/Groups/00000000-0000-0000-0000-000000000008"),
+                    "display": "Staff",
+                    "type": "indirect"
+                }],
+                "meta": {
+                    "resourceType": "User",
+                    "created": "2023-11-14T22:13:20.000001Z",
+                    "lastModified": "2023-11-14T22:14:20.000000Z",
+                    "location": format!("{BASE}/Users/{id}"),
+                    "version": "W/\"3\""
+                }
+            })
+        );
+    }
+
+    #[test]
+    fn a_member_is_shown_with_its_kind_and_address() {
+        let member = MemberRef { id: Uuid::from_u128(9), display: None, is_group: true };
+        let id = "00000000-0000-0000-0000-000000000009";
+        assert_eq!(
+            member_ref(&member, BASE),
+            json!({"value": id, "$ref": format!("{BASE}/Groups/{id}"), "type": "Group"})
+        );
+    }
+
+    #[test]
+    fn the_headers_say_version_place_and_type() {
+        let projection = Projection::parse(schema::user(), Some("userName"), None).unwrap();
+        let response = Resource::user(view(), BASE).respond(StatusCode::CREATED, BASE, &projection);
+        let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
+        assert_eq!(header(header::ETAG), "W/\"3\"");
+        assert_eq!(header(header::LOCATION), format!("{BASE}/Users/00000000-0000-0000-0000-000000000007"));
+        assert_eq!(header(header::CONTENT_TYPE), "application/scim+json; charset=utf-8");
+    }
+}

@@ -1,0 +1,239 @@
+//! Which resource a path names, and what may be done with it. Pure; says nothing about whether it exists.
+//!
+//! Leniency: a trailing slash is ignored (GEN-5), and so are doubled ones, which come about when a base URL was entered
+//! with a slash at its end.
+
+use std::borrow::Cow;
+
+use axum::http::Method;
+use percent_encoding::percent_decode_str;
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// The process runs.
+    Livez,
+    /// The process can serve.
+    Readyz,
+    /// What each component says of itself.
+    Healthz,
+    /// For Prometheus.
+    Metrics,
+    /// Something of a tenant's.
+    Scim {
+        /// The tenant's name as the client wrote it: not yet known to exist.
+        slug: &'a str,
+        /// What of it.
+        endpoint: Endpoint<'a>,
+    },
+    /// Nothing of ours.
+    Unknown,
+}
+
+/// A SCIM endpoint (RFC 7644 section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint<'a> {
+    Users,
+    User(Cow<'a, str>),
+    Groups,
+    Group(Cow<'a, str>),
+    ServiceProviderConfig,
+    ResourceTypes,
+    ResourceType(Cow<'a, str>),
+    Schemas,
+    Schema(Cow<'a, str>),
+    /// An endpoint of the RFC that this server does not offer: `/Bulk`, `/Me`, `/.search`.
+    NotOffered(&'static str),
+    Unknown,
+}
+
+impl<'a> Route<'a> {
+    /// Reads a request's path, without its query.
+    pub(super) fn of(path: &'a str) -> Self {
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        let route = match segments.next() {
+            Some("scim") => match (segments.next(), segments.next()) {
+                (Some(slug), Some("v2")) => {
+                    return Self::Scim {
+                        slug,
+                        endpoint: Endpoint::of([segments.next(), segments.next(), segments.next()]),
+                    };
+                }
+                _ => return Self::Unknown,
+            },
+            Some("livez") => Self::Livez,
+            Some("readyz") => Self::Readyz,
+            Some("healthz") => Self::Healthz,
+            Some("metrics") => Self::Metrics,
+            _ => return Self::Unknown,
+        };
+        if segments.next().is_some() { Self::Unknown } else { route }
+    }
+
+    /// The path with its variable parts left open: a label with few values for logs and metrics.
+    pub(super) fn template(&self) -> &'static str {
+        match self {
+            Self::Livez => "/livez",
+            Self::Readyz => "/readyz",
+            Self::Healthz => "/healthz",
+            Self::Metrics => "/metrics",
+            Self::Scim { endpoint, .. } => endpoint.template(),
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What a method does here: a label with few values, in the audit's words for SCIM.
+    pub(super) fn operation(&self, method: &Method) -> &'static str {
+        match self {
+            Self::Livez | Self::Readyz | Self::Healthz => "health",
+            Self::Metrics => "metrics",
+            Self::Scim { endpoint, .. } => endpoint.operation(method),
+            Self::Unknown => "other",
+        }
+    }
+}
+
+impl<'a> Endpoint<'a> {
+    /// From what follows the version; a third segment is always too many.
+    fn of(segments: [Option<&'a str>; 3]) -> Self {
+        let [first, second, third] = segments;
+        if third.is_some() {
+            return Self::Unknown;
+        }
+        match (first, second) {
+            (Some(".search"), None) | (Some("Users" | "Groups"), Some(".search")) => Self::NotOffered("/.search"),
+            (Some("Bulk"), None) => Self::NotOffered("/Bulk"),
+            (Some("Me"), None) => Self::NotOffered("/Me"),
+            (Some("Users"), None) => Self::Users,
+            (Some("Users"), Some(id)) => decoded(id).map_or(Self::Unknown, Self::User),
+            (Some("Groups"), None) => Self::Groups,
+            (Some("Groups"), Some(id)) => decoded(id).map_or(Self::Unknown, Self::Group),
+            (Some("ServiceProviderConfig"), None) => Self::ServiceProviderConfig,
+            (Some("ResourceTypes"), None) => Self::ResourceTypes,
+            (Some("ResourceTypes"), Some(id)) => decoded(id).map_or(Self::Unknown, Self::ResourceType),
+            (Some("Schemas"), None) => Self::Schemas,
+            (Some("Schemas"), Some(id)) => decoded(id).map_or(Self::Unknown, Self::Schema),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn template(&self) -> &'static str {
+        match self {
+            Self::Users => "/Users",
+            Self::User(_) => "/Users/{id}",
+            Self::Groups => "/Groups",
+            Self::Group(_) => "/Groups/{id}",
+            Self::ServiceProviderConfig => "/ServiceProviderConfig",
+            Self::ResourceTypes => "/ResourceTypes",
+            Self::ResourceType(_) => "/ResourceTypes/{id}",
+            Self::Schemas => "/Schemas",
+            Self::Schema(_) => "/Schemas/{id}",
+            Self::NotOffered(path) => path,
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The methods it answers, as the `Allow` header writes them.
+    pub(super) fn allow(&self) -> &'static str {
+        match self {
+            Self::Users | Self::Groups => "GET, HEAD, POST",
+            Self::User(_) | Self::Group(_) => "GET, HEAD, PUT, PATCH, DELETE",
+            _ => "GET, HEAD",
+        }
+    }
+
+    /// See [`Route::operation`]; `other` where the method does nothing.
+    fn operation(&self, method: &Method) -> &'static str {
+        let read = *method == Method::GET || *method == Method::HEAD;
+        match self {
+            Self::Users if read => "user.list",
+            Self::Users if *method == Method::POST => "user.create",
+            Self::User(_) if read => "user.get",
+            Self::User(_) if *method == Method::PUT => "user.replace",
+            Self::User(_) if *method == Method::PATCH => "user.patch",
+            Self::User(_) if *method == Method::DELETE => "user.delete",
+            Self::Groups if read => "group.list",
+            Self::Groups if *method == Method::POST => "group.create",
+            Self::Group(_) if read => "group.get",
+            Self::Group(_) if *method == Method::PUT => "group.replace",
+            Self::Group(_) if *method == Method::PATCH => "group.patch",
+            Self::Group(_) if *method == Method::DELETE => "group.delete",
+            Self::ServiceProviderConfig
+            | Self::ResourceTypes
+            | Self::ResourceType(_)
+            | Self::Schemas
+            | Self::Schema(_)
+                if read =>
+            {
+                "discovery"
+            }
+            _ => "other",
+        }
+    }
+}
+
+/// A path segment without its percent-encoding; `None` where that is not text.
+fn decoded(segment: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(segment).decode_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scim(endpoint: Endpoint<'_>) -> Route<'_> {
+        Route::Scim { slug: "acme", endpoint }
+    }
+
+    #[test]
+    fn each_path_names_one_thing() {
+        let table = [
+            ("/livez", Route::Livez),
+            ("/readyz/", Route::Readyz),
+            ("/healthz", Route::Healthz),
+            ("/metrics", Route::Metrics),
+            ("/metrics/x", Route::Unknown),
+            ("/", Route::Unknown),
+            ("/scim", Route::Unknown),
+            ("/scim/acme", Route::Unknown),
+            ("/scim/acme/v3/Users", Route::Unknown),
+            ("/scim/acme/v2", scim(Endpoint::Unknown)),
+            ("/scim/acme/v2/Users", scim(Endpoint::Users)),
+            ("/scim/acme/v2/Users/", scim(Endpoint::Users)),
+            ("/scim/acme/v2//Users", scim(Endpoint::Users)),
+            ("/scim/acme/v2/users", scim(Endpoint::Unknown)),
+            ("/scim/acme/v2/Users/7", scim(Endpoint::User("7".into()))),
+            ("/scim/acme/v2/Users/%37/", scim(Endpoint::User("7".into()))),
+            ("/scim/acme/v2/Users/%ff", scim(Endpoint::Unknown)),
+            ("/scim/acme/v2/Users/7/emails", scim(Endpoint::Unknown)),
+            ("/scim/acme/v2/Groups/g", scim(Endpoint::Group("g".into()))),
+            ("/scim/acme/v2/Schemas/urn%3Aa:b", scim(Endpoint::Schema("urn:a:b".into()))),
+            ("/scim/acme/v2/Users/.search", scim(Endpoint::NotOffered("/.search"))),
+            ("/scim/acme/v2/.search", scim(Endpoint::NotOffered("/.search"))),
+            ("/scim/acme/v2/Bulk", scim(Endpoint::NotOffered("/Bulk"))),
+            ("/scim/acme/v2/Me", scim(Endpoint::NotOffered("/Me"))),
+        ];
+        for (path, route) in table {
+            assert_eq!(Route::of(path), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_operation_exists_exactly_where_allow_names_the_method() {
+        let endpoints = [
+            Endpoint::Users,
+            Endpoint::User("7".into()),
+            Endpoint::Groups,
+            Endpoint::Group("7".into()),
+            Endpoint::ServiceProviderConfig,
+            Endpoint::Schemas,
+            Endpoint::ResourceType("User".into()),
+        ];
+        for endpoint in endpoints {
+            for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                let allowed = endpoint.allow().split(", ").any(|name| name == method.as_str());
+                assert_eq!(endpoint.operation(&method) != "other", allowed, "{method} {endpoint:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `/Users` (RFC 7644 sections 3.3 to 3.6): reads, changes, and how each is answered.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use uuid::Uuid;
+
+use super::accept::accept;
+use super::error::Failure;
+use super::reply::{self, Resource};
+use super::{Exchange, etag};
+use crate::directory::UserView;
+use crate::scim::{Projection, resource, schema};
+use crate::store::outbox::Subject;
+
+/// POST: 201 with the user and its `Location`; 409 where the name is taken (GEN-16).
+pub(super) async fn create(exchange: &Exchange<'_>, body: Body) -> Result<Response, Failure> {
+    let projection = exchange.projection(schema::user())?;
+    let body = exchange.body(body, exchange.state.options.body).await?;
+    let attrs = resource::check_new(schema::user(), body)?;
+    let view =
+        accept(exchange, about, move |directory, caller| async move { directory.create_user(&caller, attrs).await })
+            .await?;
+    Ok(answer(exchange, StatusCode::CREATED, view, &projection))
+}
+
+/// GET by id: 200, or 304 where the client has the version. Inactive users are shown like others (GEN-15).
+pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
+    let projection = exchange.projection(schema::user())?;
+    let tenant = &exchange.caller.tenant;
+    let view = exchange.state.directory.get_user(tenant, id, projection.wants("groups")).await?;
+    let user = Resource::user(view, &exchange.base);
+    if etag::is_known(&exchange.parts.headers, user.version()) {
+        return Ok(user.not_modified());
+    }
+    Ok(user.respond(StatusCode::OK, &exchange.base, &projection))
+}
+
+/// GET of a page. Nothing found is an empty page (GEN-14).
+pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
+    let projection = exchange.projection(schema::user())?;
+    let query = exchange.list_query(schema::user(), projection.wants("groups"))?;
+    let page = exchange.state.directory.list_users(&exchange.caller.tenant, &query).await?;
+    let base = &exchange.base;
+    let users = page.items.into_iter().map(|view| Resource::user(view, base).document(base, &projection)).collect();
+    Ok(reply::list(users, page.total, query.start_index))
+}
+
+/// PUT: 200 with the user.
+pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Body) -> Result<Response, Failure> {
+    let projection = exchange.projection(schema::user())?;
+    let body = judged(exchange, id, exchange.body(body, exchange.state.options.body).await).await?;
+    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let view = accept(exchange, about, move |directory, caller| async move {
+        directory.replace_user(&caller, &id, body, &precondition).await
+    })
+    .await?;
+    let view = with_groups(exchange, view, &projection).await;
+    Ok(answer(exchange, StatusCode::OK, view, &projection))
+}
+
+/// PATCH: 200 with the user, as Microsoft's validator wants it (VAL-9).
+pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Body) -> Result<Response, Failure> {
+    let projection = exchange.projection(schema::user())?;
+    let body = judged(exchange, id, exchange.body(body, exchange.state.options.body).await).await?;
+    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let view = accept(exchange, about, move |directory, caller| async move {
+        directory.patch_user(&caller, &id, body, &precondition).await
+    })
+    .await?;
+    let view = with_groups(exchange, view, &projection).await;
+    Ok(answer(exchange, StatusCode::OK, view, &projection))
+}
+
+/// DELETE: 204.
+pub(super) async fn delete(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
+    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let gone = Subject::User(Uuid::try_parse(&id).unwrap_or_default());
+    accept(
+        exchange,
+        move |()| gone,
+        move |directory, caller| async move { directory.delete_user(&caller, &id, &precondition).await },
+    )
+    .await?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// What a change of a user is about.
+fn about(view: &UserView) -> Subject {
+    Subject::User(view.id)
+}
+
+fn answer(exchange: &Exchange<'_>, status: StatusCode, view: UserView, projection: &Projection) -> Response {
+    Resource::user(view, &exchange.base).respond(status, &exchange.base, projection)
+}
+
+/// An unknown id is 404 before its body is judged.
+async fn judged<T>(exchange: &Exchange<'_>, id: &str, body: Result<T, Failure>) -> Result<T, Failure> {
+    if body.is_err() {
+        exchange.state.directory.get_user(&exchange.caller.tenant, id, false).await?;
+    }
+    body
+}
+
+/// The answer to a change shows the groups too where they are wanted. Only they are read again: the rest of the answer
+/// is what this request wrote.
+async fn with_groups(exchange: &Exchange<'_>, mut view: UserView, projection: &Projection) -> UserView {
+    if view.groups.is_none() && projection.wants("groups") {
+        let id = view.id.to_string();
+        // Whatever goes wrong here, the change itself is done and must be answered as done.
+        if let Ok(now) = exchange.state.directory.get_user(&exchange.caller.tenant, &id, true).await {
+            view.groups = now.groups;
+        }
+    }
+    view
+}

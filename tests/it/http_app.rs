@@ -1,0 +1,265 @@
+//! A daemon's HTTP side without a socket: the real router over a real database, with a Jira where a test wants one.
+//!
+//! Every answer is examined for what all answers must be, so that no test has to.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, header};
+use chrono::Utc;
+use http_body_util::BodyExt;
+use jira_scim::config::{Config, Server};
+use jira_scim::directory::Directory;
+use jira_scim::http::{Health, HttpOptions, HttpState, router};
+use jira_scim::jira::{self, ClientOptions, Credential, Kind};
+use jira_scim::lifecycle::Lifecycle;
+use jira_scim::sandbox::Sandbox;
+use jira_scim::store::tenant::{self, Mode, NewTenant, Origin};
+use jira_scim::store::token::{self, NewToken};
+use jira_scim::store::{Store, StoreOptions};
+use jira_scim::telemetry::Metrics;
+use jira_scim::writer::outcome::Patience;
+use jira_scim::writer::pace::PaceOptions;
+use jira_scim::writer::{TargetOptions, Writer, WriterOptions};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use super::postgres::{TestDb, fresh_database};
+
+pub const BASE: &str = "https://scim.example.test/prefix/scim/acme/v2";
+
+pub struct App {
+    _db: TestDb,
+    pub store: Store,
+    pub token: String,
+    pub lifecycle: Lifecycle,
+    router: Router,
+}
+
+pub fn options() -> HttpOptions {
+    let config = Config::defaults();
+    let server = Server { public_url: Some("https://scim.example.test/prefix".to_owned()), ..config.server };
+    HttpOptions::new(&server, &config.limits)
+}
+
+impl App {
+    /// Without a Jira: everything is accepted and nothing is written.
+    pub async fn new() -> Self {
+        Self::with(options(), None).await
+    }
+
+    /// With this Jira behind tenant `acme`; the workers do not run, so only settling writes.
+    pub async fn with_jira(sandbox: &Sandbox) -> Self {
+        Self::with(options(), Some(sandbox)).await
+    }
+
+    pub async fn with(options: HttpOptions, sandbox: Option<&Sandbox>) -> Self {
+        let db = fresh_database().await;
+        let store = Store::lazy(&StoreOptions {
+            url: db.url.clone(),
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(5),
+        })
+        .unwrap();
+        let lifecycle = Lifecycle::new();
+        let metrics = Metrics::new().unwrap();
+        let writer = Writer::new(
+            store.clone(),
+            sandbox.map(target).into_iter().collect(),
+            WriterOptions {
+                settle: Duration::from_secs(3),
+                workers: 4,
+                lease: Duration::from_secs(60),
+                poll: Duration::from_millis(250),
+                patience: Patience {
+                    max_backoff: Duration::from_secs(300),
+                    give_up_after: Duration::from_secs(86_400),
+                },
+                probe_every: Duration::from_secs(300),
+                email_fallback: "users.invalid".into(),
+            },
+            lifecycle.clone(),
+            metrics.clone(),
+        );
+        let state = HttpState::new(
+            options,
+            Directory::new(store.clone()),
+            writer,
+            store.clone(),
+            lifecycle.clone(),
+            metrics,
+            Health::default(),
+        );
+        let token = tenant(&store, "acme").await;
+        Self { _db: db, store, token, lifecycle, router: router(state) }
+    }
+
+    /// A request to a path of tenant `acme`, with its token.
+    pub fn ask(&self, method: Method, path: &str) -> Ask<'_> {
+        self.raw(method, &format!("/scim/acme/v2{path}")).token(&self.token)
+    }
+
+    /// A request to any path, without a token.
+    pub fn raw(&self, method: Method, path: &str) -> Ask<'_> {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        Ask { router: &self.router, request }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path).send().await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::POST, path).json(&body).send().await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::PUT, path).json(&body).send().await
+    }
+
+    pub async fn patch(&self, path: &str, operations: Value) -> Answer {
+        let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations});
+        self.ask(Method::PATCH, path).json(&body).send().await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.ask(Method::DELETE, path).send().await
+    }
+
+    /// A new user's id.
+    pub async fn user(&self, name: &str) -> String {
+        self.post("/Users", json!({"userName": name})).await.is(201).id()
+    }
+
+    /// A new group's id.
+    pub async fn group(&self, name: &str, members: &[&str]) -> String {
+        let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
+        self.post("/Groups", json!({"displayName": name, "members": members})).await.is(201).id()
+    }
+
+    /// The ids of a group's members, sorted.
+    pub async fn members(&self, group: &str) -> Vec<String> {
+        let answer = self.get(&format!("/Groups/{group}")).await.is(200);
+        let members = answer.body["members"].as_array().cloned().unwrap_or_default();
+        let mut ids: Vec<String> = members.iter().map(|member| member["value"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    }
+}
+
+fn target(sandbox: &Sandbox) -> TargetOptions {
+    let credential = Credential::Bearer(sandbox.token().to_owned());
+    let mut options = ClientOptions::new(sandbox.base_url().parse().unwrap(), credential);
+    options.expected_user = Some(sandbox.admin().to_owned());
+    TargetOptions {
+        name: "jira".into(),
+        target: jira::target(Kind::DataCenter, options).unwrap(),
+        pace: PaceOptions { concurrency: 4, per_second: 0.0 },
+        timeout: Duration::from_secs(10),
+        late: Duration::from_secs(60),
+    }
+}
+
+/// Makes a tenant on target `jira`, and a token for it.
+pub async fn tenant(store: &Store, slug: &str) -> String {
+    let origin = Origin { actor: "test", request_id: Uuid::now_v7(), at: Utc::now() };
+    let new = NewTenant { slug: slug.into(), target: "jira".into(), mode: Mode::Enforce, policy: json!({}) };
+    let mut connection = store.pool().acquire().await.unwrap();
+    let made = tenant::create(&mut connection, Uuid::now_v7(), &new, origin).await.unwrap();
+    let token = NewToken::generate();
+    token::create(&mut *connection, made.id, Uuid::now_v7(), "idp", token.hash(), None, origin).await.unwrap();
+    token.reveal().to_owned()
+}
+
+pub struct Ask<'a> {
+    router: &'a Router,
+    request: Request<Body>,
+}
+
+impl Ask<'_> {
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request.headers_mut().append(name, value.parse().unwrap());
+        self
+    }
+
+    pub fn token(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        *self.request.body_mut() = body.into();
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/scim+json").body(body.to_string())
+    }
+
+    pub async fn send(self) -> Answer {
+        let scim = self.request.uri().path().starts_with("/scim/");
+        let head = self.request.method() == Method::HEAD;
+        let response = self.router.clone().oneshot(self.request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        let answer = Answer { status, headers, body };
+        answer.examine(scim && !head, bytes.len());
+        answer
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// What is true of every answer.
+    fn examine(&self, scim: bool, length: usize) {
+        assert!(self.headers.contains_key("x-request-id"), "{self:?}");
+        if !scim {
+            return;
+        }
+        if matches!(self.status, 204 | 304) {
+            assert_eq!(length, 0, "{self:?}");
+            return;
+        }
+        assert_eq!(self.header(header::CONTENT_TYPE), "application/scim+json; charset=utf-8", "{self:?}");
+        if self.status >= 400 {
+            assert_eq!(self.body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]), "{self:?}");
+            assert_eq!(self.body["status"], self.status.to_string(), "{self:?}");
+            assert!(!self.detail().is_empty(), "{self:?}");
+        } else {
+            assert!(self.body["schemas"].is_array(), "{self:?}");
+        }
+    }
+
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+
+    #[track_caller]
+    pub fn refuses(self, status: u16, scim_type: &str) -> Self {
+        assert_eq!((self.status, self.body["scimType"].as_str()), (status, Some(scim_type)), "{self:?}");
+        self
+    }
+
+    pub fn id(&self) -> String {
+        self.body["id"].as_str().unwrap().to_owned()
+    }
+
+    pub fn detail(&self) -> &str {
+        self.body["detail"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: impl header::AsHeaderName) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+}
