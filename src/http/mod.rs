@@ -3,6 +3,10 @@
 //! Every request takes one way. `entry` gives it an id, a span and a place in the metrics, and turns a panic into a 500;
 //! `dispatch` finds out what is asked for; `serve_tenant` lets the tenant in and hands on to one file an endpoint.
 //! Nothing here decides about identities (the directory does) or speaks to a Jira (the writer does).
+//!
+//! Leniencies of the wire, each explained where it lives: content types (`body`, GEN-1; those of GET and DELETE are not
+//! read, GEN-2), slashes in paths (`route`, GEN-5), unknown parameters and `+` (`query`, GEN-5, GEN-6). `Accept` is never
+//! read, so nothing is answered 406 (GEN-3); every answer is JSON with a charset (`reply`, GEN-4).
 
 use std::sync::Arc;
 use std::time::Duration;
