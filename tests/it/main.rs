@@ -10,6 +10,7 @@ mod http_bad_input;
 mod http_groups;
 mod http_settle;
 mod http_users;
+mod layers;
 mod listen;
 mod postgres;
 mod rows;
