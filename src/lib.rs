@@ -12,6 +12,7 @@
 //! * beside: `sandbox`, a Jira with state that uses nothing of `jira`
 
 pub mod account;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;

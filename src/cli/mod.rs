@@ -9,6 +9,7 @@ mod database;
 mod healthcheck;
 mod migrate;
 mod sandbox;
+mod serve;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Bring the database's schema up to date.
     Migrate(migrate::Args),
+    /// Run the daemon.
+    Serve(serve::Args),
     /// Run a Jira with state, for trying things out.
     Sandbox(sandbox::Args),
 }
@@ -71,6 +74,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
+        Command::Serve(args) => serve::run(&args).await,
     }
 }
 

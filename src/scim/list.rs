@@ -1,19 +1,20 @@
 //! List answers and the page that a client asks for (RFC 7644 sections 3.4.2 and 3.4.2.4).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::error::{ScimError, quoted};
 use super::urn;
 
 /// A list answer. The three counters are integers (GEN-13, OKTA-21); `Resources` is there also when it is empty (ENTRA-2).
 pub fn list_response(resources: Vec<Value>, total: u64, start_index: u64) -> Value {
-    json!({
-        "schemas": [urn::LIST_RESPONSE],
-        "totalResults": total,
-        "startIndex": start_index,
-        "itemsPerPage": resources.len(),
-        "Resources": resources,
-    })
+    // By hand: the macro would serialize every resource once more.
+    let mut list = Map::new();
+    list.insert("schemas".to_owned(), json!([urn::LIST_RESPONSE]));
+    list.insert("totalResults".to_owned(), total.into());
+    list.insert("startIndex".to_owned(), start_index.into());
+    list.insert("itemsPerPage".to_owned(), resources.len().into());
+    list.insert("Resources".to_owned(), Value::Array(resources));
+    Value::Object(list)
 }
 
 /// The page that is asked for.

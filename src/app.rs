@@ -1,0 +1,280 @@
+//! Layer 5: everything is put together here, top to bottom; nothing else knows all the parts.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::cli::Database;
+use crate::config::{Config, TargetConfig, TargetCredential, TargetKind};
+use crate::directory::Directory;
+use crate::embedded::EmbeddedError;
+use crate::http::{self, Health, HttpOptions, HttpState};
+use crate::jira::{self, ClientError, ClientOptions, Credential};
+use crate::lifecycle::{Ending, Lifecycle};
+use crate::listen::{self, ListenOptions, TlsError};
+use crate::policy::Policy;
+use crate::store::janitor::{self, Keep};
+use crate::store::tenant::{self, Mode, NewTenant, Origin};
+use crate::store::token;
+use crate::store::{Store, StoreError};
+use crate::telemetry::{Chain, Metrics};
+use crate::writer::outcome::Patience;
+use crate::writer::pace::PaceOptions;
+use crate::writer::{TargetOptions, Writer, WriterOptions};
+
+/// How often history is tidied: partitions made and dropped, tallies and touches folded, tombstones purged.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How long a tombstone is kept for a re-hire.
+const TOMBSTONE_DAYS: u32 = 365;
+/// How often a target is asked who we are and which groups are administrative.
+const PROBE_EVERY: Duration = Duration::from_secs(600);
+/// How long the start waits for a database that is not there yet.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The private PostgreSQL.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The mapping store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A target.
+    #[error("target {name}")]
+    Target {
+        /// Its name in the configuration.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: ClientError,
+    },
+    /// A file that the configuration names.
+    #[error("cannot read {path}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A declared tenant.
+    #[error("{0}")]
+    Tenant(String),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The metrics.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A running daemon.
+pub struct App {
+    address: SocketAddr,
+    base_url: String,
+    store: Store,
+    writer: Writer,
+    database: Database,
+    life: Lifecycle,
+    grace: Duration,
+}
+
+impl App {
+    /// Starts everything: the store, the migrations, the tenants of the configuration, the writer, the listener.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub async fn start(config: Config, life: Lifecycle) -> Result<Self, AppError> {
+        let database = Database::open(&config.database).await?;
+        let store = Store::lazy(&database.store_options(&config.database))?;
+        migrate(&store).await?;
+        declare_tenants(&store, &config).await?;
+        let metrics = Metrics::new()?;
+        let writer = writer(&config, &store, &life, &metrics)?;
+        let health = Health::default();
+        let (listener, address) = bind(config.server.listen).await?;
+        let options = HttpOptions::new(&config.server, &config.limits);
+        let state = HttpState::new(
+            options,
+            Directory::new(store.clone()),
+            writer.clone(),
+            store.clone(),
+            life.clone(),
+            metrics.clone(),
+            health.clone(),
+        );
+        let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
+        writer.start();
+        life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.keep_days, life.clone()));
+        life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
+        let base_url = config.server.base_url(address);
+        tracing::info!(%address, base_url, version = env!("CARGO_PKG_VERSION"), "jira-scim listens on {address}");
+        Ok(Self { address, base_url, store, writer, database, life, grace: config.server.shutdown_grace })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What `Location` and `$ref` are built on, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The mapping store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The writer.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Runs until the lifecycle ends, lets what runs finish within the grace period, and stops the private PostgreSQL.
+    pub async fn finish(self) -> Ending {
+        let ending = self.life.finish(self.grace).await;
+        self.store.pool().close().await;
+        self.database.close().await;
+        ending
+    }
+}
+
+/// Applies the migrations, waiting for a database that is still starting.
+async fn migrate(store: &Store) -> Result<(), StoreError> {
+    let until = tokio::time::Instant::now() + DATABASE_PATIENCE;
+    loop {
+        match store.migrate().await {
+            Err(error @ StoreError::Unavailable(_)) if tokio::time::Instant::now() < until => {
+                tracing::warn!(error = %Chain(&error), "the database is not there yet; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Upserts the tenants that the configuration declares, with their tokens.
+async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError> {
+    let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+    for declared in &config.tenants {
+        let problem = |what: String| AppError::Tenant(format!("tenant {}: {what}", declared.slug));
+        Policy::from_value(&declared.policy).map_err(|problems| problem(problems.join(" ")))?;
+        let mode = match declared.mode {
+            crate::config::Mode::Observe => Mode::Observe,
+            crate::config::Mode::Enforce => Mode::Enforce,
+        };
+        let new = NewTenant {
+            slug: declared.slug.clone(),
+            target: declared.target.clone(),
+            mode,
+            policy: declared.policy.clone(),
+        };
+        let origin = Origin { actor: "configuration", request_id: Uuid::now_v7(), at: chrono::Utc::now() };
+        let tenant = tenant::upsert_declared(&mut conn, Uuid::now_v7(), &new, origin)
+            .await
+            .map_err(|e| problem(Chain(&e).to_string()))?;
+        for token in &declared.tokens {
+            let hash = token::hash(token.value.expose());
+            token::upsert_declared(&mut conn, tenant.id, Uuid::now_v7(), &token.label, &hash, token.expires, origin)
+                .await
+                .map_err(|e| problem(Chain(&e).to_string()))?;
+        }
+    }
+    let slugs: Vec<String> = config.tenants.iter().map(|tenant| tenant.slug.clone()).collect();
+    for slug in tenant::release_undeclared(&mut *conn, &slugs).await? {
+        tracing::info!(
+            tenant = slug,
+            "tenant {slug} is no longer declared in the configuration: the commands may change it"
+        );
+    }
+    Ok(())
+}
+
+fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metrics) -> Result<Writer, AppError> {
+    let targets = config.targets.iter().map(target).collect::<Result<Vec<_>, _>>()?;
+    let options = WriterOptions {
+        settle: config.writer.settle,
+        workers: config.writer.workers as usize,
+        lease: config.writer.lease,
+        poll: config.writer.poll,
+        patience: Patience { max_backoff: config.writer.max_backoff, give_up_after: config.writer.give_up_after },
+        probe_every: PROBE_EVERY,
+        email_fallback: config.mapping.email_fallback.clone(),
+    };
+    Ok(Writer::new(store.clone(), targets, options, life.clone(), metrics.clone()))
+}
+
+/// The target of a configuration's entry.
+///
+/// # Errors
+/// The URL, the credential or the CA file cannot be used.
+pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
+    let bad = |source| AppError::Target { name: config.name.clone(), source };
+    let credential = match &config.credential {
+        TargetCredential::Token(token) => Credential::Bearer(token.expose().to_owned()),
+        TargetCredential::Password { user, password } => {
+            Credential::Basic { user: user.clone(), secret: password.expose().to_owned() }
+        }
+    };
+    let url =
+        url::Url::parse(&config.url).map_err(|e| AppError::Tenant(format!("target {}: url: {e}", config.name)))?;
+    let mut options = ClientOptions::new(url, credential);
+    options.timeout = config.timeout;
+    options.connect_timeout = config.timeout.min(options.connect_timeout);
+    options.notify = config.notify;
+    if let Some(path) = &config.ca_file {
+        let read = std::fs::read(path);
+        let pem = read.map_err(|source| AppError::File { path: path.display().to_string(), source })?;
+        options.extra_ca = Some(pem);
+    }
+    let kind = match config.kind {
+        TargetKind::DataCenter => jira::Kind::DataCenter,
+    };
+    Ok(TargetOptions {
+        name: config.name.clone(),
+        target: jira::target(kind, options).map_err(bad)?,
+        pace: PaceOptions { concurrency: config.pace.concurrency, per_second: f64::from(config.pace.per_second) },
+        timeout: config.timeout,
+        late: config.late,
+    })
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let fail = |source| AppError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(fail)?;
+    let bound = listener.local_addr().map_err(fail)?;
+    Ok((listener, bound))
+}
+
+/// Tidies history now and then. The first time at once: there must be a partition for today.
+async fn sweep(store: Store, health: Health, keep_days: u32, life: Lifecycle) {
+    let keep = Keep { history_days: keep_days, tombstone_days: TOMBSTONE_DAYS };
+    while !life.is_ending() {
+        let now = chrono::Utc::now();
+        match janitor::run_once(&store, now, keep).await {
+            Ok(_) => health.worked("janitor", now),
+            Err(error) => {
+                health.failed("janitor", "History could not be tidied.".to_owned(), now);
+                tracing::warn!(error = %Chain(&error), "history could not be tidied; trying again");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => {}
+            () = life.soft().cancelled() => {}
+        }
+    }
+}
