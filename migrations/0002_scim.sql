@@ -1,5 +1,6 @@
 -- SCIM resources. No foreign keys to the tenant here: they would take a share lock on its row for every insert.
 
+-- A person as the identity provider describes him or her.
 CREATE TABLE scim_user (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -32,6 +33,7 @@ CREATE INDEX scim_user_tombstone_user_name ON scim_user (tenant_id, user_name_ke
 -- What the janitor purges, oldest first.
 CREATE INDEX scim_user_tombstone_age ON scim_user (deleted_at) WHERE deleted_at IS NOT NULL;
 
+-- A group without its members, which are edges.
 CREATE TABLE scim_group (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -88,6 +90,7 @@ CREATE TABLE tally (
     CONSTRAINT tally_pkey PRIMARY KEY (tenant_id, kind)
 );
 
+-- Resources that came (+1) or went (-1) since the last folding.
 CREATE TABLE tally_delta (
     tenant_id uuid NOT NULL,
     kind text COLLATE "C" NOT NULL,

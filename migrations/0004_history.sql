@@ -1,5 +1,6 @@
 -- Who asked for what (audit) and what was done (delivery). Both are partitioned by day and dropped whole.
 
+-- A request that changed something, or tried to.
 CREATE TABLE audit (
     tenant_id uuid NOT NULL,
     at timestamptz NOT NULL,
@@ -24,6 +25,7 @@ CREATE TABLE audit (
 
 CREATE INDEX audit_subject ON audit (tenant_id, subject_id, at);
 
+-- One attempt to bring a subject up to date.
 CREATE TABLE delivery (
     tenant_id uuid NOT NULL,
     at timestamptz NOT NULL,

@@ -195,6 +195,7 @@ async fn make_partition(conn: &mut PgConnection, history: History, day: NaiveDat
     .fetch_one(&mut *tx)
     .await?;
     if needless {
+        tx.rollback().await?;
         return Ok(false);
     }
     sqlx::query(AssertSqlSafe(format!("CREATE TABLE {partition} (LIKE {table} INCLUDING ALL)")))

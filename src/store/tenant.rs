@@ -217,6 +217,8 @@ pub async fn update(
     let mut tx = conn.begin().await.map_err(StoreError::from)?;
     let before = locked(&mut tx, slug).await?.ok_or_else(|| TenantError::NotFound(slug.to_owned()))?;
     if before.declared {
+        // Not left to the drop, which keeps the lock until the connection is used again.
+        tx.rollback().await.map_err(StoreError::from)?;
         return Err(TenantError::Declared(slug.to_owned()));
     }
     let after = write(&mut tx, before, change, false, origin).await?;
@@ -344,6 +346,7 @@ pub async fn delete(
     let mut tx = conn.begin().await.map_err(StoreError::from)?;
     let tenant = locked(&mut tx, slug).await?.ok_or_else(|| TenantError::NotFound(slug.to_owned()))?;
     if tenant.declared && !force {
+        tx.rollback().await.map_err(StoreError::from)?;
         return Err(TenantError::Declared(slug.to_owned()));
     }
     sqlx::query!(
