@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::layers::Merged;
 use super::*;
+use crate::secret::Secret;
 
 const DOCUMENTED: &str = include_str!("../../config/jira-scim.toml");
 
@@ -208,4 +209,9 @@ fn the_base_url_is_one_that_can_be_connected_to() {
     assert_eq!(server.base_url("0.0.0.0:8080".parse().unwrap()), "https://scim.example/jira");
 }
 
-use crate::secret::Secret;
+#[test]
+fn the_example_for_compose_is_right_but_for_the_secrets_that_are_not_here() {
+    let (_, found) = found_in(include_str!("../../config/demo.toml"));
+    let told: Vec<String> = found.problems.iter().map(|problem| problem.key.clone()).collect();
+    assert!(told.iter().all(|key| key.ends_with("_file") || key == "tenant.0.target"), "{:?}", found.problems);
+}

@@ -1,0 +1,114 @@
+#!/bin/sh
+# Installs what building and testing needs and this machine lacks, and says so; changes nothing when all is there.
+# Exit codes: 0 all there, 1 something could not be installed, 3 no suitable cargo.
+set -eu
+cd "$(dirname "$0")/.."
+
+oldest_postgres=14
+common_conf=/etc/postgresql-common/createcluster.conf
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Is version $1 at least $2?
+at_least() {
+    [ "$(printf '%s\n%s\n' "$2" "$1" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1)" = "$2" ]
+}
+
+check_cargo() {
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    found=$(cargo --version 2>/dev/null | awk '{ print $2 }' | sed 's/-.*//') || found=
+    if [ -n "$found" ] && at_least "$found" "$wanted"; then
+        return
+    fi
+    if [ -n "$found" ] && has rustup; then
+        command='rustup update stable && rustup default stable'
+    else
+        sudo=
+        [ "$(id -u)" = 0 ] || sudo='sudo '
+        command="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"
+        if ! has curl; then
+            command="${sudo}apt-get update && ${sudo}apt-get install -y curl ca-certificates && $command"
+        fi
+    fi
+    say "Rust $wanted or newer is needed, and ${found:-none} is here. Run this, then repeat:"
+    printf '\n    %s\n\n' "$command" >&2
+    exit 3
+}
+
+# Can a C program be compiled and linked?
+has_linker() {
+    scratch=$(mktemp -d)
+    printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' >"$scratch/probe.c"
+    if cc -o "$scratch/probe" "$scratch/probe.c" >/dev/null 2>&1; then linked=0; else linked=1; fi
+    rm -rf "$scratch"
+    return "$linked"
+}
+
+has_postgres() { .make/postgres-bin.sh "$oldest_postgres" >/dev/null 2>&1; }
+
+# Runs a command as root.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        say "this needs root, and there is no sudo; run as root: $*"
+        exit 1
+    fi
+}
+
+install_packages() {
+    as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 apt-get install -y --no-install-recommends "$@" >&2
+}
+
+restore_conf() {
+    if [ -n "${saved:-}" ] && [ -f "$saved" ]; then
+        as_root cp "$saved" "$common_conf"
+        rm -f "$saved"
+    fi
+}
+
+# The server's programs, without the cluster that Debian's package makes and starts on port 5432: the common package
+# first, then, while its configuration says so, the server; then the configuration is as it was.
+install_postgres() {
+    install_packages postgresql-common
+    saved=$(mktemp)
+    cat "$common_conf" >"$saved"
+    trap restore_conf EXIT
+    trap 'exit 1' INT TERM HUP
+    printf '\ncreate_main_cluster = false\n' | as_root tee -a "$common_conf" >/dev/null
+    install_packages postgresql
+    restore_conf
+    trap - EXIT INT TERM HUP
+}
+
+check_cargo
+linker=
+postgres=
+has_linker || linker=yes
+has_postgres || postgres=yes
+if [ -z "$linker$postgres" ]; then
+    exit 0
+fi
+
+say "missing here:${linker:+ a C linker}${linker:+${postgres:+ and}}${postgres:+ the PostgreSQL server programs}"
+if ! has apt-get; then
+    say "this is neither Debian nor Ubuntu: please install a C compiler and PostgreSQL $oldest_postgres or newer (initdb, postgres)"
+    exit 1
+fi
+if [ -n "$linker" ]; then say 'installing with apt-get: gcc libc6-dev'; fi
+if [ -n "$postgres" ]; then
+    say 'installing with apt-get: postgresql (its programs only: no cluster is made or started, port 5432 stays free)'
+fi
+as_root apt-get update >&2
+if [ -n "$linker" ]; then install_packages gcc libc6-dev; fi
+if [ -n "$postgres" ]; then install_postgres; fi
+
+has_linker || { say 'a C program still cannot be linked'; exit 1; }
+has_postgres || {
+    say "PostgreSQL $oldest_postgres or newer is still not here: this system is too old; see https://www.postgresql.org/download/"
+    exit 1
+}
+say 'all is there now'

@@ -1,0 +1,55 @@
+# Every target does its own set-up: `make demo` and `make test` work as the first command on a fresh Debian or Ubuntu.
+
+SHELL := /bin/sh
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+# The queries are checked against .sqlx, so that no build needs a database (see `make sqlx`).
+export SQLX_OFFLINE := true
+
+USERS ?= 20000
+KILLS ?= 50
+IMAGE ?= jira-scim
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test crash bench check fmt lint doc sqlx ci image compose-secrets
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: a C linker, the PostgreSQL server's programs
+	@.make/setup.sh
+
+demo: setup ## An Okta-like session against a sandbox Jira, shown live
+	@cargo run --quiet --locked -- demo
+
+test: setup ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
+	@.make/test.sh
+
+crash: setup ## Kill the daemon KILLS times under load and compare
+	@JIRA_SCIM_CRASH_KILLS=$(KILLS) .make/test.sh crash
+
+bench: setup ## Measure with USERS people in the store
+	@cargo run --quiet --locked --release -- bench --users $(USERS)
+
+check: setup ## Does it compile?
+	@cargo check --locked --all-targets
+
+fmt: ## Format
+	@cargo fmt
+
+lint: setup ## Clippy, warnings denied
+	@cargo clippy --locked --all-targets -- --deny warnings
+
+doc: setup ## The documentation of the code, warnings denied
+	@RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items
+
+sqlx: setup ## Refresh the query metadata in .sqlx
+	@.make/with-postgres.sh .make/sqlx.sh refresh
+
+ci: ## What CI runs
+	@.ci/run
+
+image: ## The container image
+	@docker build --tag $(IMAGE) .
+
+compose-secrets: ## Make the secrets that compose.yaml reads, unless they are there
+	@.make/compose-secrets.sh
