@@ -61,7 +61,7 @@ impl Server {
             request_timeout: positive(reader, "request_timeout", MINUTE / 2),
             shutdown_grace: reader.within(
                 "shutdown_grace",
-                Duration::from_secs(25),
+                Duration::from_secs(20),
                 Duration::from_secs(1)..=HOUR,
                 "between 1s and 1h",
             ),

@@ -292,12 +292,16 @@ impl Lines {
     }
 }
 
-/// A line of the server at the level that it gave itself.
+/// A line of the server, at a level of ours. That it refuses connections while it starts or ends is no news: whoever
+/// asked is told.
 fn pass_on(line: &str) {
     let (level, text) = line.split_once(':').unwrap_or(("", line));
+    let text = text.trim();
     match level {
-        "PANIC" | "FATAL" => tracing::warn!(target: "postgres", "{level}: {}", text.trim()),
-        "WARNING" | "ERROR" => tracing::info!(target: "postgres", "{level}: {}", text.trim()),
+        "PANIC" | "FATAL" if !text.starts_with("the database system is") => {
+            tracing::warn!(target: "postgres", "{level}: {text}");
+        }
+        "WARNING" | "ERROR" => tracing::info!(target: "postgres", "{level}: {text}"),
         _ => tracing::debug!(target: "postgres", "{}", line.trim()),
     }
 }
