@@ -6,10 +6,14 @@
 mod check_config;
 mod configured;
 mod database;
+mod desk;
 mod healthcheck;
 mod migrate;
 mod sandbox;
 mod serve;
+mod table;
+mod tenant;
+mod token;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -47,6 +51,10 @@ enum Command {
     Serve(serve::Args),
     /// Run a Jira with state, for trying things out.
     Sandbox(sandbox::Args),
+    /// Make, list, show, change and delete tenants.
+    Tenant(tenant::Args),
+    /// Make, list and revoke the tokens of a tenant.
+    Token(token::Args),
 }
 
 /// Whatever ends a command early; told with its causes, in one line.
@@ -75,6 +83,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Serve(args) => serve::run(&args).await,
+        Command::Tenant(args) => tenant::run(&args).await,
+        Command::Token(args) => token::run(&args).await,
     }
 }
 

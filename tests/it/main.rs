@@ -1,6 +1,7 @@
 //! One binary of integration tests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod cli_tenant;
 mod commands;
 mod data_center;
 mod embedded;
