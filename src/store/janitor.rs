@@ -95,15 +95,18 @@ async fn fold_tally(conn: &mut PgConnection) -> Result<u64, StoreError> {
 }
 
 /// Adds the touches to their groups. A group that somebody has locked is left for the next run: its holder may be about
-/// to derive a version, and a touch must not count twice for him.
+/// to derive a version, and a touch must not count twice for him. So is one whose row was written within the last minute:
+/// the request that did it may still take the change back, and knows it by the row's own version.
 async fn fold_touches(conn: &mut PgConnection) -> Result<u64, StoreError> {
     let mut folded = 0;
     loop {
         let n = sqlx::query_scalar!(
             r#"WITH mine AS MATERIALIZED (
                    SELECT g.tenant_id, g.id FROM scim_group g
-                   WHERE (g.tenant_id, g.id) IN (SELECT DISTINCT tenant_id, group_id FROM group_touch LIMIT $1)
-                   ORDER BY g.tenant_id, g.id FOR UPDATE SKIP LOCKED
+                   WHERE g.modified < now() - interval '1 minute'
+                     AND EXISTS (SELECT FROM group_touch t WHERE t.tenant_id = g.tenant_id AND t.group_id = g.id)
+                   LIMIT $1
+                   FOR NO KEY UPDATE OF g SKIP LOCKED
                ), gone AS (
                    DELETE FROM group_touch t USING mine
                    WHERE t.tenant_id = mine.tenant_id AND t.group_id = mine.id

@@ -104,6 +104,20 @@ async fn a_group_that_somebody_has_locked_is_folded_later() {
 }
 
 #[tokio::test]
+async fn a_group_that_was_just_written_keeps_its_own_version_for_an_undo() {
+    let db = fresh_database().await;
+    let pool = db.pool().await;
+    let store = Store::from_pool(pool.clone());
+    let tenant = tenant(&pool, "acme").await.id;
+    let mut conn = pool.acquire().await.unwrap();
+    insert_group(&mut conn, tenant, group(1), &json!({ "displayName": "G" }), chrono::Utc::now()).await;
+    insert_member(&mut conn, tenant, group(1), user(1), false, at(1)).await;
+    assert_eq!(janitor::run_once(&store, at(2), KEEP).await.unwrap().touches, 0);
+    sqlx::query("UPDATE scim_group SET modified = now() - interval '2 minutes'").execute(&pool).await.unwrap();
+    assert_eq!(janitor::run_once(&store, at(2), KEEP).await.unwrap().touches, 1);
+}
+
+#[tokio::test]
 async fn totals_and_versions_stay_exact_while_janitors_run() {
     let db = fresh_database().await;
     let pool = db.pool().await;
