@@ -40,6 +40,8 @@ pub struct Lease {
     pub page_after: Option<Uuid>,
     /// The database's clock when the lease was taken.
     pub now: DateTime<Utc>,
+    /// The tenant's mode and policy, read with the lease, so that no replica writes on an old answer.
+    pub rules: TenantRules,
 }
 
 /// Takes the lease of a subject, or takes it again with the same token. `None` when there is no row or another holds it.
@@ -52,10 +54,12 @@ pub async fn take(
 ) -> Result<Option<Lease>, StoreError> {
     let row = sqlx::query!(
         r#"-- drive.take
-        UPDATE outbox SET lease_token = $4, lease_until = now() + make_interval(secs => $5)
-        WHERE tenant_id = $1 AND kind = $2 AND subject_id = $3
-          AND (lease_token IS NULL OR lease_until <= now() OR lease_token = $4)
-        RETURNING seq, attempts, first_failure, request_id, fan_out, page_after, now() AS "now!""#,
+        UPDATE outbox o SET lease_token = $4, lease_until = now() + make_interval(secs => $5)
+        FROM tenant t
+        WHERE o.tenant_id = $1 AND o.kind = $2 AND o.subject_id = $3 AND t.id = o.tenant_id
+          AND (o.lease_token IS NULL OR o.lease_until <= now() OR o.lease_token = $4)
+        RETURNING o.seq, o.attempts, o.first_failure, o.request_id, o.fan_out, o.page_after, now() AS "now!",
+            t.slug, t.target, t.mode AS "mode: Mode", t.policy, t.policy_version"#,
         tenant_id,
         subject.kind(),
         subject.id(),
@@ -75,6 +79,13 @@ pub async fn take(
         fan_out: row.fan_out,
         page_after: row.page_after,
         now: row.now,
+        rules: TenantRules {
+            slug: row.slug,
+            target: row.target,
+            mode: row.mode,
+            policy: row.policy,
+            policy_version: row.policy_version,
+        },
     }))
 }
 
@@ -109,6 +120,23 @@ pub async fn still_holds(conn: &mut PgConnection, lease: &Lease) -> Result<bool,
     .fetch_optional(conn)
     .await?;
     Ok(row == Some(true))
+}
+
+/// Ends a drive that leaves nothing to do, in one go: false when the lease is lost or somebody nudged meanwhile.
+pub async fn finish_clean(conn: &mut PgConnection, lease: &Lease) -> Result<bool, StoreError> {
+    let gone = sqlx::query!(
+        "-- drive.finish_clean
+        DELETE FROM outbox WHERE tenant_id = $1 AND kind = $2 AND subject_id = $3 AND lease_token = $4 AND seq = $5
+            AND lease_until > now()",
+        lease.tenant_id,
+        lease.subject.kind(),
+        lease.subject.id(),
+        lease.token,
+        lease.seq,
+    )
+    .execute(conn)
+    .await?;
+    Ok(gone.rows_affected() == 1)
 }
 
 /// How a drive leaves its outbox row.
@@ -195,8 +223,8 @@ pub struct TenantRules {
 /// Reads a tenant's rules.
 pub async fn rules(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Option<TenantRules>, StoreError> {
     let row = sqlx::query!(
-        "-- drive.rules
-        SELECT slug, target, mode, policy, policy_version FROM tenant WHERE id = $1",
+        r#"-- drive.rules
+        SELECT slug, target, mode AS "mode: Mode", policy, policy_version FROM tenant WHERE id = $1"#,
         tenant_id
     )
     .fetch_optional(conn)
@@ -204,7 +232,7 @@ pub async fn rules(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Option<Te
     Ok(row.map(|row| TenantRules {
         slug: row.slug,
         target: row.target,
-        mode: if row.mode == "enforce" { Mode::Enforce } else { Mode::Observe },
+        mode: row.mode,
         policy: row.policy,
         policy_version: row.policy_version,
     }))
@@ -282,72 +310,96 @@ pub struct Knowledge {
     pub groups: BTreeMap<String, JiraGroup>,
 }
 
-/// Writes link, pairs and groups of one user.
+/// What is written with the knowledge of a user.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct With<'a> {
+    /// The delivery, begun or ended.
+    pub delivery: Option<&'a Delivery<'a>>,
+    /// The account that is the user's own from now on.
+    pub account: Option<&'a str>,
+}
+
+/// Writes link, pairs and groups of one user, and what goes with them, in one statement. That a group exists is never
+/// unlearned by somebody who merely asked for it.
 pub async fn save(
     conn: &mut PgConnection,
-    tenant_id: Uuid,
-    target: &str,
-    user_id: Uuid,
-    version: i64,
+    lease: &Lease,
+    user: &UserFacts,
     knowledge: &Knowledge,
+    with: With<'_>,
 ) -> Result<(), StoreError> {
+    let (void, pairs): (Vec<_>, Vec<_>) = knowledge.pairs.iter().partition(|(_, pair)| pair.is_void());
+    let void: Vec<String> = void.into_iter().map(|(key, _)| key.clone()).collect();
+    let keys: Vec<String> = pairs.iter().map(|(key, _)| (*key).clone()).collect();
+    let written: Vec<bool> = pairs.iter().map(|(_, pair)| pair.written).collect();
+    let maybe: Vec<bool> = pairs.iter().map(|(_, pair)| pair.maybe).collect();
+    let steps: Vec<Option<Json<StepState>>> = pairs.iter().map(|(_, pair)| pair.step.clone().map(Json)).collect();
+    if !knowledge.groups.is_empty() {
+        save_groups(conn, lease.tenant_id, &knowledge.groups).await?;
+    }
+    let delivery = with.delivery;
     sqlx::query!(
         "-- drive.save
+        WITH account AS (
+            INSERT INTO claim (target, what, key, tenant_id, user_id)
+            SELECT $3, 'account', $7, $1, $2 WHERE $7::text IS NOT NULL ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM jira_membership WHERE tenant_id = $1 AND user_id = $2 AND group_key = ANY($8)
+        ), kept AS (
+            INSERT INTO jira_membership (tenant_id, user_id, group_key, written, maybe, step)
+            SELECT $1, $2, p.group_key, p.written, p.maybe, p.step
+            FROM unnest($9::text[], $10::boolean[], $11::boolean[], $12::jsonb[]) AS p (group_key, written, maybe, step)
+            ON CONFLICT (tenant_id, user_id, group_key) DO UPDATE SET written = excluded.written,
+                maybe = excluded.maybe, step = excluded.step
+        ), noted AS (
+            INSERT INTO delivery AS d (tenant_id, at, id, kind, subject_id, request_id, steps, calls, outcome, error, finished)
+            SELECT $1, $13, $14, 'user', $2, $15, $16, $17, $18, $19, CASE WHEN $18::text IS NOT NULL THEN now() END
+            WHERE $14::uuid IS NOT NULL
+            ON CONFLICT (tenant_id, at, id) DO UPDATE SET steps = excluded.steps, calls = excluded.calls,
+                outcome = excluded.outcome, error = excluded.error, finished = excluded.finished
+        )
         INSERT INTO link (tenant_id, user_id, target, record, look_at, applied_version)
         VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (tenant_id, user_id) DO UPDATE SET target = excluded.target, record = excluded.record,
             look_at = excluded.look_at, applied_version = excluded.applied_version",
-        tenant_id,
-        user_id,
-        target,
+        lease.tenant_id,
+        user.user_id,
+        lease.rules.target,
         Json(&knowledge.record) as _,
         knowledge.look_at,
-        version,
-    )
-    .execute(&mut *conn)
-    .await?;
-    if !knowledge.groups.is_empty() {
-        save_groups(conn, tenant_id, &knowledge.groups).await?;
-    }
-    if !knowledge.pairs.is_empty() {
-        save_pairs(conn, tenant_id, user_id, &knowledge.pairs).await?;
-    }
-    Ok(())
-}
-
-async fn save_pairs(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    user_id: Uuid,
-    pairs: &BTreeMap<String, Pair>,
-) -> Result<(), StoreError> {
-    let (void, kept): (Vec<_>, Vec<_>) = pairs.iter().partition(|(_, pair)| pair.is_void());
-    let void: Vec<String> = void.into_iter().map(|(key, _)| key.clone()).collect();
-    let keys: Vec<String> = kept.iter().map(|(key, _)| (*key).clone()).collect();
-    let written: Vec<bool> = kept.iter().map(|(_, pair)| pair.written).collect();
-    let maybe: Vec<bool> = kept.iter().map(|(_, pair)| pair.maybe).collect();
-    let steps: Vec<Option<Json<StepState>>> = kept.iter().map(|(_, pair)| pair.step.clone().map(Json)).collect();
-    sqlx::query!(
-        "-- drive.save_pairs
-        WITH forgotten AS (
-            DELETE FROM jira_membership WHERE tenant_id = $1 AND user_id = $2 AND group_key = ANY($3)
-        )
-        INSERT INTO jira_membership (tenant_id, user_id, group_key, written, maybe, step)
-        SELECT $1, $2, p.group_key, p.written, p.maybe, p.step
-        FROM unnest($4::text[], $5::boolean[], $6::boolean[], $7::jsonb[]) AS p (group_key, written, maybe, step)
-        ON CONFLICT (tenant_id, user_id, group_key) DO UPDATE SET written = excluded.written, maybe = excluded.maybe,
-            step = excluded.step",
-        tenant_id,
-        user_id,
+        user.user.as_ref().map_or(0, |user| user.version),
+        with.account,
         &void,
         &keys,
         &written,
         &maybe,
         &steps as _,
+        lease.now,
+        delivery.map(|d| d.id),
+        lease.request_id,
+        delivery.map(|d| d.steps),
+        delivery.map(|d| d.calls),
+        delivery.and_then(|d| d.outcome),
+        delivery.and_then(|d| d.error),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// A delivery as it is written: with no outcome while it runs, or for ever when the process died.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// Its id; also the request id of the calls it makes.
+    pub id: Uuid,
+    /// The planned steps, later with what became of each.
+    pub steps: &'a Value,
+    /// The calls that were made.
+    pub calls: &'a Value,
+    /// What it came to.
+    pub outcome: Option<&'a str>,
+    /// What went wrong.
+    pub error: Option<&'a str>,
 }
 
 /// Writes what is known of Jira groups. That a group exists is never unlearned by somebody who merely asked for it.

@@ -16,8 +16,8 @@ use super::runtime::Runtime;
 use crate::account::{Field, fold};
 use crate::policy::{Policy, mapping};
 use crate::store::StoreError;
-use crate::store::delivery::{self, DeliveryId};
-use crate::store::drive::{self, Finish, Holder, HolderState, Knowledge, Lease, TenantRules, What};
+use crate::store::delivery::DeliveryId;
+use crate::store::drive::{self, Delivery, Finish, Holder, HolderState, Knowledge, Lease, TenantRules, What, With};
 use crate::store::link::{AccountStep, StepState, UserFacts};
 use crate::store::outbox::Subject;
 use crate::store::tenant::Mode;
@@ -79,8 +79,8 @@ impl Inner {
         let Some(lease) = drive::take(&mut tx, tenant_id, subject, token, self.options.lease).await? else {
             return Ok(Claimed::Taken);
         };
-        let tenant = drive::rules(&mut tx, tenant_id).await?;
-        let Some((tenant, runtime)) = tenant.and_then(|t| self.targets.get(&t.target).cloned().map(|r| (t, r))) else {
+        let tenant = lease.rules.clone();
+        let Some(runtime) = self.targets.get(&tenant.target).cloned() else {
             // The configuration does not name the target (any more): kept, and looked at again now and then.
             let at = lease.now + TimeDelta::seconds(60);
             let error = "The tenant's target is not in the configuration.".to_owned();
@@ -163,22 +163,24 @@ impl Inner {
                 }
             }
         };
-        let version = facts.user.as_ref().map_or(0, |user| user.version);
         if plan.steps.is_empty() {
             if changed || !plan.stuck.is_empty() {
                 absorb::mark(&mut facts, &plan);
-                drive::save(tx, lease.tenant_id, &runtime.name, user_id, version, &knowledge(&facts, None)).await?;
+                drive::save(tx, &lease, &facts, &knowledge(&facts), With::default()).await?;
             }
             drive::finish(tx, &lease, &Finish::Done { due: plan.due }).await?;
             return Ok(Claimed::Settled { facts: Some(Box::new(facts)) });
         }
         let mut marked = facts.clone();
         absorb::mark(&mut marked, &plan);
-        drive::save(tx, lease.tenant_id, &runtime.name, user_id, version, &knowledge(&marked, None)).await?;
+        let delivery = DeliveryId { id: Uuid::now_v7(), at: lease.now };
+        let (steps, calls) = (planned(&plan), Value::Array(Vec::new()));
+        let begun = Delivery { id: delivery.id, steps: &steps, calls: &calls, outcome: None, error: None };
+        let with = With { delivery: Some(&begun), account: None };
+        drive::save(tx, &lease, &marked, &knowledge(&marked), with).await?;
         for (place, state) in &plan.stuck {
             absorb::set_state(&mut facts, place, Some(state.clone()));
         }
-        let delivery = delivery::begin(tx, &lease, Uuid::now_v7(), &planned(&plan)).await?;
         Ok(Claimed::User(Box::new(Work { tenant, lease, runtime, taken, rules, before: facts, plan, delivery })))
     }
 }
@@ -199,15 +201,13 @@ pub(crate) fn times(rules: &Rules, runtime: &Runtime) -> Times {
     Times { now: rules.now, late: runtime.late }
 }
 
-/// What is written back: everything, or only what differs from `base`.
-pub(crate) fn knowledge(facts: &UserFacts, base: Option<&UserFacts>) -> Knowledge {
-    let same_pair = |key: &String, pair| base.is_some_and(|base| base.pairs.get(key) == Some(pair));
-    let same_group = |key: &String, group| base.is_some_and(|base| base.groups.get(key) == Some(group));
+/// What is written back.
+pub(crate) fn knowledge(facts: &UserFacts) -> Knowledge {
     Knowledge {
         record: facts.record.clone(),
         look_at: facts.look_at,
-        pairs: facts.pairs.iter().filter(|(k, v)| !same_pair(k, *v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
-        groups: facts.groups.iter().filter(|(k, v)| !same_group(k, *v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        pairs: facts.pairs.clone(),
+        groups: facts.groups.clone(),
     }
 }
 

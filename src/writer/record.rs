@@ -14,7 +14,7 @@ use super::plan::{Step, plan_user, refused};
 use crate::account::fold;
 use crate::store::StoreError;
 use crate::store::delivery;
-use crate::store::drive::{self, Finish, Holder, What};
+use crate::store::drive::{self, Delivery, Finish, Holder, With};
 use crate::store::link::{GroupKnown, Known, UserFacts};
 use crate::store::outbox::{self, NudgeAs, Subject};
 
@@ -27,52 +27,36 @@ impl Inner {
         verdict: Option<Verdict>,
         start: DateTime<Utc>,
     ) -> Result<Option<DriveEnd>, StoreError> {
-        let mut tx = self.store.pool().begin().await?;
-        if performed.lease_lost || !drive::still_holds(&mut tx, &work.lease).await? {
-            self.record_doubt(&mut tx, &work, &performed).await?;
-            tx.commit().await?;
-            self.metrics.delivery(&work.tenant, "lost");
-            return Ok(Some(DriveEnd::Pending));
-        }
         let mut after = performed.after.clone();
         if let (Some(Verdict::GiveUp), Some((step, error))) = (&verdict, &performed.failure) {
             let reason = format!("Given up: {error}");
             absorb::refuse(&mut after, step, refused(String::new(), reason, None, work.rules.now));
         }
-        save(&mut tx, &work, &after).await?;
-        let next = plan_user(&after, &work.rules);
-        let finish = match (&verdict, &performed.failure) {
-            (None, _) if !next.is_empty() => None,
-            (None | Some(Verdict::GiveUp), _) => Some(Finish::Done { due: next.due }),
-            (Some(Verdict::Retry { at, attempts, first_failure }), Some((_, error))) => Some(Finish::Again {
-                at: *at,
-                attempts: *attempts,
-                first_failure: Some(*first_failure),
-                error: error.to_string(),
-            }),
-            (Some(_), failure) => Some(Finish::Again {
-                at: work.rules.now,
-                attempts: work.lease.attempts,
-                first_failure: work.lease.first_failure,
-                error: failure.as_ref().map(|(_, error)| error.to_string()).unwrap_or_default(),
-            }),
-        };
-        if let Some(finish) = &finish {
-            drive::finish(&mut tx, &work.lease, finish).await?;
+        let finish = finish_of(&work, &performed, &verdict, &after);
+        let mut tx = self.store.pool().begin().await?;
+        let clean = finish == Some(Finish::Done { due: None })
+            && !performed.lease_lost
+            && drive::finish_clean(&mut tx, &work.lease).await?;
+        if !clean && (performed.lease_lost || !drive::still_holds(&mut tx, &work.lease).await?) {
+            self.record_doubt(&mut tx, &work, &performed).await?;
+            tx.commit().await?;
+            self.metrics.delivery(&work.tenant, "lost");
+            return Ok(Some(DriveEnd::Pending));
         }
         let refusals = refused_since(&after, Some(start));
         let outcome = outcome(&verdict, &refusals);
         let error = performed.failure.as_ref().map(|(_, error)| error.to_string());
-        delivery::end(
-            &mut tx,
-            &work.lease,
-            work.delivery,
-            &performed.steps,
-            &json!(performed.calls),
-            outcome,
-            error.as_deref(),
-        )
-        .await?;
+        let ended = Delivery {
+            id: work.delivery.id,
+            steps: &performed.steps,
+            calls: &json!(performed.calls),
+            outcome: Some(outcome),
+            error: error.as_deref(),
+        };
+        save(&mut tx, &work, &after, &ended).await?;
+        if let Some(finish) = finish.as_ref().filter(|_| !clean) {
+            drive::finish(&mut tx, &work.lease, finish).await?;
+        }
         tx.commit().await?;
         self.metrics.delivery(&work.tenant, outcome);
         Ok(match finish {
@@ -110,17 +94,35 @@ impl Inner {
     }
 }
 
-async fn save(tx: &mut PgConnection, work: &Work, after: &UserFacts) -> Result<(), StoreError> {
-    let tenant_id = work.lease.tenant_id;
-    let target = &work.runtime.name;
-    let me = Holder { tenant_id, user_id: after.user_id };
-    let version = after.user.as_ref().map_or(0, |user| user.version);
-    // Everything that the claim marked has to be written again, also where it is as it was before.
-    drive::save(tx, tenant_id, target, after.user_id, version, &knowledge(after, None)).await?;
-    let newly_linked = work.before.record.account_id() != after.record.account_id();
-    if newly_linked && let Some(id) = after.record.account_id() {
-        drive::claim(tx, target, What::Account, &id.0, me).await?;
+/// What becomes of the outbox row; `None` when there is more to do under the same lease.
+fn finish_of(work: &Work, performed: &Performed, verdict: &Option<Verdict>, after: &UserFacts) -> Option<Finish> {
+    let again = |at, attempts, first_failure| {
+        let error = performed.failure.as_ref().map(|(_, error)| error.to_string()).unwrap_or_default();
+        Some(Finish::Again { at, attempts, first_failure, error })
+    };
+    let next = plan_user(after, &work.rules);
+    match verdict {
+        None if !next.is_empty() => None,
+        None | Some(Verdict::GiveUp) => Some(Finish::Done { due: next.due }),
+        Some(Verdict::Retry { at, attempts, first_failure }) => again(*at, *attempts, Some(*first_failure)),
+        Some(Verdict::Pause { .. } | Verdict::Leave) => {
+            again(work.rules.now, work.lease.attempts, work.lease.first_failure)
+        }
     }
+}
+
+/// Everything that the claim marked is written again, also where it is as it was before.
+async fn save(
+    tx: &mut PgConnection,
+    work: &Work,
+    after: &UserFacts,
+    delivery: &Delivery<'_>,
+) -> Result<(), StoreError> {
+    let tenant_id = work.lease.tenant_id;
+    let me = Holder { tenant_id, user_id: after.user_id };
+    let newly_linked = after.record.account_id().filter(|id| work.before.record.account_id() != Some(*id));
+    let with = With { delivery: Some(delivery), account: newly_linked.map(|id| id.0.as_str()) };
+    drive::save(tx, &work.lease, after, &knowledge(after), with).await?;
     if claims_changed(work, after) {
         let names: Vec<String> = after.record.linked().iter().map(|seen| fold(&seen.username)).collect();
         drive::keep_claims(tx, me, &names, after.record.account_id().map(|id| id.0.as_str())).await?;
