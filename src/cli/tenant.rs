@@ -26,7 +26,7 @@ enum Command {
     Create {
         /// Its name in the URL: lowercase letters, digits and hyphens
         slug: String,
-        /// The [[target]] of the configuration that it writes to
+        /// The `[[target]]` of the configuration that it writes to
         #[arg(long)]
         target: String,
         /// A file with its policy, TOML or JSON (*.json)
@@ -55,7 +55,7 @@ enum Command {
     Update {
         /// Its name
         slug: String,
-        /// Another [[target]]
+        /// Another `[[target]]`
         #[arg(long, group = "change")]
         target: Option<String>,
         /// A file with another policy, TOML or JSON (*.json)

@@ -20,6 +20,20 @@ use crate::store::{OnConstraint, StoreError, list, related};
 
 const GROUP: &str = "Group";
 
+/// What a request asks for.
+struct Wish {
+    attrs: Attrs,
+    members: Members,
+}
+
+/// What a request asks for of the members.
+enum Members {
+    /// Exactly these.
+    Whole(Vec<Member>),
+    /// These changes, in order.
+    Changes(Vec<MemberChange>),
+}
+
 /// What a request does to a group.
 struct Change {
     attrs: Attrs,
@@ -139,9 +153,8 @@ impl Directory {
         let shown = audited(body.clone());
         self.change_group(caller, ("group.replace", 200), id, &shown, pre, |stored| {
             let mut attrs = scim::check_replace(scim::group(), body.clone(), stored)?;
-            let members = patch::take_members(&mut attrs)?.unwrap_or_default();
-            let (add, odd) = members::ids(&members);
-            Ok((attrs, vec![], Some((Delta { replace: true, add, remove: Vec::new() }, odd))))
+            let members = Members::Whole(patch::take_members(&mut attrs)?.unwrap_or_default());
+            Ok(Wish { attrs, members })
         })
         .await
     }
@@ -161,12 +174,12 @@ impl Directory {
         let shown = audited(body);
         self.change_group(caller, ("group.patch", 204), id, &shown, pre, |stored| {
             let GroupPatch { attrs, members } = parsed.as_ref().map_err(Clone::clone)?;
-            Ok((patch::apply(attrs, scim::group(), stored)?, members.clone(), None))
+            let attrs = patch::apply(attrs, scim::group(), stored)?;
+            Ok(Wish { attrs, members: Members::Changes(members.clone()) })
         })
         .await
     }
 
-    #[expect(clippy::type_complexity, reason = "a closure's answer, used twice, right above")]
     async fn change_group(
         &self,
         caller: &Caller,
@@ -174,7 +187,7 @@ impl Directory {
         id: &str,
         shown: &Value,
         pre: &Precondition,
-        plan: impl Fn(&Attrs) -> Result<(Attrs, Vec<MemberChange>, Option<(Delta, Vec<String>)>), ScimError>,
+        plan: impl Fn(&Attrs) -> Result<Wish, ScimError>,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
         let uuid = parse_id(GROUP, id)?;
         persist(|| async {
@@ -227,20 +240,18 @@ impl Directory {
         conn: &mut sqlx::PgConnection,
         deed: &Deed<'_>,
         id: Uuid,
-        (attrs, mut changes, whole): (Attrs, Vec<MemberChange>, Option<(Delta, Vec<String>)>),
+        Wish { attrs, members }: Wish,
     ) -> Result<Change, DirectoryError> {
-        if changes.iter().any(|change| matches!(change, MemberChange::RemoveWhere(_))) {
-            let rows = related::members_of(conn, deed.tenant_id, &[id]).await?;
-            let present: Vec<Value> = rows.into_iter().map(|row| shown_member(&member(row))).collect();
-            for change in &mut changes {
-                if let MemberChange::RemoveWhere(expr) = change {
-                    let hit = present.iter().filter(|document| filter::eval(expr, document));
-                    let values = hit.filter_map(|document| Some(document.get("value")?.as_str()?.to_owned()));
-                    *change = MemberChange::Remove(values.collect());
-                }
+        let (delta, odd) = match members {
+            Members::Whole(members) => {
+                let (add, odd) = members::ids(&members);
+                (Delta { replace: true, add, remove: Vec::new() }, odd)
             }
-        }
-        let (delta, odd) = whole.unwrap_or_else(|| members::fold(&changes));
+            Members::Changes(mut changes) => {
+                self.name_those_meant(conn, deed.tenant_id, id, &mut changes).await?;
+                members::fold(&changes)
+            }
+        };
         if !delta.add.is_empty() {
             let nested = group::groups_among(conn, deed.tenant_id, &delta.add).await?;
             if !nested.is_empty() && group::reaches(conn, deed.tenant_id, &nested, id).await? {
@@ -249,6 +260,29 @@ impl Directory {
             }
         }
         Ok(Change { attrs, delta, odd })
+    }
+
+    /// A filter of a PATCH path that is more than an id is asked of the members that are there.
+    async fn name_those_meant(
+        &self,
+        conn: &mut sqlx::PgConnection,
+        tenant_id: Uuid,
+        id: Uuid,
+        changes: &mut [MemberChange],
+    ) -> Result<(), StoreError> {
+        if !changes.iter().any(|change| matches!(change, MemberChange::RemoveWhere(_))) {
+            return Ok(());
+        }
+        let rows = related::members_of(conn, tenant_id, &[id]).await?;
+        let present: Vec<Value> = rows.into_iter().map(|row| shown_member(&member(row))).collect();
+        for change in changes {
+            if let MemberChange::RemoveWhere(expr) = change {
+                let hit = present.iter().filter(|document| filter::eval(expr, document));
+                let values = hit.filter_map(|document| Some(document.get("value")?.as_str()?.to_owned()));
+                *change = MemberChange::Remove(values.collect());
+            }
+        }
+        Ok(())
     }
 
     /// Deletes a group: 404 from now on; its members leave the Jira group by policy.
@@ -311,7 +345,7 @@ fn accepted(
     let members_moved = moved.iter().any(|moved| moved.joined.is_some());
     let changed = before.is_some() || members_moved;
     let version = old.version + i64::from(before.is_some()) + i64::from(members_moved);
-    let undo = (before.is_some() || !joined.is_empty()).then(|| Undo(Before::Group { id, attrs: before, joined }));
+    let undo = (before.is_some() || !joined.is_empty()).then_some(Undo(Before::Group { id, attrs: before, joined }));
     Accepted {
         about: Subject::Group(id),
         view: GroupView {

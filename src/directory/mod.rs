@@ -264,7 +264,7 @@ fn redact(value: &mut Value) {
     match value {
         Value::Object(map) => {
             let named_password = |key: &&str| map.get(*key).and_then(Value::as_str).is_some_and(is_password_path);
-            let by_path = ["path", "Path"].iter().any(|key| named_password(key));
+            let by_path = ["path", "Path"].iter().any(named_password);
             for (key, value) in map.iter_mut() {
                 if is_password_path(key) || (by_path && key.eq_ignore_ascii_case("value")) {
                     *value = Value::String("[redacted]".to_owned());

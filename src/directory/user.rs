@@ -191,7 +191,10 @@ fn undo_of(old: &User, attrs: &Attrs, written: &Written) -> Option<Undo> {
     if !is_active(attrs) {
         back.insert("active".to_owned(), Value::Bool(false));
     }
-    (back != *attrs).then(|| Undo(Before::User { id: written.id, version: written.version, attrs: back }))
+    if back == *attrs {
+        return None;
+    }
+    Some(Undo(Before::User { id: written.id, version: written.version, attrs: back }))
 }
 
 pub(super) fn is_active(attrs: &Attrs) -> bool {

@@ -14,6 +14,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 
 use self::error::Failure;
 pub use self::health::{Component, Health};
@@ -150,9 +152,13 @@ fn path_of(url: &str) -> String {
     url::Url::parse(url).map(|url| url.path().trim_end_matches('/').to_owned()).unwrap_or_default()
 }
 
+/// Answers below this many bytes are sent as they are: a resource is small, a page or a large group is not (`OKTA-2`).
+const WORTH_COMPRESSING: u64 = 16 * 1024;
+
 /// Everything that this layer answers, the unknown path included. The listener gives each request its
 /// [`Peer`](crate::listen::Peer); without it no forwarded header is believed.
 pub fn router(state: HttpState) -> Router {
     // A fallback and no routes: a path is read once, by `route`, which also knows the methods and the labels.
-    Router::new().fallback(entry::entry).with_state(Arc::new(state))
+    let compression = CompressionLayer::new().gzip(true).compress_when(SizeAbove::new(WORTH_COMPRESSING));
+    Router::new().fallback(entry::entry).with_state(Arc::new(state)).layer(compression)
 }

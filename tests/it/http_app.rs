@@ -198,6 +198,11 @@ impl Ask<'_> {
         self.header("content-type", "application/scim+json").body(body.to_string())
     }
 
+    /// The headers of an answer whose body is not looked at.
+    pub async fn headers(self) -> HeaderMap {
+        self.router.clone().oneshot(self.request).await.unwrap().headers().clone()
+    }
+
     pub async fn send(self) -> Answer {
         let scim = self.request.uri().path().starts_with("/scim/");
         let head = self.request.method() == Method::HEAD;

@@ -1,5 +1,6 @@
 //! `/Groups` through the real router.
 
+use axum::http::Method;
 use serde_json::json;
 
 use super::http_app::{App, BASE};
@@ -57,4 +58,18 @@ async fn a_page_of_groups_shows_members_unless_they_are_not_wanted() {
     let page = app.get("/Groups?excludedAttributes=members&filter=displayName+eq+%22staff%22").await.is(200);
     assert_eq!(page.body["totalResults"], 1);
     assert_eq!(page.body["Resources"][0].get("members"), None);
+}
+
+#[tokio::test]
+async fn a_large_list_is_compressed_for_a_client_that_asks_and_a_resource_is_not() {
+    let app = App::new().await;
+    for n in 0..60 {
+        app.user(&format!("person-{n:03}")).await;
+    }
+    let encoding = async |path: &str| {
+        let headers = app.ask(Method::GET, path).header("accept-encoding", "gzip").headers().await;
+        headers.get("content-encoding").map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(encoding("/Users").await.as_deref(), Some("gzip"));
+    assert_eq!(encoding("/Users?count=1").await, None);
 }

@@ -1,6 +1,6 @@
 //! Filters (RFC 7644 section 3.4.2.2): text becomes a [`Filter`], a filter on a resource type becomes an [`Expr`].
 //!
-//! [`parse`] knows the grammar and no schema; [`resolve`] knows the schema and no text; [`eval`] answers in memory and a
+//! [`parse()`] knows the grammar and no schema; [`resolve()`] knows the schema and no text; [`eval()`] answers in memory and a
 //! compiler in the store answers in SQL. Both answer over [`folded`](super::folded::folded) documents and must agree, so
 //! the meaning of each node is fixed here:
 //!

@@ -1,7 +1,7 @@
 //! PATCH (RFC 7644 section 3.5.2): a body becomes a [`Patch`], which applied to a document gives the new document.
 //!
-//! [`parse`] needs no document, so that a body can be judged once and applied to whatever is stored when its turn comes.
-//! [`apply`] works on a copy: the whole list of operations succeeds or nothing changes (P-38). Members of a group are
+//! [`parse()`] needs no document, so that a body can be judged once and applied to whatever is stored when its turn comes.
+//! [`apply()`] works on a copy: the whole list of operations succeeds or nothing changes (P-38). Members of a group are
 //! rows and never a document, so [`split_members`] turns what concerns them into differences (OKTA-29).
 //!
 //! What is kept for the sake of live clients (the section on PATCH shapes of the client reference):
