@@ -200,8 +200,12 @@ impl Planner<'_> {
                 None if !self.user.deleted && !self.user.active => by_name(&self.desired.username),
                 None => None,
             },
-            // The name that was found is not the name that is wanted any more.
-            Known::Found(seen) if fold(&seen.username) != fold(&self.desired.username) && !self.user.deleted => {
+            // The name that was found is not the name that is wanted any more. Our own creation is renamed instead.
+            Known::Found(seen)
+                if fold(&seen.username) != fold(&self.desired.username)
+                    && !self.user.deleted
+                    && !self.is_our_creation(seen) =>
+            {
                 by_name(&self.desired.username)
             }
             Known::Absent | Known::Found(_) => None,
@@ -239,9 +243,14 @@ impl Planner<'_> {
         true
     }
 
+    /// A create whose answer was lost made it.
+    fn is_our_creation(&self, seen: &SeenAccount) -> bool {
+        self.facts.record.maybe_created.iter().any(|sent| is_what_we_sent(sent, seen))
+    }
+
     /// An account is there that is not linked: ours after all, adopted, or somebody else's.
     fn found(&self, seen: &SeenAccount, plan: &mut Plan) {
-        let made = self.facts.record.maybe_created.iter().any(|sent| is_what_we_sent(sent, seen));
+        let made = self.is_our_creation(seen);
         let fingerprint = write_fingerprint(&self.desired);
         if self.rules.protected.is_own(&seen.id) {
             self.refuse_own(plan, fingerprint);

@@ -13,6 +13,7 @@ mod http_settle;
 mod http_users;
 mod layers;
 mod listen;
+mod lost_answers;
 mod migrations;
 mod postgres;
 mod rows;

@@ -1,0 +1,27 @@
+//! Changes that come while the outcome of an earlier call is not known.
+
+use jira_scim::directory::Precondition;
+use jira_scim::sandbox::Fault;
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_user_renamed_after_a_create_with_a_lost_answer_has_one_account_under_the_new_name() {
+    let world = World::new().await;
+    world.jira.inject(Fault::drop_answer().on("POST /user").times(1));
+    let ann = world.user("ann").await;
+    world.writer.drain().await.unwrap();
+    assert!(world.jira.account("ann").is_some(), "the work was done, and the answer lost");
+    let rename = World::patch(json!([{"op": "replace", "path": "userName", "value": "ann.moss"}]));
+    let caller = world.caller_in_a_hurry();
+    world.directory.patch_user(&caller, &ann.to_string(), rename, &Precondition::None).await.unwrap();
+    for _ in 0..3 {
+        world.later(600).await;
+        world.writer.drain().await.unwrap();
+    }
+    let accounts = world.jira.accounts().into_iter().map(|account| account.username);
+    let ours: Vec<String> = accounts.filter(|name| *name != world.jira.admin()).collect();
+    assert_eq!(ours, ["ann.moss"]);
+    assert_eq!(world.outbox().await, 0);
+}
