@@ -46,9 +46,13 @@ impl Directory {
     pub async fn get_user(&self, tenant: &Tenant, id: &str, with_groups: bool) -> Result<UserView, DirectoryError> {
         let uuid = parse_id(USER, id)?;
         let mut conn = self.conn().await?;
-        let user = user::get(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
-        let groups = if with_groups { Some(groups_of(&mut conn, tenant, uuid).await?) } else { None };
-        Ok(view(uuid, user, groups))
+        if !with_groups {
+            let user = user::get(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
+            return Ok(view(uuid, user, None));
+        }
+        let (user, groups) = user::get_with_groups(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
+        let groups = groups.into_iter().map(|g| GroupRef { id: g.id, display: g.display, direct: g.direct }).collect();
+        Ok(view(uuid, user, Some(groups)))
     }
 
     /// Lists users.
@@ -212,11 +216,6 @@ pub(super) fn check(pre: &Precondition, current: i64) -> Result<(), DirectoryErr
         }
         Precondition::None | Precondition::Versions(_) => Ok(()),
     }
-}
-
-async fn groups_of(conn: &mut sqlx::PgConnection, tenant: &Tenant, id: Uuid) -> Result<Vec<GroupRef>, StoreError> {
-    let rows = related::groups_of(conn, tenant.id, &[id]).await?;
-    Ok(rows.into_iter().map(|row| GroupRef { id: row.group_id, display: row.display, direct: row.direct }).collect())
 }
 
 fn view(id: Uuid, user: User, groups: Option<Vec<GroupRef>>) -> UserView {

@@ -120,6 +120,58 @@ pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<O
     }))
 }
 
+/// Reads a living user with the living groups it is in, in one statement; see [`super::related::groups_of`].
+pub async fn get_with_groups(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Uuid,
+) -> Result<Option<(User, Vec<InGroup>)>, StoreError> {
+    let row = sqlx::query!(
+        r#"-- user.get_with_groups
+        WITH RECURSIVE up AS (
+            SELECT m.group_id, true AS direct
+            FROM group_member m JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
+            WHERE m.tenant_id = $1 AND m.member_id = $2 AND NOT m.is_group AND g.deleted_at IS NULL
+          UNION
+            SELECT m.group_id, false
+            FROM up JOIN group_member m ON m.tenant_id = $1 AND m.member_id = up.group_id AND m.is_group
+            JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
+            WHERE g.deleted_at IS NULL
+        )
+        SELECT u.attrs AS "attrs: Json<Attrs>", u.active, u.version, u.created, u.modified,
+            (SELECT jsonb_agg(jsonb_build_object('id', e.group_id, 'display', coalesce(g.attrs ->> 'displayName', ''),
+                    'direct', e.direct) ORDER BY e.group_id)
+             FROM (SELECT group_id, bool_or(direct) AS direct FROM up GROUP BY group_id) e
+             JOIN scim_group g ON g.tenant_id = $1 AND g.id = e.group_id) AS "groups: Json<Vec<InGroup>>"
+        FROM scim_user u WHERE u.tenant_id = $1 AND u.id = $2 AND u.deleted_at IS NULL"#,
+        tenant_id,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let user = User {
+            attrs: row.attrs.0,
+            active: row.active,
+            version: row.version,
+            created: row.created,
+            modified: row.modified,
+        };
+        (user, row.groups.map(|groups| groups.0).unwrap_or_default())
+    }))
+}
+
+/// A group that a user is in.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct InGroup {
+    /// Its id.
+    pub id: Uuid,
+    /// Its `displayName`.
+    pub display: String,
+    /// Direct member, or through a nested group.
+    pub direct: bool,
+}
+
 /// Creates a user, or brings a tombstone back under its old id: the same externalId, or the same userName where one side
 /// has no externalId.
 ///
