@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, header};
+use axum::http::{HeaderMap, HeaderName, Method, Request, header};
 use chrono::Utc;
 use http_body_util::BodyExt;
 use jira_scim::config::{Config, Server};
@@ -27,15 +27,42 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::postgres::{TestDb, fresh_database};
+use super::world;
 
 pub const BASE: &str = "https://scim.example.test/prefix/scim/acme/v2";
 
 pub struct App {
-    _db: TestDb,
+    /// `None` where the database is the test's own.
+    _db: Option<TestDb>,
     pub store: Store,
     pub token: String,
     pub lifecycle: Lifecycle,
+    /// Its workers do not run: a test says when.
+    pub writer: Writer,
     router: Router,
+}
+
+/// What an app is made of.
+pub struct Make {
+    pub options: HttpOptions,
+    /// Of tenant `acme`.
+    pub policy: Value,
+    pub mode: Mode,
+    pub settle: Duration,
+    /// Of one call to Jira.
+    pub timeout: Duration,
+}
+
+impl Default for Make {
+    fn default() -> Self {
+        Self {
+            options: options(),
+            policy: json!({}),
+            mode: Mode::Enforce,
+            settle: Duration::from_secs(20),
+            timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 pub fn options() -> HttpOptions {
@@ -56,9 +83,19 @@ impl App {
     }
 
     pub async fn with(options: HttpOptions, sandbox: Option<&Sandbox>) -> Self {
+        Self::make(Make { options, settle: Duration::from_secs(3), ..Make::default() }, sandbox).await
+    }
+
+    pub async fn make(make: Make, sandbox: Option<&Sandbox>) -> Self {
         let db = fresh_database().await;
+        let url = db.url.clone();
+        Self { _db: Some(db), ..Self::on(&url, make, sandbox).await }
+    }
+
+    /// On a database that the test looks after itself; its migrations are done.
+    pub async fn on(url: &str, make: Make, sandbox: Option<&Sandbox>) -> Self {
         let store = Store::lazy(&StoreOptions {
-            url: db.url.clone(),
+            url: url.to_owned(),
             max_connections: 8,
             acquire_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(5),
@@ -68,9 +105,9 @@ impl App {
         let metrics = Metrics::new().unwrap();
         let writer = Writer::new(
             store.clone(),
-            sandbox.map(target).into_iter().collect(),
+            sandbox.map(|sandbox| target(sandbox, make.timeout)).into_iter().collect(),
             WriterOptions {
-                settle: Duration::from_secs(3),
+                settle: make.settle,
                 workers: 4,
                 lease: Duration::from_secs(60),
                 poll: Duration::from_millis(250),
@@ -85,16 +122,26 @@ impl App {
             metrics.clone(),
         );
         let state = HttpState::new(
-            options,
+            make.options,
             Directory::new(store.clone()),
-            writer,
+            writer.clone(),
             store.clone(),
             lifecycle.clone(),
             metrics,
             Health::default(),
         );
-        let token = tenant(&store, "acme").await;
-        Self { _db: db, store, token, lifecycle, router: router(state) }
+        let token = tenant_like(&store, "acme", make.mode, make.policy).await;
+        Self { _db: None, store, token, lifecycle, writer, router: router(state) }
+    }
+
+    /// Lets that much time pass for everything that waits for a time.
+    pub async fn later(&self, seconds: i64) {
+        world::later(self.store.pool(), seconds).await;
+    }
+
+    /// Waits until a query says so: for what goes on after an answer. Put a time-out around a test that may wait for ever.
+    pub async fn until(&self, sql: &'static str) {
+        while !sqlx::query_scalar::<_, bool>(sql).fetch_one(self.store.pool()).await.unwrap() {}
     }
 
     /// A request to a path of tenant `acme`, with its token.
@@ -150,23 +197,28 @@ impl App {
     }
 }
 
-fn target(sandbox: &Sandbox) -> TargetOptions {
+fn target(sandbox: &Sandbox, timeout: Duration) -> TargetOptions {
     let credential = Credential::Bearer(sandbox.token().to_owned());
     let mut options = ClientOptions::new(sandbox.base_url().parse().unwrap(), credential);
     options.expected_user = Some(sandbox.admin().to_owned());
+    options.timeout = timeout;
     TargetOptions {
         name: "jira".into(),
         target: jira::target(Kind::DataCenter, options).unwrap(),
         pace: PaceOptions { concurrency: 4, per_second: 0.0 },
-        timeout: Duration::from_secs(10),
+        timeout,
         late: Duration::from_secs(60),
     }
 }
 
 /// Makes a tenant on target `jira`, and a token for it.
 pub async fn tenant(store: &Store, slug: &str) -> String {
+    tenant_like(store, slug, Mode::Enforce, json!({})).await
+}
+
+async fn tenant_like(store: &Store, slug: &str, mode: Mode, policy: Value) -> String {
     let origin = Origin { actor: "test", request_id: Uuid::now_v7(), at: Utc::now() };
-    let new = NewTenant { slug: slug.into(), target: "jira".into(), mode: Mode::Enforce, policy: json!({}) };
+    let new = NewTenant { slug: slug.into(), target: "jira".into(), mode, policy };
     let mut connection = store.pool().acquire().await.unwrap();
     let made = tenant::create(&mut connection, Uuid::now_v7(), &new, origin).await.unwrap();
     let token = NewToken::generate();
@@ -180,7 +232,11 @@ pub struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub fn header(self, name: &'static str, value: &str) -> Self {
+        self.named_header(HeaderName::from_static(name), value)
+    }
+
+    pub fn named_header(mut self, name: HeaderName, value: &str) -> Self {
         self.request.headers_mut().append(name, value.parse().unwrap());
         self
     }

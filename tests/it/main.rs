@@ -1,10 +1,12 @@
 //! One binary of integration tests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod agreement;
 mod cli_tenant;
 mod commands;
 mod data_center;
 mod embedded;
+mod exchanges;
 mod http_access;
 mod http_app;
 mod http_bad_input;

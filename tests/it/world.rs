@@ -156,37 +156,9 @@ impl World {
             .unwrap()
     }
 
-    /// Lets time pass for everything that waits for a time: back-offs, second looks, daily retries, pauses, leases.
+    /// Lets time pass for everything that waits for a time.
     pub async fn later(&self, seconds: i64) {
-        for statement in [
-            "UPDATE outbox SET due_at = due_at - make_interval(secs => $1), lease_until = lease_until - make_interval(secs => $1),
-                first_failure = first_failure - make_interval(secs => $1)",
-            "UPDATE link SET look_at = look_at - make_interval(secs => $1)",
-            "UPDATE target_state SET paused_until = paused_until - make_interval(secs => $1),
-                probed_at = probed_at - make_interval(secs => $1)",
-        ] {
-            sqlx::query(statement).bind(seconds as f64).execute(self.pool()).await.unwrap();
-        }
-        // The states' own times are inside documents.
-        sqlx::query(
-            "UPDATE link SET record = jsonb_set(record, '{steps}', (
-                SELECT jsonb_object_agg(key, CASE WHEN value ? 'retry_at'
-                    THEN jsonb_set(value, '{retry_at}', to_jsonb((value ->> 'retry_at')::timestamptz - make_interval(secs => $1)))
-                    ELSE value END)
-                FROM jsonb_each(record -> 'steps'))) WHERE record ? 'steps'",
-        )
-        .bind(seconds as f64)
-        .execute(self.pool())
-        .await
-        .unwrap();
-        sqlx::query(
-            "UPDATE jira_membership SET step = jsonb_set(step, '{retry_at}',
-                to_jsonb((step ->> 'retry_at')::timestamptz - make_interval(secs => $1))) WHERE step ? 'retry_at'",
-        )
-        .bind(seconds as f64)
-        .execute(self.pool())
-        .await
-        .unwrap();
+        later(self.pool(), seconds).await;
     }
 
     /// The writes that Jira saw, as `POST /user`, in order.
@@ -213,6 +185,39 @@ impl Drop for World {
             assert_eq!(self.jira.totals().violations, 0, "a call broke one of Jira's rules");
         }
     }
+}
+
+/// Lets time pass for everything that waits for a time: back-offs, second looks, daily retries, pauses, leases.
+pub async fn later(pool: &PgPool, seconds: i64) {
+    for statement in [
+        "UPDATE outbox SET due_at = due_at - make_interval(secs => $1), lease_until = lease_until - make_interval(secs => $1),
+            first_failure = first_failure - make_interval(secs => $1)",
+        "UPDATE link SET look_at = look_at - make_interval(secs => $1)",
+        "UPDATE target_state SET paused_until = paused_until - make_interval(secs => $1),
+            probed_at = probed_at - make_interval(secs => $1)",
+    ] {
+        sqlx::query(statement).bind(seconds as f64).execute(pool).await.unwrap();
+    }
+    // The states' own times are inside documents.
+    sqlx::query(
+        "UPDATE link SET record = jsonb_set(record, '{steps}', (
+            SELECT jsonb_object_agg(key, CASE WHEN value ? 'retry_at'
+                THEN jsonb_set(value, '{retry_at}', to_jsonb((value ->> 'retry_at')::timestamptz - make_interval(secs => $1)))
+                ELSE value END)
+            FROM jsonb_each(record -> 'steps'))) WHERE record ? 'steps'",
+    )
+    .bind(seconds as f64)
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "UPDATE jira_membership SET step = jsonb_set(step, '{retry_at}',
+            to_jsonb((step ->> 'retry_at')::timestamptz - make_interval(secs => $1))) WHERE step ? 'retry_at'",
+    )
+    .bind(seconds as f64)
+    .execute(pool)
+    .await
+    .unwrap();
 }
 
 /// Whoever changes tenants here.
