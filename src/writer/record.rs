@@ -136,14 +136,15 @@ async fn save(
     Ok(())
 }
 
-/// Whether names or accounts can be given up: a rename is through, a create was refused, the account is gone.
+/// Whether names or accounts can be given up: a rename is through, a create was refused, the account is gone. After a
+/// look too: it may have found that what was given up as unknown had come about.
 fn claims_changed(work: &Work, after: &UserFacts) -> bool {
     let certain = after.record.maybe_created.is_empty()
         && matches!(after.record.known, Known::Absent | Known::Nothing | Known::Linked { maybe: false, .. });
     let wrote_a_name = work.plan.steps.iter().any(|step| match step {
         Step::Update { change, .. } => change.username.is_some(),
         Step::Create { .. } => after.record.linked().is_none(),
-        Step::Delete { .. } => true,
+        Step::Delete { .. } | Step::Look { .. } => true,
         _ => false,
     });
     certain && (wrote_a_name || (work.before.record.linked().is_some() && after.record.linked().is_none()))

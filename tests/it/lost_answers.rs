@@ -25,3 +25,24 @@ async fn a_user_renamed_after_a_create_with_a_lost_answer_has_one_account_under_
     assert_eq!(ours, ["ann.moss"]);
     assert_eq!(world.outbox().await, 0);
 }
+
+#[tokio::test]
+async fn a_name_given_up_by_a_rename_with_a_lost_answer_is_free_for_others() {
+    let world = World::new().await;
+    let ann = world.user_like(json!({"userName": "ann", "externalId": "e-1"})).await;
+    world.writer.drain().await.unwrap();
+    world.jira.inject(Fault::drop_answer().on("PUT /user").times(1));
+    let rename = World::patch(json!([{"op": "replace", "path": "userName", "value": "ann.moss"}]));
+    let caller = world.caller_in_a_hurry();
+    world.directory.patch_user(&caller, &ann.to_string(), rename, &Precondition::None).await.unwrap();
+    world.writer.drain().await.unwrap();
+    assert!(world.jira.account("ann.moss").is_some(), "the work was done, and the answer lost");
+    for _ in 0..3 {
+        world.later(600).await;
+        world.writer.drain().await.unwrap();
+    }
+    world.user_like(json!({"userName": "ann", "externalId": "e-2"})).await;
+    world.writer.drain().await.unwrap();
+    assert!(world.jira.account("ann").is_some_and(|account| account.active), "{}", world.record(ann).await);
+    assert_eq!(world.outbox().await, 0);
+}
