@@ -6,7 +6,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 export SQLX_OFFLINE := true
 
 USERS ?= 20000
-KILLS ?= 50
+CRASH_KILLS ?= 50
 IMAGE ?= jira-scim
 
 .DEFAULT_GOAL := help
@@ -24,8 +24,8 @@ demo: setup ## An Okta-like session against a sandbox Jira, shown live
 test: setup ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
 	@.make/test.sh
 
-crash: setup ## Kill the daemon KILLS times under load and compare
-	@JIRA_SCIM_CRASH_KILLS=$(KILLS) .make/test.sh crash
+crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_SEED replays)
+	@CRASH_KILLS=$(CRASH_KILLS) .make/test.sh crash::
 
 bench: setup ## Measure with USERS people in the store
 	@cargo run --quiet --locked --release -- bench --users $(USERS)

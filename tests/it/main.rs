@@ -4,6 +4,7 @@
 mod agreement;
 mod cli_tenant;
 mod commands;
+mod crash;
 mod data_center;
 mod embedded;
 mod exchanges;
@@ -18,6 +19,8 @@ mod listen;
 mod lost_answers;
 mod migrations;
 mod postgres;
+mod process;
+mod replicas;
 mod rows;
 mod sandbox_access;
 mod sandbox_accounts;
