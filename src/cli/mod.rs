@@ -11,6 +11,7 @@ mod healthcheck;
 mod migrate;
 mod sandbox;
 mod serve;
+mod simulate;
 mod table;
 mod tenant;
 mod token;
@@ -55,6 +56,8 @@ enum Command {
     Tenant(tenant::Args),
     /// Make, list and revoke the tokens of a tenant.
     Token(token::Args),
+    /// Play an identity provider against any SCIM server, and say what was wrong with the answers.
+    Simulate(simulate::Args),
 }
 
 /// Whatever ends a command early; told with its causes, in one line.
@@ -85,6 +88,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Tenant(args) => tenant::run(&args).await,
         Command::Token(args) => token::run(&args).await,
+        Command::Simulate(args) => simulate::run(args).await,
     }
 }
 

@@ -1,0 +1,205 @@
+//! For each check, a good answer passes and a broken one is reported.
+#![allow(clippy::unwrap_used)]
+
+use hyper::header::HeaderValue;
+use serde_json::json;
+
+use super::*;
+
+fn answer(status: u16, body: Value) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json; charset=utf-8"));
+    Answer { status, headers, body, unreadable: None }
+}
+
+fn ann() -> Value {
+    json!({
+        "schemas": [USER], "id": "u-7f31", "userName": "ann.moss@corp.example", "active": true,
+        "name": { "givenName": "Ann", "familyName": "Moss" },
+        "emails": [{ "value": "ann.moss@corp.example", "type": "work", "primary": true }],
+        "meta": { "resourceType": "User", "location": "https://scim.corp.example/v2/Users/u-7f31" }
+    })
+}
+
+fn with(mut body: Value, name: &str, value: Value) -> Value {
+    body.as_object_mut().unwrap().insert(name.to_owned(), value);
+    body
+}
+
+fn without(mut body: Value, name: &str) -> Value {
+    body.as_object_mut().unwrap().remove(name).unwrap();
+    body
+}
+
+fn passes(check: Check, answer: &Answer) {
+    assert_eq!(complaints(&[answer.status], &[check], answer), Vec::<String>::new());
+}
+
+/// The broken answer gets exactly one complaint, which holds this text.
+fn reports(check: Check, answer: &Answer, text: &str) {
+    let found = complaints(&[answer.status], &[check], answer);
+    assert!(found.len() == 1 && found[0].contains(text), "wanted `{text}`, got {found:?}");
+}
+
+#[test]
+fn another_status_is_reported_with_the_servers_own_words_and_nothing_else() {
+    let refused = answer(400, json!({ "detail": "No seats." }));
+    let found = complaints(&[200, 204], &[Check::Resource(Kind::User)], &refused);
+    assert_eq!(found, ["status 400 instead of 200 or 204 (No seats.)"]);
+}
+
+#[test]
+fn a_body_that_is_not_json_is_reported() {
+    let page = Answer::new(200, HeaderMap::new(), b"<html>");
+    assert!(complaints(&[200], &[], &page)[0].contains("not JSON"));
+}
+
+#[test]
+fn a_foreign_content_type_is_reported() {
+    let mut broken = answer(200, ann());
+    broken.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    reports(Check::Active(true), &broken, "Content-Type");
+    broken.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    passes(Check::Active(true), &broken);
+}
+
+#[test]
+fn a_resource_needs_schemas_id_and_meta() {
+    let check = || Check::Resource(Kind::User);
+    passes(check(), &answer(200, ann()));
+    reports(check(), &answer(200, Value::Null), "no User");
+    reports(check(), &answer(200, without(ann(), "schemas")), "schemas");
+    reports(check(), &answer(200, without(ann(), "id")), "no id");
+    reports(check(), &answer(200, with(ann(), "id", json!(7))), "not a string");
+    reports(check(), &answer(200, with(ann(), "id", json!("a/b"))), "slash");
+    reports(check(), &answer(200, with(ann(), "id", json!("xbulkIdx"))), "bulkId");
+    reports(check(), &answer(200, with(ann(), "meta", json!({ "location": "x" }))), "resourceType");
+    reports(check(), &answer(200, with(ann(), "meta", json!({ "resourceType": "User" }))), "meta.location");
+    reports(check(), &answer(200, with(ann(), "password", json!("x"))), "password");
+}
+
+#[test]
+fn a_patch_may_be_answered_with_nothing_or_with_everything() {
+    let check = || Check::ResourceOrNothing(Kind::User);
+    passes(check(), &answer(204, Value::Null));
+    passes(check(), &answer(200, ann()));
+    reports(check(), &answer(200, Value::Null), "no User");
+    reports(check(), &answer(204, json!({})), "with a body");
+}
+
+#[test]
+fn another_id_is_reported() {
+    passes(Check::Id("u-7f31".into()), &answer(200, ann()));
+    reports(Check::Id("u-7F31".into()), &answer(200, ann()), "instead of u-7F31");
+}
+
+#[test]
+fn a_create_needs_an_absolute_location() {
+    let at = |location: &str| {
+        let mut answer = answer(201, ann());
+        answer.headers.insert(LOCATION, HeaderValue::from_str(location).unwrap());
+        answer
+    };
+    let check = || Check::Location(Kind::User);
+    passes(check(), &at("https://scim.corp.example/v2/Users/u-7f31"));
+    reports(check(), &answer(201, ann()), "no Location");
+    reports(check(), &at("https://other.example/v2/Users/u-7f31"), "differ");
+    assert_eq!(complaints(&[201], &[check()], &at("/v2/Users/u-7f31")).len(), 2);
+}
+
+#[test]
+fn what_was_sent_has_to_come_back() {
+    let sent = json!({
+        "schemas": [USER], "userName": "ann.moss@corp.example", "password": "x", "groups": [],
+        "emails": [{ "primary": true, "value": "ann.moss@corp.example", "type": "work" }]
+    });
+    let check = || Check::Echo(sent.clone());
+    passes(check(), &answer(201, ann()));
+    reports(check(), &answer(201, with(ann(), "userName", json!("ANN.MOSS@corp.example"))), "userName");
+    reports(check(), &answer(201, without(ann(), "emails")), "emails");
+    reports(check(), &answer(201, with(ann(), "emails", json!([{ "value": "x@corp.example" }]))), "emails");
+}
+
+#[test]
+fn active_has_to_be_a_boolean_in_a_resource_and_in_a_list() {
+    passes(Check::Active(true), &answer(200, ann()));
+    passes(Check::Active(false), &answer(204, Value::Null));
+    reports(Check::Active(false), &answer(200, ann()), "instead of false");
+    reports(Check::Active(true), &answer(200, with(ann(), "active", json!("true"))), "instead of true");
+    reports(Check::Active(false), &answer(200, json!({ "Resources": [ann()] })), "instead of false");
+}
+
+fn page() -> Value {
+    json!({ "schemas": [LIST], "totalResults": 1, "startIndex": 1, "itemsPerPage": 1, "Resources": [ann()] })
+}
+
+#[test]
+fn a_list_needs_integer_counters_that_fit() {
+    let check = || Check::List { start: 1, count: 100 };
+    passes(check(), &answer(200, page()));
+    passes(check(), &answer(200, json!({ "schemas": [LIST], "totalResults": 0 })));
+    reports(check(), &answer(200, without(page(), "schemas")), "schemas");
+    reports(check(), &answer(200, with(page(), "totalResults", json!("1"))), "not an integer");
+    reports(check(), &answer(200, without(page(), "totalResults")), "no totalResults");
+    reports(check(), &answer(200, without(page(), "startIndex")), "no startIndex");
+    reports(check(), &answer(200, with(page(), "startIndex", json!(2))), "startIndex is not 1");
+    reports(check(), &answer(200, with(page(), "itemsPerPage", json!(100))), "itemsPerPage");
+    reports(check(), &answer(200, with(page(), "Resources", json!([{}]))), "has no id");
+    reports(Check::List { start: 1, count: 0 }, &answer(200, page()), "where 0 were asked for");
+    let two = with(with(page(), "Resources", json!([ann(), ann()])), "itemsPerPage", json!(2));
+    reports(check(), &answer(200, two), "totalResults is 1");
+}
+
+#[test]
+fn a_filter_has_to_find_exactly_what_it_names() {
+    passes(Check::Found(vec!["u-7f31".into()]), &answer(200, page()));
+    reports(Check::Found(Vec::new()), &answer(200, page()), "instead of {}");
+    reports(Check::Found(vec!["u-1".into()]), &answer(200, page()), "u-1");
+    passes(Check::EachHas("userName", "ANN.MOSS@CORP.EXAMPLE".into()), &answer(200, page()));
+    reports(Check::EachHas("userName", "bo@corp.example".into()), &answer(200, page()), "userName is not");
+}
+
+#[test]
+fn lost_and_foreign_members_are_counted() {
+    let group = |ids: &[&str]| {
+        let members: Vec<Value> = ids.iter().map(|id| json!({ "value": id })).collect();
+        answer(200, json!({ "members": members }))
+    };
+    let check = || Check::Members(["a".to_owned(), "b".to_owned()].into());
+    passes(check(), &group(&["b", "a"]));
+    passes(Check::Members(BTreeSet::new()), &answer(200, json!({})));
+    reports(check(), &group(&["a", "c"]), "1 are missing and 1 are too many");
+}
+
+#[test]
+fn an_answer_without_content_has_no_body() {
+    passes(Check::Nothing, &answer(204, Value::Null));
+    reports(Check::Nothing, &answer(204, json!({})), "with a body");
+}
+
+#[test]
+fn an_error_needs_its_envelope() {
+    let good = || json!({ "schemas": [ERROR], "status": "404", "detail": "There is no such user." });
+    passes(Check::Error, &answer(404, good()));
+    reports(Check::Error, &answer(404, without(good(), "schemas")), "schemas");
+    reports(Check::Error, &answer(404, with(good(), "status", json!(404))), "instead of \"404\"");
+    reports(Check::Error, &answer(404, with(good(), "detail", json!(""))), "detail");
+}
+
+#[test]
+fn a_401_needs_a_challenge() {
+    let mut asked = answer(401, Value::Null);
+    reports(Check::Challenge, &asked, "WWW-Authenticate");
+    asked.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    passes(Check::Challenge, &asked);
+}
+
+#[test]
+fn only_an_integer_tells_okta_how_long_to_wait() {
+    let mut throttled = answer(429, Value::Null);
+    assert!(retry_after(&throttled).unwrap_err().contains("without"));
+    throttled.headers.insert(RETRY_AFTER, HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT"));
+    assert!(retry_after(&throttled).unwrap_err().contains("integer"));
+    throttled.headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    assert_eq!(retry_after(&throttled), Ok(2));
+}
