@@ -6,6 +6,7 @@
 mod check_config;
 mod configured;
 mod database;
+mod demo;
 mod desk;
 mod healthcheck;
 mod migrate;
@@ -44,6 +45,8 @@ struct Line {
 enum Command {
     /// Tell everything that is wrong with the configuration.
     CheckConfig(check_config::Args),
+    /// Show everything at work: a sandbox Jira, the daemon, and an Okta that assigns people and pushes groups.
+    Demo(demo::Args),
     /// Ask the daemon on this machine whether it is ready; for containers.
     Healthcheck(healthcheck::Args),
     /// Bring the database's schema up to date.
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Demo(args) => demo::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,

@@ -15,6 +15,7 @@ pub mod link;
 pub mod list;
 pub mod outbox;
 pub mod related;
+pub mod scratch;
 pub mod target;
 pub mod tenant;
 pub mod token;

@@ -42,7 +42,7 @@ pub fn new_user(person: &Person) -> Value {
         "schemas": [USER],
         "userName": person.user_name,
         "name": { "givenName": person.given, "familyName": person.family },
-        "emails": [{ "primary": true, "value": person.user_name, "type": "work" }],
+        "emails": emails(person),
         "displayName": person.display_name(),
         "locale": "en-US",
         "externalId": person.external_id,
@@ -50,6 +50,10 @@ pub fn new_user(person: &Person) -> Value {
         "password": person.password,
         "active": true,
     })
+}
+
+fn emails(person: &Person) -> Value {
+    json!([{ "primary": true, "value": person.user_name, "type": "work" }])
 }
 
 /// The body of a change of members (OKTA-18): the name is sent along every time (P-31).
@@ -240,6 +244,7 @@ impl Idp for Okta {
             body["name"]["givenName"] = person.given.as_str().into();
             body["name"]["familyName"] = person.family.as_str().into();
             body["displayName"] = person.display_name().into();
+            body["emails"] = emails(person);
             body["externalId"] = person.external_id.as_str().into();
         };
         Box::pin(self.put_back(wire, id, &person.user_name, change, Vec::new()))

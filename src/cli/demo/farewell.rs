@@ -1,0 +1,69 @@
+//! What one can do now: commands to paste.
+
+use super::Stage;
+use super::screen::Screen;
+use super::story::Cast;
+
+/// Prints them. The tokens are fresh ones of this demo and open nothing else.
+pub(super) fn print(screen: &Screen, stage: &Stage, cast: &Cast) {
+    screen.chapter("Everything stays up. Go on by hand; what Jira is asked to do appears below. Ctrl-C ends it.");
+    for (title, command) in commands(stage, cast) {
+        screen.say(&format!("\n# {title}\n{command}"));
+    }
+    screen.say("");
+}
+
+fn commands(stage: &Stage, cast: &Cast) -> Vec<(String, String)> {
+    let mut commands = Vec::new();
+    let mut add = |title: String, command: String| commands.push((title, command));
+    let url = &stage.url;
+    let token = format!("-H 'Authorization: Bearer {}'", stage.token.expose());
+    let json = "-H 'Content-Type: application/scim+json'";
+    let patch = |path: String, operation: &str| {
+        let body =
+            format!(r#"{{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{operation}]}}"#);
+        format!("curl -sS -i -X PATCH {token} {json} '{url}{path}' \\\n  -d '{body}'")
+    };
+    add(
+        "Create somebody".to_owned(),
+        format!(
+            r#"curl -sS -i {token} {json} '{url}/Users' \
+  -d '{{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"zoe.quist@corp.example","displayName":"Zoe Quist","emails":[{{"value":"zoe.quist@corp.example","primary":true}}]}}'"#
+        ),
+    );
+    add(
+        "Find her".to_owned(),
+        format!(
+            "curl -sS -i -G {token} '{url}/Users' --data-urlencode 'filter=userName eq \"zoe.quist@corp.example\"'"
+        ),
+    );
+    if let Some(user) = cast.people.get(2) {
+        let path = || format!("/Users/{}", user.id);
+        let title = format!("Change the title and the name of {}", user.user_name);
+        add(title, patch(path(), r#"{"op":"replace","value":{"displayName":"The Boss","title":"Boss"}}"#));
+        let jira = stage.sandbox.base_url();
+        let name = user.user_name.replace('@', "%40");
+        let admin = stage.sandbox.token();
+        let look = format!(
+            "curl -sS -H 'Authorization: Bearer {admin}' '{jira}/rest/api/2/user?username={name}&expand=groups'"
+        );
+        add("What Jira knows of the same person".to_owned(), look);
+    }
+    if let Some(user) = cast.people.get(3) {
+        let operation = r#"{"op":"replace","value":{"active":false}}"#;
+        add(format!("Deactivate {}", user.user_name), patch(format!("/Users/{}", user.id), operation));
+    }
+    if let (Some(group), Some(user)) = (cast.groups.get(1), cast.people.get(5)) {
+        let operation = format!(r#"{{"op":"add","path":"members","value":[{{"value":"{}"}}]}}"#, user.id);
+        let title = format!("Put {} into {}", user.user_name, group.name);
+        add(title, patch(format!("/Groups/{}", group.id), &operation));
+    }
+    if let Some(user) = cast.people.get(6) {
+        let command = format!("curl -sS -i -X DELETE {token} '{url}/Users/{}'", user.id);
+        add(format!("Delete {}", user.user_name), command);
+    }
+    let base = stage.app.base_url();
+    add("Health of the daemon".to_owned(), format!("curl -sS '{base}/healthz'"));
+    add("Metrics".to_owned(), format!("curl -sS '{base}/metrics'"));
+    commands
+}

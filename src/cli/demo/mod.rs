@@ -1,0 +1,221 @@
+//! `jira-scim demo`: the whole program on the loopback interface, with a story to watch: a private PostgreSQL, a sandbox
+//! Jira, the daemon, and an Okta that assigns people, pushes groups, and changes its mind.
+
+mod agree;
+mod farewell;
+mod screen;
+mod story;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::Failure;
+use crate::app::App;
+use crate::config::{Config, LogFormat, Pace, TargetConfig, TargetCredential, TargetKind};
+use crate::embedded::{Embedded, EmbeddedError, EmbeddedOptions};
+use crate::lifecycle::Lifecycle;
+use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::secret::Secret;
+use crate::store::tenant::{self, Mode, NewTenant, Origin};
+use crate::store::token::{self, NewToken};
+use crate::store::{StoreError, scratch};
+use crate::telemetry;
+use screen::Screen;
+
+/// Tenant, target and label of the token.
+const TENANT: &str = "demo";
+const TARGET: &str = "sandbox";
+/// The database within the private PostgreSQL; made anew every time, because the sandbox begins empty too.
+const DATABASE: &str = "demo";
+/// A story that takes longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the daemon may take to learn who it is in Jira.
+const PROBED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// End after the story; done only if the sandbox and the store agree
+    #[arg(long)]
+    once: bool,
+    /// Where the daemon listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Where the private PostgreSQL keeps its data [default: a folder of its own beside the daemon's]
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Why there is no story, or not to its end.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error("the daemon did not learn within {} s who it is in Jira", PROBED_WITHIN.as_secs())]
+    NotProbed,
+    #[error("the story was not through after {} s", PATIENCE.as_secs())]
+    Stuck,
+    #[error("{0} complaints about the daemon's answers, see above")]
+    Complaints(u64),
+    #[error("the sandbox and the store do not agree: {0}")]
+    Disagree(String),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The parts, while they run.
+struct Stage {
+    app: App,
+    sandbox: Arc<Sandbox>,
+    embedded: Embedded,
+    life: Lifecycle,
+    /// The SCIM base URL of the tenant.
+    url: String,
+    token: Secret,
+}
+
+/// Plays the story; then stays until Ctrl-C, unless it was to be once.
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
+    let config = Config::defaults();
+    // Warnings only: standard output belongs to the story.
+    telemetry::start(&crate::config::Log { level: "warn".to_owned(), format: LogFormat::Text })?;
+    let life = Lifecycle::new();
+    life.listen_for_signals()?;
+    let screen = Arc::new(Screen::new());
+    screen.say("Starting a private PostgreSQL, a sandbox Jira and the daemon ...");
+    let embedded = database(args.data_dir, &config).await?;
+    let stage = match set(&args.listen, config, embedded, life).await {
+        Ok(stage) => stage,
+        Err((error, embedded)) => {
+            embedded.stop().await;
+            return Err(error);
+        }
+    };
+    let played = stage.play(&screen).await;
+    let outcome = match played {
+        Ok(cast) if !args.once => {
+            farewell::print(&screen, &stage, &cast);
+            screen.follow(&stage.sandbox, stage.life.soft()).await;
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+        // Ctrl-C is how this ends.
+        Err(error) if !args.once && matches!(error.downcast_ref(), Some(DemoError::Interrupted)) => Ok(()),
+        Err(error) => Err(error),
+    };
+    stage.strike().await;
+    outcome
+}
+
+/// The private PostgreSQL. An orphan of an earlier demo that was killed is found by its data directory and ended; while
+/// another demo runs, this one takes a throw-away server.
+async fn database(data_dir: Option<PathBuf>, config: &Config) -> Result<Embedded, EmbeddedError> {
+    let chosen = data_dir.is_some();
+    let data_dir = data_dir.unwrap_or_else(|| config.database.data_dir.with_file_name("jira-scim-demo"));
+    let options = EmbeddedOptions { data_dir, bin_dir: config.database.postgres_bin.clone(), throwaway: false };
+    match Embedded::start(options).await {
+        Err(EmbeddedError::InUse { .. } | EmbeddedError::Folder { .. } | EmbeddedError::Unreachable { .. })
+            if !chosen =>
+        {
+            Embedded::start(EmbeddedOptions::throwaway()).await
+        }
+        started => started,
+    }
+}
+
+/// Starts the other parts; gives the database back where one of them does not.
+async fn set(
+    listen: &SocketAddr,
+    config: Config,
+    embedded: Embedded,
+    life: Lifecycle,
+) -> Result<Stage, (Failure, Embedded)> {
+    match furnish(listen, config, &embedded, &life).await {
+        Ok((app, sandbox, token)) => {
+            let url = format!("{}/scim/{TENANT}/v2", app.base_url());
+            Ok(Stage { app, sandbox, embedded, life, url, token })
+        }
+        Err(error) => {
+            life.shutdown();
+            Err((error, embedded))
+        }
+    }
+}
+
+async fn furnish(
+    listen: &SocketAddr,
+    mut config: Config,
+    embedded: &Embedded,
+    life: &Lifecycle,
+) -> Result<(App, Arc<Sandbox>, Secret), Failure> {
+    let sandbox = Arc::new(Sandbox::start(SandboxOptions::default()).await?);
+    scratch::recreate(&embedded.url(), DATABASE).await?;
+    config.server.listen = *listen;
+    config.database.url = Some(Secret::new(embedded.url_of(DATABASE)));
+    config.targets = vec![TargetConfig {
+        name: TARGET.to_owned(),
+        kind: TargetKind::DataCenter,
+        url: sandbox.base_url().to_owned(),
+        credential: TargetCredential::Token(Secret::new(sandbox.token())),
+        timeout: Duration::from_secs(10),
+        late: Duration::from_secs(60),
+        pace: Pace { concurrency: 8, per_second: 0 },
+        ca_file: None,
+        notify: false,
+    }];
+    let app = App::start(config, life.child()).await?;
+    let token = new_tenant(&app).await?;
+    match timeout(PROBED_WITHIN, probed(&app)).await {
+        Ok(probed) => probed?,
+        Err(_) => return Err(DemoError::NotProbed.into()),
+    }
+    Ok((app, sandbox, token))
+}
+
+/// The tenant with a fresh token.
+async fn new_tenant(app: &App) -> Result<Secret, Failure> {
+    let mut conn = app.store().pool().acquire().await.map_err(StoreError::from)?;
+    let origin = Origin { actor: "demo", request_id: Uuid::now_v7(), at: chrono::Utc::now() };
+    let new = NewTenant {
+        slug: TENANT.to_owned(),
+        target: TARGET.to_owned(),
+        mode: Mode::Enforce,
+        policy: serde_json::json!({}),
+    };
+    let tenant = tenant::create(&mut conn, Uuid::now_v7(), &new, origin).await?;
+    let fresh = NewToken::generate();
+    token::create(&mut *conn, tenant.id, Uuid::now_v7(), "okta", fresh.hash(), None, origin).await?;
+    Ok(Secret::new(fresh.reveal()))
+}
+
+/// The daemon's first look at Jira is not the story's: it is waited for.
+async fn probed(app: &App) -> Result<(), StoreError> {
+    while app.writer().health().await?.iter().any(|target| target.version.is_none()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+impl Stage {
+    async fn play(&self, screen: &Arc<Screen>) -> Result<story::Cast, Failure> {
+        tokio::select! {
+            played = timeout(PATIENCE, story::play(self, screen)) => match played {
+                Ok(played) => played,
+                Err(_) => Err(DemoError::Stuck.into()),
+            },
+            () = self.life.soft().cancelled() => Err(DemoError::Interrupted.into()),
+        }
+    }
+
+    /// Ends everything, the last thing first.
+    async fn strike(self) {
+        self.life.shutdown();
+        self.app.finish().await;
+        // The process ends anyway.
+        let _ = self.sandbox.stop().await;
+        self.embedded.stop().await;
+    }
+}
