@@ -100,6 +100,10 @@ impl App {
         let database = Database::open(&config.database).await?;
         let store = Store::lazy(&database.store_options(&config.database))?;
         migrate(&store).await?;
+        // Before anybody writes history: a row that is on its way to the default partition meanwhile would be refused.
+        let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+        janitor::ensure_partitions(&mut conn, chrono::Utc::now().date_naive()).await?;
+        drop(conn);
         declare_tenants(&store, &config).await?;
         let metrics = Metrics::new()?;
         let writer = writer(&config, &store, &life, &metrics)?;

@@ -77,6 +77,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         connections: usize::from(args.concurrency),
         seed: args.seed,
         budget: Budget { requests: args.requests, duration: args.duration },
+        progress: true,
     };
     let report = simulate::run(options).await?;
     print!("{report}");

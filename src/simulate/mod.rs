@@ -20,7 +20,7 @@ use std::sync::Arc;
 use client::{ClientError, Service};
 use profile::Profile;
 use report::Report;
-use session::{Session, Size};
+use session::{Session, Size, Stage};
 use wire::{Budget, Recorder, Wire};
 
 use crate::secret::Secret;
@@ -44,6 +44,8 @@ pub struct Options {
     pub seed: u64,
     /// When to stop early, and whether to go on with other people until then.
     pub budget: Budget,
+    /// Show on standard error how far it is.
+    pub progress: bool,
 }
 
 /// Plays the session.
@@ -58,6 +60,7 @@ pub async fn run(options: Options) -> Result<Report, ClientError> {
     let wires = (0..options.connections.max(1))
         .map(|_| Wire::new(service.clone(), headers.clone(), recorder.clone(), idp.patience()))
         .collect();
-    Session { idp, wires, size: options.size, seed: options.seed, recorder: recorder.clone() }.play().await;
+    let stage = Stage { wires, progress: options.progress };
+    Session { idp, stage, size: options.size, seed: options.seed, recorder: recorder.clone() }.play().await;
     Ok(recorder.report())
 }

@@ -28,10 +28,16 @@ pub struct Size {
 
 pub(super) struct Session {
     pub(super) idp: Box<dyn Idp>,
-    pub(super) wires: Vec<Wire>,
+    pub(super) stage: Stage,
     pub(super) size: Size,
     pub(super) seed: u64,
     pub(super) recorder: Arc<Recorder>,
+}
+
+/// The connections, and whether to show how far they are.
+pub(super) struct Stage {
+    pub(super) wires: Vec<Wire>,
+    pub(super) progress: bool,
 }
 
 /// Somebody of this round, and whether the server knows him.
@@ -74,7 +80,7 @@ impl Session {
     /// Plays one round, or rounds with other people until the budget is spent.
     pub(super) async fn play(mut self) {
         let idp = &*self.idp;
-        let Some(first) = self.wires.first_mut() else { return };
+        let Some(first) = self.stage.wires.first_mut() else { return };
         if idp.test_connection(first).await.is_err() {
             return;
         }
@@ -109,7 +115,7 @@ impl Session {
     async fn assign(&mut self, people: &mut [Subject]) {
         let idp = &*self.idp;
         let slots: Vec<_> = people.iter_mut().map(tokio::sync::Mutex::new).collect();
-        each(&mut self.wires, "people", slots.len(), async |wire: &mut Wire, number| {
+        each(&mut self.stage, "people", slots.len(), async |wire: &mut Wire, number| {
             let mut subject = slots[number].lock().await;
             if let Ok(id) = assign_one(idp, wire, &subject.person).await {
                 let user_name = subject.person.user_name.clone();
@@ -121,7 +127,7 @@ impl Session {
 
     async fn accept(&mut self, people: &[Subject]) {
         let Some((person, id)) = people.iter().find_map(|s| Some((&s.person, &s.member.as_ref()?.id))) else { return };
-        if let Some(wire) = self.wires.first_mut() {
+        if let Some(wire) = self.stage.wires.first_mut() {
             // A failure is on record.
             let _ = self.idp.acceptance(wire, person, id).await;
         }
@@ -134,7 +140,7 @@ impl Session {
             .map(|number| group_name(self.seed, round * self.size.groups as u64 + number as u64))
             .collect();
         let found = tokio::sync::Mutex::new((0..names.len()).map(|_| None).collect::<Vec<_>>());
-        each(&mut self.wires, "groups", names.len(), async |wire: &mut Wire, number| {
+        each(&mut self.stage, "groups", names.len(), async |wire: &mut Wire, number| {
             if let Ok(group) = group_one(idp, wire, &names[number]).await {
                 found.lock().await[number] = Some(Pushed { group, members: Vec::new() });
             }
@@ -162,7 +168,7 @@ impl Session {
                 pushed.members.chunks(size.max(1)).map(move |batch| (pushed, batch))
             })
             .collect();
-        each(&mut self.wires, "pushes", batches.len(), async |wire: &mut Wire, number| {
+        each(&mut self.stage, "pushes", batches.len(), async |wire: &mut Wire, number| {
             let (pushed, batch) = batches[number];
             let movement = Movement { all: &pushed.members, joining: batch, leaving: &[] };
             let _ = idp.move_members(wire, &pushed.group, movement).await;
@@ -173,7 +179,7 @@ impl Session {
     async fn verify(&mut self, title: &'static str, groups: &[Option<Pushed>]) {
         let idp = &*self.idp;
         let groups: Vec<&Pushed> = groups.iter().flatten().collect();
-        each(&mut self.wires, title, groups.len(), async |wire: &mut Wire, number| {
+        each(&mut self.stage, title, groups.len(), async |wire: &mut Wire, number| {
             let _ = idp.verify_members(wire, &groups[number].group, &groups[number].members).await;
         })
         .await;
@@ -183,14 +189,14 @@ impl Session {
     async fn change(&mut self, people: &mut [Subject], groups: &mut [Option<Pushed>]) {
         let idp = &*self.idp;
         let subjects = &*people;
-        each(&mut self.wires, "changes", subjects.len(), async |wire: &mut Wire, number| {
+        each(&mut self.stage, "changes", subjects.len(), async |wire: &mut Wire, number| {
             // What goes wrong is on record, and the others go on.
             let _ = change_one(idp, wire, &subjects[number], Fate::of(number)).await;
         })
         .await;
         let moves = moves(people, groups);
         let pushed = &*groups;
-        each(&mut self.wires, "moves", moves.len(), async |wire: &mut Wire, number| {
+        each(&mut self.stage, "moves", moves.len(), async |wire: &mut Wire, number| {
             let step = &moves[number];
             if let Some(pushed) = &pushed[step.group] {
                 let movement = Movement { all: &pushed.members, joining: &step.joining, leaving: &step.leaving };
@@ -203,7 +209,7 @@ impl Session {
 
     /// Everybody of ours is there once, where everything was read.
     async fn import(&mut self, people: &[Subject]) {
-        let Some(wire) = self.wires.first_mut() else { return };
+        let Some(wire) = self.stage.wires.first_mut() else { return };
         let Ok((ids, complete)) = self.idp.import_users(wire, IMPORT_PAGES).await else { return };
         let distinct: HashSet<&str> = ids.iter().map(String::as_str).collect();
         if distinct.len() < ids.len() {
@@ -227,7 +233,7 @@ impl Session {
             .filter(|(number, _)| Fate::of(*number) != Fate::Leaves)
             .filter_map(|(_, subject)| subject.member.as_ref())
             .collect();
-        each(&mut self.wires, "clean-up", groups.len() + members.len(), async |wire: &mut Wire, number| {
+        each(&mut self.stage, "clean-up", groups.len() + members.len(), async |wire: &mut Wire, number| {
             let _ = match groups.get(number) {
                 Some(group) => empty_and_delete(idp, wire, group).await,
                 None => idp.set_active(wire, members[number - groups.len()], false).await,
@@ -311,17 +317,18 @@ fn moves(people: &[Subject], groups: &mut [Option<Pushed>]) -> Vec<Step> {
 }
 
 /// Does `work` for 0 to `count`, each connection the next one as soon as it is free.
-async fn each(wires: &mut [Wire], title: &'static str, count: usize, work: impl AsyncFn(&mut Wire, usize)) {
-    let (next, progress) = (AtomicUsize::new(0), Progress::new(title, count));
+async fn each(stage: &mut Stage, title: &'static str, count: usize, work: impl AsyncFn(&mut Wire, usize)) {
+    let next = AtomicUsize::new(0);
+    let progress = stage.progress.then(|| Progress::new(title, count));
     let (next, progress, work) = (&next, &progress, &work);
-    join_all(wires.iter_mut().map(|wire| async move {
+    join_all(stage.wires.iter_mut().map(|wire| async move {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= count {
                 return;
             }
             work(wire, number).await;
-            progress.step();
+            progress.iter().for_each(Progress::step);
         }
     }))
     .await;

@@ -27,6 +27,7 @@ mod sandbox_accounts;
 mod sandbox_client;
 mod sandbox_faults;
 mod sandbox_groups;
+mod simulate;
 mod spine;
 mod store_filter;
 mod store_list;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Failure;
 use crate::app::App;
-use crate::config::{Config, LogFormat, Pace, TargetConfig, TargetCredential, TargetKind};
+use crate::config::{Config, Log, LogFormat, Pace, TargetConfig, TargetCredential, TargetKind};
 use crate::embedded::{Embedded, EmbeddedError, EmbeddedOptions};
 use crate::lifecycle::Lifecycle;
 use crate::sandbox::{Sandbox, SandboxOptions};
@@ -80,8 +80,8 @@ struct Stage {
 /// Plays the story; then stays until Ctrl-C, unless it was to be once.
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let config = Config::defaults();
-    // Warnings only: standard output belongs to the story.
-    telemetry::start(&crate::config::Log { level: "warn".to_owned(), format: LogFormat::Text })?;
+    // Warnings only, and not PostgreSQL's about its own end: the screen belongs to the story.
+    telemetry::start(&Log { level: "warn,postgres=error".to_owned(), format: LogFormat::Text })?;
     let life = Lifecycle::new();
     life.listen_for_signals()?;
     let screen = Arc::new(Screen::new());
@@ -133,24 +133,30 @@ async fn set(
     embedded: Embedded,
     life: Lifecycle,
 ) -> Result<Stage, (Failure, Embedded)> {
-    match furnish(listen, config, &embedded, &life).await {
-        Ok((app, sandbox, token)) => {
+    let (app, sandbox) = match furnish(listen, config, &embedded, &life).await {
+        Ok(parts) => parts,
+        Err(error) => return Err((error, embedded)),
+    };
+    match admit(&app).await {
+        Ok(token) => {
             let url = format!("{}/scim/{TENANT}/v2", app.base_url());
             Ok(Stage { app, sandbox, embedded, life, url, token })
         }
         Err(error) => {
             life.shutdown();
+            app.finish().await;
             Err((error, embedded))
         }
     }
 }
 
+/// The sandbox, and the daemon before it.
 async fn furnish(
     listen: &SocketAddr,
     mut config: Config,
     embedded: &Embedded,
     life: &Lifecycle,
-) -> Result<(App, Arc<Sandbox>, Secret), Failure> {
+) -> Result<(App, Arc<Sandbox>), Failure> {
     let sandbox = Arc::new(Sandbox::start(SandboxOptions::default()).await?);
     scratch::recreate(&embedded.url(), DATABASE).await?;
     config.server.listen = *listen;
@@ -167,12 +173,17 @@ async fn furnish(
         notify: false,
     }];
     let app = App::start(config, life.child()).await?;
-    let token = new_tenant(&app).await?;
-    match timeout(PROBED_WITHIN, probed(&app)).await {
+    Ok((app, sandbox))
+}
+
+/// A tenant with a fresh token, once the daemon knows who it is in Jira.
+async fn admit(app: &App) -> Result<Secret, Failure> {
+    let token = new_tenant(app).await?;
+    match timeout(PROBED_WITHIN, probed(app)).await {
         Ok(probed) => probed?,
         Err(_) => return Err(DemoError::NotProbed.into()),
     }
-    Ok((app, sandbox, token))
+    Ok(token)
 }
 
 /// The tenant with a fresh token.

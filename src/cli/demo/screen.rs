@@ -22,8 +22,9 @@ const TAIL: usize = 16;
 
 /// Standard output.
 pub(super) struct Screen {
-    terminal: bool,
-    width: usize,
+    colours: bool,
+    /// Columns of a line; `None` where nothing has to fit.
+    width: Option<usize>,
 }
 
 impl Screen {
@@ -31,8 +32,9 @@ impl Screen {
         let out = io::stdout();
         let terminal = out.is_terminal();
         let size = rustix::termios::tcgetwinsize(&out).ok().filter(|_| terminal);
-        let width = size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(USUAL);
-        Self { terminal: terminal && std::env::var_os("NO_COLOR").is_none(), width: width.clamp(60, 140) }
+        let width = size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
+        let colours = terminal && std::env::var_os("NO_COLOR").is_none();
+        Self { colours, width: width.map(|width| width.clamp(60, 140)) }
     }
 
     /// One line, or several.
@@ -52,14 +54,22 @@ impl Screen {
     }
 
     fn painted(&self, colour: &str, text: &str) -> String {
-        if self.terminal { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// A line up to its status: cut only where it has to fit.
+    fn head(&self, text: &str) -> String {
+        match self.width {
+            Some(width) => columns(text, width - TAIL),
+            None => format!("{text:<0$}", USUAL - TAIL),
+        }
     }
 
     fn exchange(&self, ask: &Ask, status: Option<u16>, took: Duration, complaints: &[String]) {
         let what = format!("{} {}", ask.name, ask.about);
         let colour = if complaints.is_empty() { GREEN } else { RED };
         let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
-        let line = columns(&what, self.width - TAIL);
+        let line = self.head(&what);
         let took = columns_right(&format!("{} ms", millis(took)), 10);
         self.say(&format!("{line} {} {took}", self.painted(colour, &status)));
         for complaint in complaints {
@@ -74,7 +84,7 @@ impl Screen {
             (Outcome::Answered, Some(status)) => status.to_string(),
             _ => "no answer".to_owned(),
         };
-        self.say(&self.painted(DIM, &format!("{} {status}", columns(&what, self.width - TAIL))));
+        self.say(&self.painted(DIM, &format!("{} {status}", self.head(&what))));
     }
 
     /// Shows Jira's calls as they come, until `end`.
