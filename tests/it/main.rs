@@ -6,6 +6,7 @@ mod cli_tenant;
 mod commands;
 mod crash;
 mod data_center;
+mod docs;
 mod embedded;
 mod exchanges;
 mod http_access;
