@@ -25,7 +25,7 @@ test: setup ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL
 	@.make/test.sh
 
 crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_SEED replays)
-	@CRASH_KILLS=$(CRASH_KILLS) .make/test.sh crash::
+	@RUST_TEST_NOCAPTURE=1 CRASH_KILLS=$(CRASH_KILLS) .make/test.sh crash::
 
 bench: setup ## Measure with USERS people in the store
 	@cargo run --quiet --locked --release -- bench --users $(USERS)
