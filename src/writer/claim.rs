@@ -18,7 +18,7 @@ use crate::policy::{Policy, mapping};
 use crate::store::StoreError;
 use crate::store::delivery::DeliveryId;
 use crate::store::drive::{self, Delivery, Finish, Holder, HolderState, Knowledge, Lease, TenantRules, What, With};
-use crate::store::link::{AccountStep, StepState, UserFacts};
+use crate::store::link::{AccountStep, Known, StepState, UserFacts};
 use crate::store::outbox::Subject;
 use crate::store::tenant::Mode;
 
@@ -153,6 +153,11 @@ impl Inner {
                     changed = true;
                 }
                 Reserved::Behind(holder) => {
+                    if matches!(facts.record.known, Known::Found(_)) {
+                        // It changes while the holder goes first: the next claim looks again.
+                        facts.record.known = Known::Nothing;
+                        drive::save(tx, &lease, &facts, &knowledge(&facts), With::default()).await?;
+                    }
                     let at = lease.now + TimeDelta::seconds(if insist { 2 } else { 0 });
                     let error =
                         format!("Waits for user {}, who still holds the login name or account.", holder.user_id);
