@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Inner;
-use super::absorb;
-use super::claim::{Work, knowledge};
-use super::drive::{DriveEnd, Performed, refused_since};
+use super::absorb::{self, Times};
+use super::claim::{Work, knowledge, times};
+use super::drive::{DriveEnd, Performed, refusals};
 use super::outcome::Verdict;
 use super::plan::{Step, plan_user, refused};
 use crate::account::fold;
@@ -28,13 +28,17 @@ impl Inner {
         start: DateTime<Utc>,
     ) -> Result<Option<DriveEnd>, StoreError> {
         let mut tx = self.store.pool().begin().await?;
-        if performed.lease_lost || !drive::still_holds(&mut tx, &work.lease).await? {
+        let held = if performed.lease_lost { None } else { drive::still_holds(&mut tx, &work.lease).await? };
+        let Some(seq) = held else {
             self.record_doubt(&mut tx, &work, &performed).await?;
             tx.commit().await?;
             self.metrics.delivery(&work.tenant, "lost");
             return Ok(Some(DriveEnd::Pending));
-        }
+        };
         let mut after = performed.after.clone();
+        if seq != work.lease.seq {
+            keep_doubts(&mut tx, &work, &mut after).await?;
+        }
         if let (Some(Verdict::GiveUp), Some((step, error))) = (&verdict, &performed.failure) {
             let reason = format!("Given up: {error}");
             absorb::refuse(&mut after, step, refused(String::new(), reason, None, work.rules.now));
@@ -60,8 +64,8 @@ impl Inner {
         if let Some(finish) = &finish {
             drive::finish(&mut tx, &work.lease, finish).await?;
         }
-        let refusals = refused_since(&after, Some(start));
-        let outcome = outcome(&verdict, &refusals);
+        let (refused, standing) = refusals(&after, start);
+        let outcome = outcome(&verdict, &refused);
         let error = performed.failure.as_ref().map(|(_, error)| error.to_string());
         delivery::end(
             &mut tx,
@@ -78,17 +82,22 @@ impl Inner {
         Ok(match finish {
             None => None,
             Some(Finish::Again { .. }) => Some(DriveEnd::Pending),
-            Some(Finish::Done { .. }) => Some(DriveEnd::Settled { refused: refusals }),
+            Some(Finish::Done { .. }) => Some(DriveEnd::Settled { refused, standing }),
         })
     }
 
     /// Somebody else has the subject: what we touched is `maybe`, and nothing more may be said.
     async fn record_doubt(&self, tx: &mut PgConnection, work: &Work, performed: &Performed) -> Result<(), StoreError> {
-        let keys: Vec<String> = performed.touched.iter().cloned().collect();
-        let look_at = work.rules.now + work.runtime.late;
-        let lease = &work.lease;
-        drive::only_maybe(tx, lease.tenant_id, work.before.user_id, &keys, look_at).await?;
-        outbox::nudge(tx, lease.tenant_id, "user", &[work.before.user_id], NudgeAs::BULK).await?;
+        let (lease, user_id) = (&work.lease, work.before.user_id);
+        if !performed.tried.is_empty() {
+            // The row first: it is the lock of the link, and its new number tells the holder of the lease to look there.
+            outbox::nudge(tx, lease.tenant_id, "user", &[user_id], NudgeAs::BULK).await?;
+            if let Some((mut record, look_at)) = drive::record(tx, lease.tenant_id, user_id).await? {
+                absorb::doubt_from_outside(&mut record, &performed.tried);
+                let Times { now, late } = times(&work.rules, &work.runtime, work.taken);
+                drive::save_doubt(tx, lease.tenant_id, user_id, &record, look_at.max(Some(now + late))).await?;
+            }
+        }
         let calls = json!(performed.calls);
         delivery::end(tx, lease, work.delivery, &performed.steps, &calls, "lost", Some("the lease was lost")).await
     }
@@ -110,13 +119,24 @@ impl Inner {
     }
 }
 
+/// Drives that lost their lease to this one may have set `maybe` since the claim: that must not be written over.
+async fn keep_doubts(tx: &mut PgConnection, work: &Work, after: &mut UserFacts) -> Result<(), StoreError> {
+    if let Some((record, look_at)) = drive::record(tx, work.lease.tenant_id, after.user_id).await?
+        && (&record, look_at) != (&work.marked.record, work.marked.look_at)
+    {
+        absorb::keep_doubts(after, record, look_at);
+    }
+    Ok(())
+}
+
 async fn save(tx: &mut PgConnection, work: &Work, after: &UserFacts) -> Result<(), StoreError> {
     let tenant_id = work.lease.tenant_id;
     let target = &work.runtime.name;
     let me = Holder { tenant_id, user_id: after.user_id };
     let version = after.user.as_ref().map_or(0, |user| user.version);
-    // Everything that the claim marked has to be written again, also where it is as it was before.
-    drive::save(tx, tenant_id, target, after.user_id, version, &knowledge(after, None)).await?;
+    // Also pairs that are as they were before the marks have to be written again.
+    let knowledge = knowledge(after, &work.marked, &work.before);
+    drive::save(tx, tenant_id, target, after.user_id, version, &knowledge).await?;
     let newly_linked = work.before.record.account_id() != after.record.account_id();
     if newly_linked && let Some(id) = after.record.account_id() {
         drive::claim(tx, target, What::Account, &id.0, me).await?;
