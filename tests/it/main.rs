@@ -4,6 +4,10 @@
 mod cli_tenant;
 mod commands;
 mod data_center;
+mod drive_claim;
+mod drive_lease;
+mod drive_nudge;
+mod drive_world;
 mod embedded;
 mod http_access;
 mod http_app;
