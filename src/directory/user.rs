@@ -11,7 +11,7 @@ use crate::scim::{self, Attrs, ScimError, patch};
 use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::user::{self, Document, User, Written};
-use crate::store::{OnConstraint, StoreError, list, related};
+use crate::store::{OnConstraint, list, related};
 use uuid::Uuid;
 
 const USER: &str = "User";

@@ -8,6 +8,7 @@
 //! throttle=30           429 with Retry-After: 30
 //! hang                  no answer; the client has to give up
 //! delay=250             the work at once, the answer after that many milliseconds
+//! hold                  the work at once, the answer when the test says so
 //! drop-before           the connection is closed before the work
 //! drop-answer           the work, then the connection is closed (DC-16)
 //! late                  no answer; the work once the client has given up (DC-16)
@@ -115,6 +116,7 @@ fn action(name: &str, value: Option<&str>) -> Result<Action, FaultSyntax> {
     Ok(match (name, value) {
         ("status", _) => Action::Status { code: code()?, retry_after: None, work: false },
         ("throttle", _) => Action::Throttle(number("seconds")?),
+        ("hold", None) => Action::Hold,
         ("delay", _) => Action::Delay(Duration::from_millis(number("milliseconds")?)),
         ("late", None) => Action::Late { trigger: LateTrigger::Hangup, close: false },
         ("late", Some("release")) => Action::Late { trigger: LateTrigger::Release, close: false },
@@ -133,7 +135,7 @@ fn action(name: &str, value: Option<&str>) -> Result<Action, FaultSyntax> {
         ("garbage", None) => Action::Garbage,
         ("anonymous", None) => Action::Anonymous,
         _ => {
-            let known = "status, throttle, hang, delay, drop-before, drop-answer, late, html, redirect, captcha, \
+            let known = "status, throttle, hang, delay, hold, drop-before, drop-answer, late, html, redirect, captcha, \
                 garbage, ausername, anonymous";
             return Err(FaultSyntax(format!("`{name}` is no fault; known are {known}")));
         }

@@ -36,6 +36,8 @@ pub enum Action {
     Hang,
     /// The work, then the answer after that time.
     Delay(Duration),
+    /// The work at once, the answer when [`super::Sandbox::release_held`] is called.
+    Hold,
     /// The connection is closed before the work.
     DropBefore,
     /// The work, then the connection is closed.
@@ -115,6 +117,11 @@ impl Fault {
     /// Answers after that time.
     pub fn delay(time: Duration) -> Self {
         Action::Delay(time).into()
+    }
+
+    /// Answers when the test says so.
+    pub fn hold() -> Self {
+        Action::Hold.into()
     }
 
     /// Closes the connection and does nothing.

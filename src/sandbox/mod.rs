@@ -337,6 +337,11 @@ impl Sandbox {
         self.shared.release_late()
     }
 
+    /// Sends, now, every answer that is held.
+    pub fn release_held(&self) {
+        self.shared.release_held();
+    }
+
     /// The calls so far, oldest first, up to the bound of [`SandboxOptions::journal_capacity`].
     pub fn journal(&self) -> Vec<Arc<JournalEntry>> {
         self.shared.lock().journal.entries()

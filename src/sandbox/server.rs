@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     site: Site,
     changes: watch::Sender<()>,
+    /// How often held answers were let go.
+    releases: watch::Sender<u64>,
     started: Instant,
 }
 
@@ -115,7 +117,13 @@ impl Life {
 
 impl Shared {
     pub(crate) fn new(inner: Inner, site: Site) -> Self {
-        Self { inner: Mutex::new(inner), site, changes: watch::Sender::new(()), started: Instant::now() }
+        Self {
+            inner: Mutex::new(inner),
+            site,
+            changes: watch::Sender::new(()),
+            releases: watch::Sender::new(0),
+            started: Instant::now(),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -133,6 +141,11 @@ impl Shared {
 
     pub(crate) fn announce(&self) {
         self.changes.send_replace(());
+    }
+
+    /// Lets every answer go that is held.
+    pub(crate) fn release_held(&self) {
+        self.releases.send_modify(|times| *times += 1);
     }
 
     /// Forgets what calls were still to do: a Jira that went down does not do it any more.
@@ -183,6 +196,13 @@ impl Shared {
             Action::Delay(time) => {
                 let reply = self.play(&call, Some(&action));
                 tokio::time::sleep(time).await;
+                reply.on_the_wire()
+            }
+            Action::Hold => {
+                let mut released = self.releases.subscribe();
+                let reply = self.play(&call, Some(&action));
+                // The sender lives as long as `self`.
+                let _ = released.changed().await;
                 reply.on_the_wire()
             }
             Action::Late { trigger, close } => self.postpone(call, trigger, close, &stop, &tasks).await,

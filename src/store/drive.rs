@@ -106,11 +106,12 @@ pub async fn renew(conn: &mut PgConnection, lease: &Lease, length: Duration) -> 
     Ok(done.rows_affected() == 1)
 }
 
-/// Locks the subject's row for the record. False when the lease is lost: then the drive may only set `maybe`.
-pub async fn still_holds(conn: &mut PgConnection, lease: &Lease) -> Result<bool, StoreError> {
-    let row = sqlx::query_scalar!(
+/// Locks the subject's row for the record, and says which nudge it is at. `None` when the lease is lost: then the drive
+/// may only set `maybe`.
+pub async fn still_holds(conn: &mut PgConnection, lease: &Lease) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query!(
         r#"-- drive.still_holds
-        SELECT lease_until > now() AS "live!" FROM outbox
+        SELECT lease_until > now() AS "live!", seq FROM outbox
         WHERE tenant_id = $1 AND kind = $2 AND subject_id = $3 AND lease_token = $4 FOR UPDATE"#,
         lease.tenant_id,
         lease.subject.kind(),
@@ -119,7 +120,7 @@ pub async fn still_holds(conn: &mut PgConnection, lease: &Lease) -> Result<bool,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row == Some(true))
+    Ok(row.filter(|row| row.live).map(|row| row.seq))
 }
 
 /// Ends a drive that leaves nothing to do, in one go: false when the lease is lost or somebody nudged meanwhile.
@@ -462,31 +463,40 @@ pub async fn jira_group(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> 
     }))
 }
 
-/// A drive that lost its lease may only set `maybe`: on the account and on the pairs that it touched, and nudge.
-pub async fn only_maybe(
+/// The record of a user's account, and when it is looked at once more. The subject's row must be locked.
+pub async fn record(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     user_id: Uuid,
-    keys: &[String],
-    look_at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "-- drive.only_maybe
-        WITH account AS (
-            UPDATE link SET look_at = greatest(look_at, $4),
-                record = CASE WHEN record #> '{known,linked}' IS NOT NULL
-                    THEN jsonb_set(record, '{known,linked,maybe}', 'true') ELSE record END
-            WHERE tenant_id = $1 AND user_id = $2
-        )
-        INSERT INTO jira_membership (tenant_id, user_id, group_key, maybe)
-        SELECT $1, $2, key, true FROM unnest($3::text[]) AS key
-        ON CONFLICT (tenant_id, user_id, group_key) DO UPDATE SET maybe = true",
+) -> Result<Option<(LinkRecord, Option<DateTime<Utc>>)>, StoreError> {
+    let row = sqlx::query!(
+        r#"-- drive.record
+        SELECT record AS "record: Json<LinkRecord>", look_at FROM link WHERE tenant_id = $1 AND user_id = $2"#,
         tenant_id,
         user_id,
-        keys,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| (row.record.0, row.look_at)))
+}
+
+/// A drive that lost its lease may only set `maybe`.
+pub async fn save_doubt(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    user_id: Uuid,
+    record: &LinkRecord,
+    look_at: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- drive.save_doubt
+        UPDATE link SET record = $3, look_at = $4 WHERE tenant_id = $1 AND user_id = $2",
+        tenant_id,
+        user_id,
+        Json(record) as _,
         look_at,
     )
-    .execute(&mut *conn)
+    .execute(conn)
     .await?;
     Ok(())
 }
@@ -597,7 +607,7 @@ pub struct HolderState {
     pub living: bool,
     /// It has, or may have, an account.
     pub has_account: bool,
-    /// It has work to be done, by which the claim may become free.
+    /// It has work to be done, by which the claim may become free; a daily retry or a second look is none.
     pub open: bool,
 }
 
@@ -609,7 +619,8 @@ pub async fn holder_state(conn: &mut PgConnection, holder: Holder) -> Result<Hol
             EXISTS (SELECT 1 FROM scim_user WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL) AS "living!",
             EXISTS (SELECT 1 FROM link WHERE tenant_id = $1 AND user_id = $2
                 AND (record #> '{known,linked}' IS NOT NULL OR record ? 'maybe_created')) AS "has_account!",
-            EXISTS (SELECT 1 FROM outbox WHERE tenant_id = $1 AND kind = 'user' AND subject_id = $2) AS "open!""#,
+            EXISTS (SELECT 1 FROM outbox WHERE tenant_id = $1 AND kind = 'user' AND subject_id = $2
+                AND (last_error IS NOT NULL OR due_at <= now() OR lease_until > now())) AS "open!""#,
         holder.tenant_id,
         holder.user_id,
     )

@@ -138,7 +138,7 @@ pub async fn due(conn: &mut PgConnection, target: &str, last: Uuid, limit: i64) 
             ) first
         ) o
         WHERE t.target = $1
-          AND NOT EXISTS (SELECT 1 FROM target_state s WHERE s.name = t.target AND s.paused_until > now())
+          AND NOT EXISTS (SELECT 1 FROM target_state s WHERE s.name = t.target AND s.failures > 0)
         ORDER BY o.priority, o.turn, t.id <= $2, t.id LIMIT $3"#,
         target,
         last,

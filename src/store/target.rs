@@ -45,13 +45,13 @@ pub struct ProbeRecord {
 /// A target as all replicas see it.
 #[derive(Clone, Debug, Default)]
 pub struct TargetState {
-    /// No call starts before this time.
+    /// No call starts before this time, and then only the one that finds out whether the pause is over.
     pub paused_until: Option<DateTime<Utc>>,
     /// Why.
     pub pause_kind: Option<String>,
     /// In words.
     pub pause_reason: Option<String>,
-    /// Pauses in a row.
+    /// Pauses in a row; above zero nobody works with the target.
     pub failures: i32,
     /// What its rate-limit headers leave us.
     pub calls_per_second: Option<f64>,
@@ -66,9 +66,9 @@ pub struct TargetState {
 }
 
 impl TargetState {
-    /// Whether no drive may start.
+    /// Whether no drive may start. The end of its time does not end a pause: an answer does.
     pub fn is_paused(&self) -> bool {
-        self.paused_until.is_some_and(|until| until > self.now)
+        self.failures > 0
     }
 }
 
@@ -136,6 +136,29 @@ pub async fn begin_trial(conn: &mut PgConnection, name: &str, seconds: f64) -> R
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The trial failed: one failure more in a row, and a pause of its own length instead of the trial's.
+pub async fn fail_trial(
+    conn: &mut PgConnection,
+    name: &str,
+    kind: PauseKind,
+    reason: &str,
+    seconds: f64,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- target.fail_trial
+        UPDATE target_state SET failures = failures + 1, paused_until = now() + make_interval(secs => $4),
+            pause_kind = $2, pause_reason = $3
+        WHERE name = $1 AND failures > 0",
+        name,
+        kind.as_str(),
+        reason,
+        seconds,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// The target answered: the pause is over.

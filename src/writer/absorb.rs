@@ -12,7 +12,7 @@ use super::plan::{
 };
 use crate::account::{Account, SeenAccount, fold};
 use crate::jira::{Created, EnsuredGroup, TargetError};
-use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts};
+use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, LinkRecord, Pair, StepState, Stuck, UserFacts};
 
 /// What a step answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,6 +215,45 @@ pub fn refuse(facts: &mut UserFacts, step: &Step, mut state: StepState) {
         Step::Look { .. } | Step::Link { .. } => return,
     };
     set_state(facts, &place, Some(state));
+}
+
+/// What is certain no more while a step is on its way, besides the marks: it gets a second look.
+pub fn doubt(facts: &mut UserFacts, step: &Step, times: Times) {
+    // A group has no second look: making sure of it is one.
+    if !matches!(step, Step::EnsureGroup { .. }) {
+        unknown(facts, step, times);
+    }
+}
+
+/// What a drive that lost its lease may say of the steps that it tried: that their outcome is not known. `record` is the
+/// account as whoever came after has it.
+pub fn doubt_from_outside(record: &mut LinkRecord, steps: &[Step]) {
+    for step in steps {
+        match step {
+            Step::Create { account } if record.linked().is_none() && !record.maybe_created.contains(account) => {
+                record.maybe_created.push(account.clone());
+            }
+            Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => drop(record.watch.insert(key.clone())),
+            _ => {}
+        }
+    }
+    if let Known::Linked { maybe, .. } = &mut record.known {
+        *maybe = true;
+    }
+}
+
+/// Takes over what others doubted while this drive was at work.
+pub fn keep_doubts(facts: &mut UserFacts, doubted: LinkRecord, look_at: Option<DateTime<Utc>>) {
+    let record = &mut facts.record;
+    record.watch.extend(doubted.watch);
+    if let Known::Linked { maybe, .. } = &mut record.known {
+        *maybe = true;
+    } else {
+        let new: Vec<_> =
+            doubted.maybe_created.into_iter().filter(|sent| !record.maybe_created.contains(sent)).collect();
+        record.maybe_created.extend(new);
+    }
+    facts.look_at = facts.look_at.max(look_at);
 }
 
 fn unknown(facts: &mut UserFacts, step: &Step, times: Times) {

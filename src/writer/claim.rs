@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::store::delivery::DeliveryId;
 use crate::store::drive::{self, Delivery, Finish, Holder, HolderState, Knowledge, Lease, TenantRules, What, With};
 use crate::store::link::{AccountStep, Known, StepState, UserFacts};
-use crate::store::outbox::Subject;
+use crate::store::outbox::{self, Subject};
 use crate::store::tenant::Mode;
 
 /// What a claim came to.
@@ -30,7 +30,11 @@ pub(crate) enum Claimed {
     Settled {
         /// The user's record as it is, for the states of its steps.
         facts: Option<Box<UserFacts>>,
+        /// The database's clock.
+        now: DateTime<Utc>,
     },
+    /// The target is paused, or nobody has said yet what is protected there: the row is left as it is.
+    Waits,
     /// The tenant only observes.
     Observed,
     /// A name or account is held by another living user, who goes first.
@@ -39,6 +43,15 @@ pub(crate) enum Claimed {
     User(Box<Work>),
     /// A group or tenant: see `fan_out`.
     Structure(Box<Structure>),
+}
+
+/// Where a drive is when it claims.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// Its first claim: what is on record was seen by an earlier drive.
+    pub(crate) first: bool,
+    /// Whoever stood in the way has been driven already.
+    pub(crate) insist: bool,
 }
 
 /// A claimed user with its plan.
@@ -51,6 +64,8 @@ pub(crate) struct Work {
     pub(crate) rules: Rules,
     /// As they were before the marks.
     pub(crate) before: UserFacts,
+    /// As they are on record until the calls are through.
+    pub(crate) marked: UserFacts,
     pub(crate) plan: Plan,
     pub(crate) delivery: DeliveryId,
 }
@@ -66,13 +81,13 @@ pub(crate) struct Structure {
 }
 
 impl Inner {
-    /// Claims a subject. `insist`: whoever stood in the way has been driven already.
+    /// Claims a subject.
     pub(crate) async fn claim(
         &self,
         tenant_id: Uuid,
         subject: Subject,
         token: Uuid,
-        insist: bool,
+        turn: Turn,
     ) -> Result<Claimed, StoreError> {
         let taken = Instant::now();
         let mut tx = self.store.pool().begin().await?;
@@ -87,18 +102,21 @@ impl Inner {
             let again = Finish::Again { at, attempts: lease.attempts, first_failure: lease.first_failure, error };
             drive::finish(&mut tx, &lease, &again).await?;
             tx.commit().await?;
-            return Ok(Claimed::Settled { facts: None });
+            return Ok(Claimed::Waits);
         };
         if tenant.mode == Mode::Observe {
             drive::finish(&mut tx, &lease, &Finish::Done { due: None }).await?;
             tx.commit().await?;
             return Ok(Claimed::Observed);
         }
+        if runtime.is_paused() || runtime.protected().is_none() {
+            outbox::hand_over(&mut tx, tenant_id, subject, token).await?;
+            tx.commit().await?;
+            return Ok(Claimed::Waits);
+        }
         let rules = self.rules(&tenant, &runtime, &lease);
         let claimed = match subject {
-            Subject::User(id) => {
-                self.claim_user(&mut tx, tenant.slug, lease, runtime, rules, taken, id, insist).await?
-            }
+            Subject::User(id) => self.claim_user(&mut tx, tenant.slug, lease, runtime, rules, taken, id, turn).await?,
             Subject::Group(_) | Subject::Tenant(_) => {
                 Claimed::Structure(Box::new(Structure { tenant: tenant.slug, lease, runtime, taken, rules }))
             }
@@ -131,12 +149,18 @@ impl Inner {
         rules: Rules,
         taken: Instant,
         user_id: Uuid,
-        insist: bool,
+        Turn { first, insist }: Turn,
     ) -> Result<Claimed, StoreError> {
+        let now = lease.now;
         let Some(mut facts) = user_facts(tx, lease.tenant_id, user_id, &rules).await? else {
             drive::finish(tx, &lease, &Finish::Done { due: None }).await?;
-            return Ok(Claimed::Settled { facts: None });
+            return Ok(Claimed::Settled { facts: None, now });
         };
+        if first && matches!(facts.record.known, Known::Found(_)) && !plan_user(&facts, &rules).is_empty() {
+            // An account that an earlier drive found may be gone by now.
+            facts.record.known = Known::Nothing;
+        }
+        let stored = facts.clone();
         let me = Holder { tenant_id: lease.tenant_id, user_id };
         let mut changed = false;
         let plan = loop {
@@ -145,7 +169,7 @@ impl Inner {
                 Reserved::Nothing => break plan,
                 Reserved::Mine(None) => break plan,
                 Reserved::Mine(Some(step)) => {
-                    absorb::absorb(&mut facts, &step, Done::Linked, times(&rules, &runtime));
+                    absorb::absorb(&mut facts, &step, Done::Linked, times(&rules, &runtime, taken));
                     changed = true;
                 }
                 Reserved::Refused(place, state) => {
@@ -156,7 +180,8 @@ impl Inner {
                     if matches!(facts.record.known, Known::Found(_)) {
                         // It changes while the holder goes first: the next claim looks again.
                         facts.record.known = Known::Nothing;
-                        drive::save(tx, &lease, &facts, &knowledge(&facts), With::default()).await?;
+                        let knowledge = knowledge(&facts, &stored, &stored);
+                        drive::save(tx, &lease, &facts, &knowledge, With::default()).await?;
                     }
                     let at = lease.now + TimeDelta::seconds(if insist { 2 } else { 0 });
                     let error =
@@ -171,22 +196,35 @@ impl Inner {
         if plan.steps.is_empty() {
             if changed || !plan.stuck.is_empty() {
                 absorb::mark(&mut facts, &plan);
-                drive::save(tx, &lease, &facts, &knowledge(&facts), With::default()).await?;
+                let knowledge = knowledge(&facts, &stored, &stored);
+                drive::save(tx, &lease, &facts, &knowledge, With::default()).await?;
             }
             drive::finish(tx, &lease, &Finish::Done { due: plan.due }).await?;
-            return Ok(Claimed::Settled { facts: Some(Box::new(facts)) });
+            return Ok(Claimed::Settled { facts: Some(Box::new(facts)), now });
         }
         let mut marked = facts.clone();
         absorb::mark(&mut marked, &plan);
+        // Should nobody live to record what became of the calls, the subject gets its second look all the same.
+        plan.steps.iter().for_each(|step| absorb::doubt(&mut marked, step, times(&rules, &runtime, taken)));
         let delivery = DeliveryId { id: Uuid::now_v7(), at: lease.now };
         let (steps, calls) = (planned(&plan), Value::Array(Vec::new()));
         let begun = Delivery { id: delivery.id, steps: &steps, calls: &calls, outcome: None, error: None };
         let with = With { delivery: Some(&begun), account: None };
-        drive::save(tx, &lease, &marked, &knowledge(&marked), with).await?;
+        drive::save(tx, &lease, &marked, &knowledge(&marked, &stored, &stored), with).await?;
         for (place, state) in &plan.stuck {
             absorb::set_state(&mut facts, place, Some(state.clone()));
         }
-        Ok(Claimed::User(Box::new(Work { tenant, lease, runtime, taken, rules, before: facts, plan, delivery })))
+        Ok(Claimed::User(Box::new(Work {
+            tenant,
+            lease,
+            runtime,
+            taken,
+            rules,
+            before: facts,
+            marked,
+            plan,
+            delivery,
+        })))
     }
 }
 
@@ -201,18 +239,24 @@ pub(crate) async fn user_facts(
     Ok(drive::facts(conn, tenant_id, &[user_id], &keys).await?.pop())
 }
 
-/// The times for a drive under these rules.
-pub(crate) fn times(rules: &Rules, runtime: &Runtime) -> Times {
-    Times { now: rules.now, late: runtime.late }
+/// The times for a drive under these rules: the database's clock as of now, reckoned from when the lease was taken.
+pub(crate) fn times(rules: &Rules, runtime: &Runtime, taken: Instant) -> Times {
+    // In the database's own precision, so that a time that comes back from there is the time that went in.
+    let elapsed = TimeDelta::microseconds(i64::try_from(taken.elapsed().as_micros()).unwrap_or_default());
+    Times { now: rules.now + elapsed, late: runtime.late }
 }
 
-/// What is written back.
-pub(crate) fn knowledge(facts: &UserFacts) -> Knowledge {
+/// What is written back: the account, the pairs that differ from what is `stored`, and the groups that this drive learned
+/// something about since `before`. Groups are shared by all users, so what was merely read is not written back over what
+/// others learned meanwhile.
+pub(crate) fn knowledge(facts: &UserFacts, stored: &UserFacts, before: &UserFacts) -> Knowledge {
+    let same_pair = |key: &String, pair| stored.pairs.get(key) == Some(pair);
+    let same_group = |key: &String, group| before.groups.get(key) == Some(group);
     Knowledge {
         record: facts.record.clone(),
         look_at: facts.look_at,
-        pairs: facts.pairs.clone(),
-        groups: facts.groups.clone(),
+        pairs: facts.pairs.iter().filter(|(k, v)| !same_pair(k, *v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+        groups: facts.groups.iter().filter(|(k, v)| !same_group(k, *v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
     }
 }
 
@@ -286,7 +330,7 @@ async fn in_the_way(
     if !state.living && !state.has_account && drive::pass_claim(tx, target, what, key, holder, me).await? {
         return Ok(None);
     }
-    if holder.tenant_id == me.tenant_id && state.living && (state.open || !insist) {
+    if holder.tenant_id == me.tenant_id && (state.open || (state.living && !insist)) {
         return Ok(Some(Reserved::Behind(holder)));
     }
     let Some(user) = &facts.user else { return Ok(None) };

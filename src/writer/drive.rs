@@ -1,13 +1,12 @@
 //! The drive: claim, call, record, until nothing is left to be done.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::absorb::{self, Done, Times};
-use super::claim::{Claimed, Work, times};
+use super::absorb::{self, Done};
+use super::claim::{Claimed, Turn, Work, times};
 use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
@@ -25,10 +24,12 @@ const ROUNDS: usize = 8;
 /// How a drive ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DriveEnd {
-    /// Nothing is left that can be done now. Steps that were refused during this drive are named.
+    /// Nothing is left that can be done now. Steps that are refused are named.
     Settled {
-        /// Newly refused, by rule or by Jira.
+        /// During this drive, by rule or by Jira.
         refused: Vec<(Place, StepState)>,
+        /// By an earlier drive, and still.
+        standing: Vec<(Place, StepState)>,
     },
     /// Something is left: the target is away, slow, or somebody else goes first.
     Pending,
@@ -42,7 +43,7 @@ impl DriveEnd {
     /// How many steps were newly refused.
     pub(crate) fn refusals(&self) -> usize {
         match self {
-            Self::Settled { refused } => refused.len(),
+            Self::Settled { refused, .. } => refused.len(),
             Self::Pending | Self::Taken | Self::Observed => 0,
         }
     }
@@ -66,8 +67,8 @@ pub(crate) struct Performed {
     /// The failure that ended the round.
     pub(crate) failure: Option<(Step, TargetError)>,
     pub(crate) lease_lost: bool,
-    /// Groups whose pair may have been written, for a drive that lost its lease.
-    pub(crate) touched: BTreeSet<String>,
+    /// Steps that were tried, for a drive that lost its lease.
+    pub(crate) tried: Vec<Step>,
 }
 
 impl Writer {
@@ -88,14 +89,17 @@ impl Inner {
         let mut since = None;
         for _ in 0..ROUNDS {
             self.know_target(tenant_id).await?;
-            driven.end = match self.claim(tenant_id, subject, token, insist).await? {
+            let turn = Turn { first: since.is_none(), insist };
+            driven.end = match self.claim(tenant_id, subject, token, turn).await? {
                 Claimed::Taken if since.is_some() => return Ok(driven),
                 Claimed::Taken => DriveEnd::Taken,
                 Claimed::Observed => DriveEnd::Observed,
-                Claimed::Settled { facts } => {
-                    let refused = facts.map(|facts| refused_since(&facts, since)).unwrap_or_default();
-                    DriveEnd::Settled { refused }
+                Claimed::Settled { facts, now } => {
+                    let fresh = since.unwrap_or(now);
+                    let (refused, standing) = facts.map(|facts| refusals(&facts, fresh)).unwrap_or_default();
+                    DriveEnd::Settled { refused, standing }
                 }
+                Claimed::Waits => DriveEnd::Pending,
                 Claimed::Behind(holder) if !insist => {
                     insist = true;
                     self.drive_holder(holder.tenant_id, holder.user_id).await?;
@@ -165,14 +169,13 @@ impl Inner {
     async fn perform(&self, work: &Work) -> Performed {
         let gate = LeaseGate::new(self, std::sync::Arc::clone(&work.runtime), &work.lease, work.taken);
         let calls = Calls::new(work.delivery.id, &gate);
-        let times = times(&work.rules, &work.runtime);
         let mut performed = Performed {
             after: work.before.clone(),
             steps: Value::Null,
             calls: Vec::new(),
             failure: None,
             lease_lost: false,
-            touched: BTreeSet::new(),
+            tried: Vec::new(),
         };
         let mut steps = Vec::with_capacity(work.plan.steps.len());
         for step in &work.plan.steps {
@@ -180,13 +183,14 @@ impl Inner {
                 steps.push(json!({ "step": step, "outcome": "not attempted" }));
                 continue;
             }
-            if let Some(why) = skip(&mut performed.after, step, work, times) {
+            if let Some(why) = skip(&mut performed.after, step, work) {
                 steps.push(json!({ "step": step, "outcome": why }));
                 continue;
             }
             let answer = self.step(work, &calls, step, &performed.after).await;
-            if let Step::AddMember { key, .. } | Step::RemoveMember { key, .. } = step {
-                performed.touched.insert(key.clone());
+            let times = times(&work.rules, &work.runtime, work.taken);
+            if !matches!(answer, Err(TargetError::Stopped { .. })) {
+                performed.tried.push(step.clone());
             }
             steps.push(shown(step, &answer, &calls.take(), &mut performed.calls));
             match answer {
@@ -238,7 +242,8 @@ fn ends_the_round(error: &TargetError) -> bool {
 }
 
 /// Whether an earlier step of this round makes this one impossible, or forbidden.
-fn skip(facts: &mut UserFacts, step: &Step, work: &Work, times: Times) -> Option<&'static str> {
+fn skip(facts: &mut UserFacts, step: &Step, work: &Work) -> Option<&'static str> {
+    let now = work.rules.now;
     match step {
         Step::EnsureGroup { .. } | Step::AddMember { .. } if facts.record.linked().is_none() => {
             Some("waits for the account")
@@ -250,11 +255,7 @@ fn skip(facts: &mut UserFacts, step: &Step, work: &Work, times: Times) -> Option
                 let reason = format!(
                     "The Jira group {name} grants administration; nothing joins it unless protect.allow names it."
                 );
-                absorb::set_state(
-                    facts,
-                    &Place::Pair(key.clone()),
-                    Some(refused(fingerprint, reason, None, times.now)),
-                );
+                absorb::set_state(facts, &Place::Pair(key.clone()), Some(refused(fingerprint, reason, None, now)));
                 return Some("refused by rule");
             }
             if group.known == GroupKnown::Exists {
@@ -262,7 +263,7 @@ fn skip(facts: &mut UserFacts, step: &Step, work: &Work, times: Times) -> Option
             }
             let why = group.step.as_ref().map_or("it does not exist", |state| state.reason.as_str());
             let reason = format!("Waits for the Jira group {name}: {why}");
-            let state = StepState { state: Stuck::Waiting, ..refused(fingerprint, reason, None, times.now) };
+            let state = StepState { state: Stuck::Waiting, ..refused(fingerprint, reason, None, now) };
             absorb::set_state(facts, &Place::Pair(key.clone()), Some(state));
             Some("waits for the group")
         }
@@ -285,16 +286,16 @@ fn shown(step: &Step, answer: &Result<Done, TargetError>, calls: &[CallRecord], 
     }
 }
 
-/// The steps on record that were refused since a time.
-pub(crate) fn refused_since(
+/// The steps on record that are refused: since a time, and before it.
+pub(crate) fn refusals(
     facts: &UserFacts,
-    since: Option<chrono::DateTime<chrono::Utc>>,
-) -> Vec<(Place, StepState)> {
-    let fresh = |state: &StepState| {
-        matches!(state.state, Stuck::Refused | Stuck::Waiting) && since.is_none_or(|since| state.since >= since)
-    };
+    since: chrono::DateTime<chrono::Utc>,
+) -> (Vec<(Place, StepState)>, Vec<(Place, StepState)>) {
     let account = facts.record.steps.iter().map(|(step, state)| (Place::Account(*step), state.clone()));
     let pairs =
         facts.pairs.iter().filter_map(|(key, pair)| pair.step.clone().map(|state| (Place::Pair(fold(key)), state)));
-    account.chain(pairs).filter(|(_, state)| fresh(state)).collect()
+    account
+        .chain(pairs)
+        .filter(|(_, state)| matches!(state.state, Stuck::Refused | Stuck::Waiting))
+        .partition(|(_, state)| state.since >= since)
 }

@@ -59,7 +59,8 @@ impl Inner {
             self.wake_all();
         }
         let mut tx = self.store.pool().begin().await?;
-        if drive::still_holds(&mut tx, &work.lease).await? {
+        let holds = drive::still_holds(&mut tx, &work.lease).await?.is_some();
+        if holds {
             if let Some((id, facts)) = &group
                 && facts.deleted
             {
@@ -69,8 +70,8 @@ impl Inner {
         }
         tx.commit().await?;
         let end = match ended.finish {
-            Finish::Done { .. } => DriveEnd::Settled { refused: ended.refused },
-            Finish::Again { .. } => DriveEnd::Pending,
+            Finish::Done { .. } if holds => DriveEnd::Settled { refused: ended.refused, standing: Vec::new() },
+            Finish::Done { .. } | Finish::Again { .. } => DriveEnd::Pending,
         };
         Ok((end, ended.calls))
     }
@@ -104,7 +105,11 @@ impl Inner {
         let concerned: Vec<Uuid> = drive::facts(&mut tx, tenant_id, &users, &keys)
             .await?
             .into_iter()
-            .filter(|facts| !plan_user(facts, &work.rules).is_empty())
+            .filter(|facts| {
+                let plan = plan_user(facts, &work.rules);
+                // Also who waits for a time: while the tenant only observed, that was forgotten.
+                !plan.is_empty() || plan.due.is_some()
+            })
             .map(|facts| facts.user_id)
             .collect();
         if !concerned.is_empty() {
@@ -138,7 +143,7 @@ impl Inner {
 
         let gate = LeaseGate::new(self, std::sync::Arc::clone(&work.runtime), &work.lease, work.taken);
         let calls = Calls::new(delivery.id, &gate);
-        let times = times(&work.rules, &work.runtime);
+        let times = times(&work.rules, &work.runtime, work.taken);
         let mut failure = None;
         for (place, state) in &plan.stuck {
             super::absorb::set_state(&mut facts, place, Some(state.clone()));
@@ -158,6 +163,13 @@ impl Inner {
         let made = calls.take();
         let finish = self.finish_group(work, failure.as_ref()).await?;
         let mut tx = self.store.pool().begin().await?;
+        if drive::still_holds(&mut tx, &work.lease).await?.is_none() {
+            // The marks stay: whoever has the lease now makes sure of the group.
+            let calls = serde_json::json!(made);
+            delivery::end(&mut tx, &work.lease, delivery, &steps, &calls, "lost", Some("the lease was lost")).await?;
+            tx.commit().await?;
+            return Ok(Ended { finish, refused: Vec::new(), calls: made.len() });
+        }
         drive::save_groups(&mut tx, tenant_id, &facts.groups).await?;
         if facts.groups[&key].known == GroupKnown::Exists {
             drive::nudge_waiting(&mut tx, tenant_id, &key).await?;

@@ -231,6 +231,11 @@ impl Planner<'_> {
         if !self.desired.active {
             return false;
         }
+        // Jira may still execute a create under another name: one person is not to have two accounts.
+        let another = |sent: &Account| fold(&sent.username) != fold(&self.desired.username);
+        if self.facts.look_at.is_some() && self.facts.record.maybe_created.iter().any(another) {
+            return false;
+        }
         let fingerprint = write_fingerprint(&self.desired);
         if self.rules.protected.is_own_name(&self.desired.username) {
             self.refuse_own(plan, fingerprint);

@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Inner;
-use super::absorb;
-use super::claim::{Work, knowledge};
-use super::drive::{DriveEnd, Performed, refused_since};
+use super::absorb::{self, Times};
+use super::claim::{Work, knowledge, times};
+use super::drive::{DriveEnd, Performed, refusals};
 use super::outcome::Verdict;
 use super::plan::{Step, plan_user, refused};
 use crate::account::fold;
@@ -32,19 +32,27 @@ impl Inner {
             let reason = format!("Given up: {error}");
             absorb::refuse(&mut after, step, refused(String::new(), reason, None, work.rules.now));
         }
-        let finish = finish_of(&work, &performed, &verdict, &after);
+        let mut finish = finish_of(&work, &performed, &verdict, &after);
         let mut tx = self.store.pool().begin().await?;
+        // The usual case in one statement: the lease is ours, nobody nudged, nothing is left.
         let clean = finish == Some(Finish::Done { due: None })
             && !performed.lease_lost
             && drive::finish_clean(&mut tx, &work.lease).await?;
-        if !clean && (performed.lease_lost || !drive::still_holds(&mut tx, &work.lease).await?) {
-            self.record_doubt(&mut tx, &work, &performed).await?;
-            tx.commit().await?;
-            self.metrics.delivery(&work.tenant, "lost");
-            return Ok(Some(DriveEnd::Pending));
+        if !clean {
+            let held = if performed.lease_lost { None } else { drive::still_holds(&mut tx, &work.lease).await? };
+            let Some(seq) = held else {
+                self.record_doubt(&mut tx, &work, &performed).await?;
+                tx.commit().await?;
+                self.metrics.delivery(&work.tenant, "lost");
+                return Ok(Some(DriveEnd::Pending));
+            };
+            if seq != work.lease.seq {
+                keep_doubts(&mut tx, &work, &mut after).await?;
+                finish = finish_of(&work, &performed, &verdict, &after);
+            }
         }
-        let refusals = refused_since(&after, Some(start));
-        let outcome = outcome(&verdict, &refusals);
+        let (refused, standing) = refusals(&after, start);
+        let outcome = outcome(&verdict, &refused);
         let error = performed.failure.as_ref().map(|(_, error)| error.to_string());
         let ended = Delivery {
             id: work.delivery.id,
@@ -62,17 +70,22 @@ impl Inner {
         Ok(match finish {
             None => None,
             Some(Finish::Again { .. }) => Some(DriveEnd::Pending),
-            Some(Finish::Done { .. }) => Some(DriveEnd::Settled { refused: refusals }),
+            Some(Finish::Done { .. }) => Some(DriveEnd::Settled { refused, standing }),
         })
     }
 
     /// Somebody else has the subject: what we touched is `maybe`, and nothing more may be said.
     async fn record_doubt(&self, tx: &mut PgConnection, work: &Work, performed: &Performed) -> Result<(), StoreError> {
-        let keys: Vec<String> = performed.touched.iter().cloned().collect();
-        let look_at = work.rules.now + work.runtime.late;
-        let lease = &work.lease;
-        drive::only_maybe(tx, lease.tenant_id, work.before.user_id, &keys, look_at).await?;
-        outbox::nudge(tx, lease.tenant_id, "user", &[work.before.user_id], NudgeAs::BULK).await?;
+        let (lease, user_id) = (&work.lease, work.before.user_id);
+        if !performed.tried.is_empty() {
+            // The row first: it is the lock of the link, and its new number tells the holder of the lease to look there.
+            outbox::nudge(tx, lease.tenant_id, "user", &[user_id], NudgeAs::BULK).await?;
+            if let Some((mut record, look_at)) = drive::record(tx, lease.tenant_id, user_id).await? {
+                absorb::doubt_from_outside(&mut record, &performed.tried);
+                let Times { now, late } = times(&work.rules, &work.runtime, work.taken);
+                drive::save_doubt(tx, lease.tenant_id, user_id, &record, look_at.max(Some(now + late))).await?;
+            }
+        }
         let calls = json!(performed.calls);
         delivery::end(tx, lease, work.delivery, &performed.steps, &calls, "lost", Some("the lease was lost")).await
     }
@@ -111,7 +124,17 @@ fn finish_of(work: &Work, performed: &Performed, verdict: &Option<Verdict>, afte
     }
 }
 
-/// Everything that the claim marked is written again, also where it is as it was before.
+/// Drives that lost their lease to this one may have set `maybe` since the claim: that must not be written over.
+async fn keep_doubts(tx: &mut PgConnection, work: &Work, after: &mut UserFacts) -> Result<(), StoreError> {
+    if let Some((record, look_at)) = drive::record(tx, work.lease.tenant_id, after.user_id).await?
+        && (&record, look_at) != (&work.marked.record, work.marked.look_at)
+    {
+        absorb::keep_doubts(after, record, look_at);
+    }
+    Ok(())
+}
+
+/// Writes what is known now.
 async fn save(
     tx: &mut PgConnection,
     work: &Work,
@@ -122,7 +145,8 @@ async fn save(
     let me = Holder { tenant_id, user_id: after.user_id };
     let newly_linked = after.record.account_id().filter(|id| work.before.record.account_id() != Some(*id));
     let with = With { delivery: Some(delivery), account: newly_linked.map(|id| id.0.as_str()) };
-    drive::save(tx, &work.lease, after, &knowledge(after), with).await?;
+    // Also pairs that are as they were before the marks have to be written again.
+    drive::save(tx, &work.lease, after, &knowledge(after, &work.marked, &work.before), with).await?;
     if claims_changed(work, after) {
         let names: Vec<String> = after.record.linked().iter().map(|seen| fold(&seen.username)).collect();
         drive::keep_claims(tx, me, &names, after.record.account_id().map(|id| id.0.as_str())).await?;

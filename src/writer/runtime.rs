@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::gate::OpenGate;
-use super::outcome::{Failure, Verdict, judge};
+use super::outcome::{Failure, Verdict, backoff, judge};
 use super::pace::Pace;
 use super::{Inner, TargetOptions};
 use crate::account::fold;
@@ -86,12 +86,23 @@ impl Runtime {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether no call may start, as far as this process knows.
+    /// Whether no drive may make a call, as far as this process knows. The end of its time does not end a pause: the
+    /// answer to a trial does.
     pub(crate) fn is_paused(&self) -> bool {
+        self.copy().state.is_paused()
+    }
+
+    /// Whether a paused target has been left alone for long enough.
+    fn may_be_tried(&self) -> bool {
         let copy = self.copy();
         let (Some(read), Some(until)) = (copy.read, copy.state.paused_until) else { return false };
         let elapsed = TimeDelta::from_std(read.elapsed()).unwrap_or(TimeDelta::MAX);
-        until > copy.state.now + elapsed
+        copy.state.is_paused() && until <= copy.state.now + elapsed
+    }
+
+    /// What all replicas know of the target's rate limit, as this process last read it.
+    pub(crate) fn rate_on_record(&self) -> Option<f64> {
+        self.copy().state.calls_per_second
     }
 
     /// What nothing may touch at this target; `None` before the first probe.
@@ -124,6 +135,11 @@ impl Runtime {
         let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
         target::pause(&mut conn, &self.name, kind, reason, wait.as_secs_f64()).await?;
         drop(conn);
+        self.tell_of_pause(inner, kind, wait, reason);
+        self.refresh(inner).await.map(drop)
+    }
+
+    fn tell_of_pause(&self, inner: &Inner, kind: PauseKind, wait: Duration, reason: &str) {
         inner.metrics.target_paused(&self.name, kind.as_str());
         inner.metrics.target_up(&self.name, false);
         tracing::warn!(
@@ -133,41 +149,72 @@ impl Runtime {
             "{} is paused: {reason}",
             self.name
         );
-        self.refresh(inner).await.map(drop)
     }
 
-    /// Asks the target who we are and which groups are administrative, unless that is known and fresh.
+    /// Asks the target who we are and which groups are administrative, unless that is known and fresh. A paused target is
+    /// left alone.
     ///
     /// True when it is known now. A target that does not answer is paused.
     pub(crate) async fn probe(self: &Arc<Self>, inner: &Inner, max_age: Duration) -> Result<bool, StoreError> {
         let _one_at_a_time = self.probing.lock().await;
         let state = self.refresh(inner).await?;
         let max_age = TimeDelta::from_std(max_age).unwrap_or(TimeDelta::MAX);
-        if state.failures == 0 && state.probed_at.is_some_and(|at| state.now - at < max_age) {
-            return Ok(true);
+        if state.is_paused() || state.probed_at.is_some_and(|at| state.now - at < max_age) {
+            return Ok(state.probe.is_some());
         }
         match self.ask(inner).await {
-            Ok(found) => {
-                let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
-                target::save_probe(&mut conn, &self.name, &found).await?;
-                drop(conn);
-                self.last_was_slow.store(false, Ordering::Relaxed);
-                inner.metrics.target_up(&self.name, true);
-                self.refresh(inner).await?;
-                self.wake.notify_one();
-                Ok(true)
-            }
+            Ok(found) => self.keep(inner, &found).await.map(|()| true),
             Err(error) => {
-                let failure = self.failure(state.now, false);
-                if let Some(Verdict::Pause { kind, wait }) = judge(&error, failure, inner.options.patience) {
-                    self.pause(inner, kind, wait, &error.to_string()).await?;
-                } else {
-                    let wait =
-                        super::outcome::backoff(failure.target_failures, inner.options.patience.max_backoff, 1.0);
-                    self.pause(inner, PauseKind::Denied, wait, &error.to_string()).await?;
-                }
+                let (kind, wait) = self.pause_for(&error, inner);
+                self.pause(inner, kind, wait, &error.to_string()).await?;
                 Ok(false)
             }
+        }
+    }
+
+    /// Finds out whether a target whose pause has run its time is back; of all replicas only one asks.
+    pub(crate) async fn trial(self: &Arc<Self>, inner: &Inner) -> Result<(), StoreError> {
+        let _one_at_a_time = self.probing.lock().await;
+        if !self.may_be_tried() {
+            return Ok(());
+        }
+        let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
+        let mine = target::begin_trial(&mut conn, &self.name, self.timeout.as_secs_f64() * 2.0).await?;
+        drop(conn);
+        self.refresh(inner).await?;
+        if !mine {
+            return Ok(());
+        }
+        match self.ask(inner).await {
+            Ok(found) => self.keep(inner, &found).await,
+            Err(error) => {
+                let (kind, wait) = self.pause_for(&error, inner);
+                let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
+                target::fail_trial(&mut conn, &self.name, kind, &error.to_string(), wait.as_secs_f64()).await?;
+                drop(conn);
+                self.tell_of_pause(inner, kind, wait, &error.to_string());
+                self.refresh(inner).await.map(drop)
+            }
+        }
+    }
+
+    async fn keep(&self, inner: &Inner, found: &ProbeRecord) -> Result<(), StoreError> {
+        let mut conn = inner.store.pool().acquire().await.map_err(StoreError::from)?;
+        target::save_probe(&mut conn, &self.name, found).await?;
+        drop(conn);
+        self.last_was_slow.store(false, Ordering::Relaxed);
+        inner.metrics.target_up(&self.name, true);
+        self.refresh(inner).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// How long a target is left alone that did not answer a probe as it should.
+    fn pause_for(&self, error: &TargetError, inner: &Inner) -> (PauseKind, Duration) {
+        let failure = self.failure(DateTime::UNIX_EPOCH, false);
+        match judge(error, failure, inner.options.patience) {
+            Some(Verdict::Pause { kind, wait }) => (kind, wait),
+            _ => (PauseKind::Denied, backoff(failure.target_failures, inner.options.patience.max_backoff, 1.0)),
         }
     }
 

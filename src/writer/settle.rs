@@ -64,6 +64,7 @@ impl Writer {
             return Settled::Applied;
         }
         if !self.settles(tenant) {
+            self.let_go(tenant, subjects).await;
             self.wake(&tenant.target);
             return Settled::Pending;
         }
@@ -74,7 +75,7 @@ impl Writer {
                 self.let_go(tenant, &subjects[position..]).await;
                 break;
             }
-            ends.push((subject.subject, self.within(tenant, *subject, until).await));
+            ends.push((*subject, self.within(tenant, *subject, until).await));
         }
         self.wake(&tenant.target);
         let all = ends.len() == subjects.len();
@@ -116,7 +117,7 @@ impl Writer {
                 return Ok(end);
             }
             if !self.0.is_open(tenant_id, subject).await? {
-                return Ok(DriveEnd::Settled { refused: Vec::new() });
+                return Ok(DriveEnd::Settled { refused: Vec::new(), standing: Vec::new() });
             }
             if Instant::now() + ASK_AGAIN >= until {
                 return Ok(DriveEnd::Pending);
@@ -150,16 +151,19 @@ impl Inner {
 }
 
 /// One answer for the request from the ends of its drives.
-fn judge(about: Subject, ends: &[(Subject, Option<DriveEnd>)], all: bool) -> Settled {
-    let own = ends.iter().find(|(subject, _)| *subject == about).and_then(|(_, end)| end.as_ref());
-    if let Some(DriveEnd::Settled { refused }) = own
-        && let Some(state) = own_refusal(refused)
+fn judge(about: Subject, ends: &[(Nudge, Option<DriveEnd>)], all: bool) -> Settled {
+    if let Some((nudge, Some(DriveEnd::Settled { refused, standing }))) = ends.iter().find(|(n, _)| n.subject == about)
     {
-        return Settled::Refused(Refusal::from(state));
+        // A request that changed nothing asks for what was asked before, and hears the same. One that changed something
+        // else must not fail for what it did not ask.
+        let standing = if nudge.lease.is_none() { own_refusal(standing) } else { None };
+        if let Some(state) = own_refusal(refused).or(standing) {
+            return Settled::Refused(Refusal::from(state));
+        }
     }
-    let members: Vec<_> = ends.iter().filter(|(subject, _)| *subject != about).collect();
+    let members: Vec<_> = ends.iter().filter(|(nudge, _)| nudge.subject != about).collect();
     let pair = |end: &Option<DriveEnd>| match end {
-        Some(DriveEnd::Settled { refused }) => refused
+        Some(DriveEnd::Settled { refused, .. }) => refused
             .iter()
             .find(|(place, state)| matches!(place, Place::Pair(_)) && state.state == Stuck::Refused)
             .map(|(_, state)| state.clone()),

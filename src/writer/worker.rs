@@ -78,6 +78,8 @@ impl Writer {
         loop {
             let mut due = Vec::new();
             for runtime in self.0.targets.values() {
+                runtime.refresh(&self.0).await?;
+                runtime.trial(&self.0).await?;
                 let mut conn = self.0.store.pool().acquire().await.map_err(StoreError::from)?;
                 due.extend(outbox::due(&mut conn, &runtime.name, Uuid::nil(), 64).await?);
             }
@@ -132,6 +134,7 @@ impl Inner {
         let most = runtime.pace.concurrency() * 2;
         let free = u32::try_from(self.seats.available_permits()).unwrap_or(u32::MAX);
         let seats = most.saturating_sub(running.count.load(Ordering::Acquire)).min(free);
+        runtime.trial(self).await?;
         if seats == 0 || runtime.is_paused() {
             return Ok(0);
         }
@@ -203,16 +206,9 @@ impl Inner {
         for runtime in self.targets.values() {
             runtime.pace.share(u32::try_from(replicas).unwrap_or(1));
             self.share_rate(runtime).await?;
-            let state = runtime.refresh(self).await?;
-            let trial = state.failures > 0 && !state.is_paused();
-            if trial {
-                let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-                let mine = target::begin_trial(&mut conn, &runtime.name, runtime.timeout.as_secs_f64() * 2.0).await?;
-                drop(conn);
-                if mine {
-                    runtime.probe(self, Duration::ZERO).await?;
-                }
-            } else if state.failures == 0 {
+            if runtime.refresh(self).await?.is_paused() {
+                runtime.trial(self).await?;
+            } else {
                 runtime.probe(self, self.options.probe_every).await?;
             }
         }
@@ -222,8 +218,9 @@ impl Inner {
     /// What the headers told this process is told to all.
     async fn share_rate(&self, runtime: &Runtime) -> Result<(), StoreError> {
         let told = runtime.pace.told();
-        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        if target::state(&mut conn, &runtime.name).await?.calls_per_second != told {
+        // Only what this process heard since it last read what all know: else the silent would outvote the one that heard.
+        if runtime.rate_on_record() != told {
+            let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
             target::save_rate(&mut conn, &runtime.name, told).await?;
         }
         Ok(())

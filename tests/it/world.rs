@@ -39,6 +39,7 @@ pub struct World {
 pub struct Make {
     pub settle: Duration,
     pub timeout: Duration,
+    pub lease: Duration,
     pub policy: Value,
     pub mode: Mode,
 }
@@ -48,6 +49,7 @@ impl Default for Make {
         Self {
             settle: Duration::from_secs(20),
             timeout: Duration::from_secs(5),
+            lease: Duration::from_secs(60),
             policy: json!({}),
             mode: Mode::Enforce,
         }
@@ -68,17 +70,18 @@ impl World {
         let pool = db.pool().await;
         let store = Store::from_pool(pool.clone());
         let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
-        let new = NewTenant { slug: "acme".into(), target: TARGET.into(), mode: make.mode, policy: make.policy };
+        let new =
+            NewTenant { slug: "acme".into(), target: TARGET.into(), mode: make.mode, policy: make.policy.clone() };
         let tenant = tenant::create(&mut pool.acquire().await.unwrap(), Uuid::now_v7(), &new, origin()).await.unwrap();
         let life = Lifecycle::new();
-        let writer = writer(&store, &jira, &life, make.settle, make.timeout);
+        let writer = writer(&store, &jira, &life, &make);
         let directory = Directory::new(store.clone());
         Self { db, store, jira, directory, writer, tenant: Arc::new(tenant), life }
     }
 
     /// Another writer on the same database and Jira, as another replica would have.
     pub fn another_writer(&self) -> Writer {
-        writer(&self.store, &self.jira, &self.life, Duration::from_secs(20), Duration::from_secs(5))
+        writer(&self.store, &self.jira, &self.life, &Make::default())
     }
 
     pub fn pool(&self) -> &PgPool {
@@ -225,7 +228,8 @@ pub fn origin() -> Origin<'static> {
     Origin { actor: "test", request_id: Uuid::nil(), at: chrono::Utc::now() }
 }
 
-fn writer(store: &Store, jira: &Sandbox, life: &Lifecycle, settle: Duration, timeout: Duration) -> Writer {
+fn writer(store: &Store, jira: &Sandbox, life: &Lifecycle, make: &Make) -> Writer {
+    let Make { settle, timeout, lease, .. } = *make;
     let url = url::Url::parse(jira.base_url()).unwrap();
     let mut options = ClientOptions::new(url, Credential::Bearer(jira.token().to_owned()));
     options.timeout = timeout;
@@ -239,7 +243,7 @@ fn writer(store: &Store, jira: &Sandbox, life: &Lifecycle, settle: Duration, tim
     let options = WriterOptions {
         settle,
         workers: 16,
-        lease: Duration::from_secs(60),
+        lease,
         poll: Duration::from_millis(50),
         patience: Patience { max_backoff: Duration::from_secs(300), give_up_after: Duration::from_secs(3600) },
         probe_every: Duration::from_secs(3600),
