@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jira_scim::sandbox::{Fault, Sandbox, SandboxOptions};
+use jira_scim::sandbox::{Fault, LateTrigger, Sandbox, SandboxOptions};
 use reqwest::Method;
 
 use super::agreement::{database, drained};
@@ -67,4 +67,28 @@ async fn a_stopped_daemon_takes_its_postgres_with_it_and_finds_its_data_again() 
     assert_eq!(found.body["userName"], "ann");
     drained(&mut database(&home).await).await;
     assert!(jira.account("ann").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_outlasts_the_grace_period_is_cut_short_and_looked_at_by_the_next_start() {
+    let jira = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let home = Home::new();
+    let text = Settings::new(&jira).text().replace("\"2s\"", "\"2500ms\"");
+    home.configure(&text.replace("[server]", "[server]\nshutdown_grace = \"1s\""));
+    let mut daemon = Daemon::start(&home).await;
+    // Jira does the work when nobody listens any more.
+    jira.inject(Fault::late(LateTrigger::Hangup).on("POST /user").times(1));
+    Idp::of(&daemon.url()).user("ann").await;
+    let call = jira.until_call(|call| call.operation() == "POST /user");
+    tokio::time::timeout(PATIENCE, call).await.unwrap();
+    daemon.terminate();
+    assert_eq!(daemon.ended().await.code(), Some(1));
+    let said = daemon.log().text();
+    assert!(said.contains("not everything had finished when the grace period was over"), "{said}");
+    assert_eq!(home.processes(), [] as [i32; 0]);
+    let _next = Daemon::start(&home).await;
+    drained(&mut database(&home).await).await;
+    assert!(jira.account("ann").is_some_and(|account| account.active));
+    let creates = jira.journal().iter().filter(|call| call.operation() == "POST /user" && call.did_work).count();
+    assert_eq!(creates, 1, "nobody twice");
 }
