@@ -245,6 +245,31 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
+fn every_file_of_ours_that_a_document_names_exists() {
+    let pattern = r"(?m)^((?:src|tests|docs|config|migrations|writer|http|scim|store|jira|directory)/[a-z0-9_/.*-]*)$";
+    for (path, text) in documents() {
+        for name in all(pattern, &code_of(&text).join("\n")) {
+            let plain = name.split('*').next().unwrap_or_default();
+            let folder = plain.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let begins = |at: PathBuf| {
+                let first = plain.rsplit('/').next().unwrap_or_default();
+                fs::read_dir(at.join(folder)).is_ok_and(|mut found| {
+                    found.any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with(first))
+                })
+            };
+            let exists = |at: PathBuf| if name.contains('*') { begins(at) } else { at.join(&name).exists() };
+            // A module may be named without its ending.
+            let module = root().join("src").join(format!("{name}.rs")).exists();
+            assert!(
+                exists(root().to_owned()) || exists(root().join("src")) || module,
+                "{}: there is no {name}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn no_document_names_a_secret() {
     for (path, text) in documents() {
         let found =
