@@ -199,7 +199,9 @@ impl Inner {
                 let knowledge = knowledge(&facts, &stored, &stored);
                 drive::save(tx, &lease, &facts, &knowledge, With::default()).await?;
             }
-            drive::finish(tx, &lease, &Finish::Done { due: plan.due }).await?;
+            // A time that has passed without anything to do would make the subject due for ever.
+            let due = plan.due.map(|at| at.max(now + TimeDelta::seconds(1)));
+            drive::finish(tx, &lease, &Finish::Done { due }).await?;
             return Ok(Claimed::Settled { facts: Some(Box::new(facts)), now });
         }
         let mut marked = facts.clone();

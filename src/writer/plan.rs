@@ -191,7 +191,7 @@ impl Planner<'_> {
                 Some(Step::Look { id: Some(seen.id.clone()), username: seen.username.clone() })
             }
             Known::Linked { .. } => None,
-            Known::Nothing | Known::Absent if late => {
+            Known::Nothing | Known::Absent | Known::Found(_) if late => {
                 by_name(record.maybe_created.last().map_or(&self.desired.username, |sent| &sent.username))
             }
             Known::Nothing => match record.maybe_created.last() {
