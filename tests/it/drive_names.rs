@@ -108,19 +108,6 @@ async fn the_name_of_somebody_whose_account_is_being_deleted_is_waited_for() {
     assert_eq!(world.record(second).await["made"], true);
 }
 
-/// Fails when a tombstone that is about to free the name is not waited for.
-#[tokio::test]
-async fn the_name_of_somebody_whose_account_is_being_deleted_is_waited_for() {
-    let world = World::with_policy(json!({"deprovision": {"on_delete": "delete"}})).await;
-    let first = world.user_like(json!({"userName": "ann", "externalId": "e-1"})).await;
-    world.writer.drain().await.unwrap();
-    world.delete(first).await;
-    let second = world.user_like(json!({"userName": "ann", "externalId": "e-2"})).await;
-    world.drive(second).await;
-    assert_ne!(world.jira.account("ann").unwrap().key, key, "{:?} {:?}", world.writes(), world.record(second).await);
-    assert_eq!(world.record(second).await["steps"], json!(null));
-}
-
 /// Fails when claims are not across tenants.
 #[tokio::test]
 async fn an_account_of_another_tenant_is_never_adopted() {
