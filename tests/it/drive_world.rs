@@ -36,6 +36,12 @@ impl World {
         in_background(&self.writer, self.tenant.id, Subject::User(user))
     }
 
+    /// Drives a user beside the test, under a lease that a request got.
+    pub fn driving_with(&self, user: Uuid, token: Uuid) -> Background {
+        let (writer, tenant) = (self.writer.clone(), self.tenant.id);
+        tokio::spawn(async move { writer.drive(tenant, Subject::User(user), token).await })
+    }
+
     /// Drives a user until nothing can be done now.
     pub async fn drive(&self, user: Uuid) -> Driven {
         self.writer.drive(self.tenant.id, Subject::User(user), Uuid::new_v4()).await.unwrap()
@@ -49,7 +55,7 @@ impl World {
     /// Lets time pass and drives what is due.
     pub async fn drain_after(&self, seconds: i64) {
         self.later(seconds).await;
-        self.writer.drain().await.unwrap();
+        soon(self.writer.drain()).await.unwrap();
     }
 
     /// Sets attributes of a user without settling.

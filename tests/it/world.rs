@@ -9,7 +9,6 @@ use jira_scim::jira::{self, ClientOptions, Credential};
 use jira_scim::lifecycle::Lifecycle;
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
 use jira_scim::store::Store;
-use jira_scim::store::outbox::Subject;
 use jira_scim::store::tenant::{self, Mode, NewTenant, Origin, Tenant, TenantChange};
 use jira_scim::telemetry::Metrics;
 use jira_scim::writer::outcome::Patience;
