@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::{ConfigArgs, Failure};
 use crate::account::fold;
+use crate::store::by_hand;
 use crate::store::link::Stuck;
-use crate::store::outbox_view;
 use crate::store::tenant::{self, Tenant};
 use crate::writer::by_hand::place_named;
 use crate::writer::plan::Place;
@@ -123,7 +123,7 @@ async fn user<'a>(desk: &Desk, tenants: &'a [Tenant], name: &str) -> Result<Foun
     let mut conn = desk.store.pool().acquire().await?;
     let mut found = Vec::new();
     for tenant in tenants {
-        let ids = outbox_view::users_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await?;
+        let ids = by_hand::users_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await?;
         found.extend(ids.into_iter().map(|id| FoundUser { tenant, id }));
     }
     if found.len() > 1 {
@@ -138,7 +138,7 @@ async fn group<'a>(desk: &Desk, tenants: &'a [Tenant], name: &str) -> Result<(&'
     let mut conn = desk.store.pool().acquire().await?;
     let mut found = Vec::new();
     for tenant in tenants {
-        let key = outbox_view::group_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await?;
+        let key = by_hand::group_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await?;
         found.extend(key.map(|key| (tenant, key)));
     }
     if found.len() > 1 {

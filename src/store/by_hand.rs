@@ -1,5 +1,5 @@
-//! What somebody changes by hand about steps that are not being done. See `writer::by_hand` for the order: the lease of
-//! the subject is taken first, and everything is one transaction.
+//! What somebody changes by hand about steps that are not being done, and finding whom it is about. See `writer::by_hand`
+//! for the order: the lease of the subject is taken first, and everything is one transaction.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -9,6 +9,8 @@ use uuid::Uuid;
 use super::StoreError;
 use super::drive::Lease;
 use super::link::{LinkRecord, Pair, StepState};
+use super::outbox::Subject;
+use super::outbox_view::State;
 
 /// Writes the record of a user's account; `look_at` and the version it was brought up to stay as they are.
 pub async fn save_record(
@@ -166,6 +168,184 @@ pub async fn end_pause(
         target,
         request_id,
         actor,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// The users that somebody means who says a name or an id: the one with that id, else the living one with that name,
+/// else every tombstone that had it.
+///
+/// # Errors
+/// The database's.
+pub async fn users_named(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Option<Uuid>,
+    user_name_key: &str,
+) -> Result<Vec<Uuid>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- by_hand.users_named
+        SELECT id AS "id!", rank AS "rank!" FROM (
+            SELECT id, 0 AS rank FROM scim_user WHERE tenant_id = $1 AND id = $2
+          UNION ALL
+            SELECT id, 1 FROM scim_user WHERE tenant_id = $1 AND user_name_key = $3 AND deleted_at IS NULL
+          UNION ALL
+            SELECT id, 2 FROM scim_user WHERE tenant_id = $1 AND user_name_key = $3 AND deleted_at IS NOT NULL
+        ) named ORDER BY rank, id"#,
+        tenant_id,
+        id,
+        user_name_key,
+    )
+    .fetch_all(conn)
+    .await?;
+    let best = rows.first().map(|row| row.rank);
+    Ok(rows.into_iter().filter(|row| Some(row.rank) == best).map(|row| row.id).collect())
+}
+
+/// The key of the Jira group that somebody means who says a name or an id: of the SCIM group with that id, else of the
+/// living one with that name, else the Jira group of that name.
+///
+/// # Errors
+/// The database's.
+pub async fn group_named(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Option<Uuid>,
+    name_key: &str,
+) -> Result<Option<String>, StoreError> {
+    let key = sqlx::query_scalar!(
+        r#"-- by_hand.group_named
+        SELECT key AS "key!" FROM (
+            SELECT jira_name_key AS key, 0 AS rank FROM scim_group WHERE tenant_id = $1 AND id = $2
+          UNION ALL
+            SELECT jira_name_key, 1 FROM scim_group
+            WHERE tenant_id = $1 AND display_name_key = $3 AND deleted_at IS NULL
+          UNION ALL
+            SELECT jira_name_key, 2 FROM scim_group WHERE tenant_id = $1 AND jira_name_key = $3 AND deleted_at IS NULL
+          UNION ALL
+            SELECT name_key, 3 FROM jira_group WHERE tenant_id = $1 AND name_key = $3
+        ) named ORDER BY rank LIMIT 1"#,
+        tenant_id,
+        id,
+        name_key,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(key)
+}
+
+/// A page of the users of whom something is stuck in these states, or who failed alone at least once.
+///
+/// # Errors
+/// The database's.
+pub async fn stuck_users(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    states: &[State],
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let states: Vec<String> = states.iter().map(|state| state.as_str().to_owned()).collect();
+    Ok(sqlx::query_scalar!(
+        r#"-- by_hand.stuck_users
+        SELECT id AS "id!" FROM (
+            SELECT user_id AS id FROM link
+            WHERE tenant_id = $1 AND stuck AND user_id > $3
+              AND EXISTS (SELECT FROM jsonb_each(record -> 'steps') s WHERE s.value ->> 'state' = ANY($2))
+          UNION
+            SELECT user_id FROM jira_membership
+            WHERE tenant_id = $1 AND step IS NOT NULL AND step ->> 'state' = ANY($2) AND user_id > $3
+          UNION
+            SELECT subject_id FROM outbox WHERE tenant_id = $1 AND kind = 'user' AND subject_id > $3 AND attempts > 0
+        ) stuck ORDER BY id LIMIT $4"#,
+        tenant_id,
+        &states,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A page of the users whose membership of one Jira group is stuck in these states.
+///
+/// # Errors
+/// The database's.
+pub async fn stuck_members(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    group_key: &str,
+    states: &[State],
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    let states: Vec<String> = states.iter().map(|state| state.as_str().to_owned()).collect();
+    Ok(sqlx::query_scalar!(
+        r#"-- by_hand.stuck_members
+        SELECT user_id FROM jira_membership
+        WHERE tenant_id = $1 AND group_key = $2 AND user_id > $4 AND step IS NOT NULL AND step ->> 'state' = ANY($3)
+        ORDER BY user_id LIMIT $5"#,
+        tenant_id,
+        group_key,
+        &states,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The Jira groups of a tenant whose own step is stuck in these states, by key.
+///
+/// # Errors
+/// The database's.
+pub async fn stuck_groups(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    states: &[State],
+) -> Result<Vec<String>, StoreError> {
+    let states: Vec<String> = states.iter().map(|state| state.as_str().to_owned()).collect();
+    Ok(sqlx::query_scalar!(
+        r#"-- by_hand.stuck_groups
+        SELECT name_key FROM jira_group WHERE tenant_id = $1 AND step ->> 'state' = ANY($2) ORDER BY name_key"#,
+        tenant_id,
+        &states,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The other subjects of a tenant (groups, the tenant itself) that failed alone at least once.
+///
+/// # Errors
+/// The database's.
+pub async fn failing_structures(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Vec<Subject>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- by_hand.failing_structures
+        SELECT kind, subject_id FROM outbox WHERE tenant_id = $1 AND kind <> 'user' AND attempts > 0
+        ORDER BY kind, subject_id"#,
+        tenant_id,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| Subject::from_columns(&row.kind, row.subject_id)).collect())
+}
+
+/// The living SCIM group that stands for a Jira group.
+///
+/// # Errors
+/// The database's.
+pub async fn group_of(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    jira_name_key: &str,
+) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- by_hand.group_of
+        SELECT id FROM scim_group WHERE tenant_id = $1 AND jira_name_key = $2 AND deleted_at IS NULL"#,
+        tenant_id,
+        jira_name_key,
     )
     .fetch_optional(conn)
     .await?)

@@ -291,7 +291,7 @@ impl ByHand<'_> {
         work: impl AsyncFn(&mut PgConnection, Subject) -> Result<T, ByHandError>,
     ) -> Result<T, ByHandError> {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        let scim_group = outbox_view::group_of(&mut conn, tenant.id, key).await?;
+        let scim_group = by_hand::group_of(&mut conn, tenant.id, key).await?;
         drop(conn);
         if let Some(id) = scim_group {
             let subject = Subject::Group(id);

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::{FoundUser, StuckArg, group, step, user};
 use crate::cli::Failure;
 use crate::cli::desk::Desk;
+use crate::store::by_hand;
 use crate::store::link::Stuck;
-use crate::store::outbox_view::{self, State};
+use crate::store::outbox_view::State;
 use crate::store::tenant::Tenant;
 use crate::writer::by_hand::{ByHand, ByHandError, Changed, Which};
 use crate::writer::plan::Place;
@@ -106,7 +107,7 @@ fn told(changed: &Changed) -> String {
     }
 }
 
-fn by_hand(desk: &Desk) -> ByHand<'_> {
+fn hand(desk: &Desk) -> ByHand<'_> {
     ByHand {
         store: &desk.store,
         origin: desk.origin(),
@@ -116,7 +117,7 @@ fn by_hand(desk: &Desk) -> ByHand<'_> {
 }
 
 pub(super) async fn retry(args: &RetryArgs, desk: &Desk, tenants: &[Tenant], as_json: bool) -> Result<String, Failure> {
-    let hand = by_hand(desk);
+    let hand = hand(desk);
     let mut said = Vec::new();
     let mut pause = Value::Null;
     if let Some(target) = &args.target {
@@ -152,7 +153,7 @@ pub(super) async fn retry(args: &RetryArgs, desk: &Desk, tenants: &[Tenant], as_
 }
 
 pub(super) async fn waive(args: &WaiveArgs, desk: &Desk, tenants: &[Tenant], as_json: bool) -> Result<String, Failure> {
-    let hand = by_hand(desk);
+    let hand = hand(desk);
     let deed = match (&args.user, &args.group, &args.step) {
         (Some(name), _, Some(Place::Group(key))) => {
             let found = user(desk, tenants, name).await?;
@@ -211,7 +212,7 @@ async fn retry_group(hand: &ByHand<'_>, tenant: &Tenant, key: &str, args: &Retry
         let mut after = Uuid::nil();
         loop {
             let mut conn = hand.store.pool().acquire().await?;
-            let users = outbox_view::stuck_members(&mut conn, tenant.id, key, &views, after, PAGE).await?;
+            let users = by_hand::stuck_members(&mut conn, tenant.id, key, &views, after, PAGE).await?;
             drop(conn);
             let Some(last) = users.last() else { break };
             after = *last;
@@ -229,8 +230,8 @@ async fn retry_all(hand: &ByHand<'_>, tenant: &Tenant, args: &RetryArgs) -> Resu
     let views: Vec<State> = states.iter().map(|state| State::from(*state)).collect();
     let mut deeds = Vec::new();
     let mut conn = hand.store.pool().acquire().await?;
-    let groups = outbox_view::stuck_groups(&mut conn, tenant.id, &views).await?;
-    let structures = outbox_view::failing_structures(&mut conn, tenant.id).await?;
+    let groups = by_hand::stuck_groups(&mut conn, tenant.id, &views).await?;
+    let structures = by_hand::failing_structures(&mut conn, tenant.id).await?;
     drop(conn);
     for key in groups {
         if args.step.as_ref().is_some_and(|step| *step != Place::Group(key.clone())) {
@@ -250,7 +251,7 @@ async fn retry_all(hand: &ByHand<'_>, tenant: &Tenant, args: &RetryArgs) -> Resu
     let mut after = Uuid::nil();
     loop {
         let mut conn = hand.store.pool().acquire().await?;
-        let users = outbox_view::stuck_users(&mut conn, tenant.id, &views, after, PAGE).await?;
+        let users = by_hand::stuck_users(&mut conn, tenant.id, &views, after, PAGE).await?;
         drop(conn);
         let Some(last) = users.last() else { return Ok(deeds) };
         after = *last;

@@ -1,5 +1,5 @@
 //! The planner by tables: each branch once, by what the plan is.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 

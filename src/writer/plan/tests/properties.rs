@@ -451,8 +451,7 @@ proptest! {
     #[test]
     fn from_any_record_every_plan_comes_to_an_end(facts in random_facts(), policy in a_policy(), off in any::<bool>()) {
         let rules = Rules { policy: Policy { adopt: if off { Adopt::Off } else { Adopt::Link }, ..policy }, ..rules() };
-        let mut jira = Jira::default();
-        jira.accounts = vec![seen("JIRAUSER7", "ann"), seen("JIRAUSER9", "bo")];
+        let jira = Jira { accounts: vec![seen("JIRAUSER7", "ann"), seen("JIRAUSER9", "bo")], ..Jira::default() };
         let mut world = World { jira, facts, rules, late: Vec::new() };
         world.settle();
         prop_assert!(!world.round(Trouble::None));
