@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::super::absorb::{Done, Times, absorb, absorb_error, mark, refuse, set_states};
+use super::super::super::absorb::{Done, Times, absorb, absorb_error, doubt, mark, refuse, set_states};
 use super::*;
 use crate::jira::{Created, TargetError};
 
@@ -157,7 +157,7 @@ struct World {
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
     None,
-    /// The process dies before this step's answer is on record; whether Jira did it.
+    /// The process dies before this step's answer is on record: Jira did it, or does it later.
     Dies(usize, bool),
     /// This step's answer is lost: Jira did it, or does it later.
     Lost(usize, bool),
@@ -187,6 +187,7 @@ impl World {
         }
         let mut marked = self.facts.clone();
         mark(&mut marked, &plan);
+        plan.steps.iter().for_each(|step| doubt(&mut marked, step, times));
         set_states(&mut self.facts, &plan);
         for (position, step) in plan.steps.iter().enumerate() {
             let joins = matches!(step, Step::AddMember { .. } | Step::EnsureGroup { .. });
@@ -203,6 +204,8 @@ impl World {
                 Trouble::Dies(at, done) if at == position => {
                     if done {
                         let _nobody_hears_it = self.jira.execute(step, &username);
+                    } else {
+                        self.late.push(InFlight { step: step.clone(), username });
                     }
                     self.facts = marked;
                     return true;
