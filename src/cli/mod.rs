@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod healthcheck;
 mod migrate;
+mod outbox;
 mod sandbox;
 mod serve;
 mod simulate;
@@ -51,6 +52,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Bring the database's schema up to date.
     Migrate(migrate::Args),
+    /// Show what Jira does not agree with yet; retry it, or waive it.
+    Outbox(outbox::Args),
     /// Run the daemon.
     Serve(serve::Args),
     /// Run a Jira with state, for trying things out.
@@ -88,6 +91,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
+        Command::Outbox(args) => outbox::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Serve(args) => serve::run(&args).await,
         Command::Tenant(args) => tenant::run(&args).await,

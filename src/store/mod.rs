@@ -4,6 +4,7 @@
 //! which failures are worth another try. Nothing here knows HTTP, SCIM's protocol or any Jira. Every query names the
 //! tenant first; nothing holds a snapshot for more than `statement_timeout`.
 
+pub mod by_hand;
 pub mod delivery;
 pub mod drive;
 mod error;
@@ -14,6 +15,7 @@ pub mod janitor;
 pub mod link;
 pub mod list;
 pub mod outbox;
+pub mod outbox_view;
 pub mod related;
 pub mod scratch;
 pub mod target;

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::{
-    DELETE_FINGERPRINT, Place, Plan, Step, active_fingerprint, pair_fingerprint, refused, write_fingerprint,
+    DELETE_FINGERPRINT, Place, Plan, Step, active_fingerprint, group_fingerprint, is_what_we_sent, look_fingerprint,
+    pair_fingerprint, refused, write_fingerprint,
 };
 use crate::account::{Account, SeenAccount, fold};
-use crate::jira::{Created, EnsuredGroup, TargetError};
+use crate::jira::{AccountChange, Created, EnsuredGroup, TargetError};
 use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, LinkRecord, Pair, StepState, Stuck, UserFacts};
 
 /// What a step answered.
@@ -58,15 +59,24 @@ pub struct Times {
 /// How long until something that takes away is tried again after a refusal.
 const DAILY: TimeDelta = TimeDelta::days(1);
 
-/// Marks everything that the plan is about to touch as `maybe`.
-pub fn mark(facts: &mut UserFacts, plan: &Plan) {
+/// Puts the states on record that the plan changes without a call.
+pub fn set_states(facts: &mut UserFacts, plan: &Plan) {
+    for place in &plan.void {
+        set_state(facts, place, None);
+    }
     for (place, state) in &plan.stuck {
         set_state(facts, place, Some(state.clone()));
     }
+}
+
+/// Marks everything that the plan is about to touch as `maybe`.
+pub fn mark(facts: &mut UserFacts, plan: &Plan) {
+    set_states(facts, plan);
     for step in &plan.steps {
         match step {
             Step::Create { account } => unknown_create(facts, account),
-            Step::Update { .. } | Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
+            Step::Update { change, .. } => doubt_update(facts, change),
+            Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
             Step::EnsureGroup { key, name, create } => {
                 let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
                 if *create && group.known == GroupKnown::Unknown {
@@ -125,7 +135,7 @@ pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
         (Step::EnsureGroup { key, name, .. }, Done::NoGroup) => {
             let reason = format!("The Jira group {name} does not exist, and groups.create_missing is off.");
             let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
-            group.step = Some(refused(fold(name), reason, None, times.now));
+            group.step = Some(refused(group_fingerprint(name, false), reason, None, times.now));
         }
         (Step::AddMember { key, .. }, Done::PairWritten) => {
             facts.pairs.insert(key.clone(), Pair { written: true, maybe: false, step: None });
@@ -198,8 +208,8 @@ pub fn refuse(facts: &mut UserFacts, step: &Step, mut state: StepState) {
             state.fingerprint = DELETE_FINGERPRINT.to_owned();
             Place::Account(AccountStep::Delete)
         }
-        Step::EnsureGroup { key, name, .. } => {
-            state.fingerprint = fold(name);
+        Step::EnsureGroup { key, name, create } => {
+            state.fingerprint = group_fingerprint(name, *create);
             facts.groups.entry(key.clone()).or_insert_with(|| named(name)).known = GroupKnown::Unknown;
             Place::Group(key.clone())
         }
@@ -212,7 +222,13 @@ pub fn refuse(facts: &mut UserFacts, step: &Step, mut state: StepState) {
             state.retry_at = Some(state.since + DAILY);
             Place::Pair(key.clone())
         }
-        Step::Look { .. } | Step::Link { .. } => return,
+        // An account that cannot be read cannot be written: nothing of the user is planned until it can.
+        Step::Look { .. } => {
+            state.fingerprint = look_fingerprint(facts);
+            state.retry_at = Some(state.since + DAILY);
+            Place::Account(AccountStep::Write)
+        }
+        Step::Link { .. } => return,
     };
     set_state(facts, &place, Some(state));
 }
@@ -230,7 +246,7 @@ pub fn doubt(facts: &mut UserFacts, step: &Step, times: Times) {
 pub fn doubt_from_outside(record: &mut LinkRecord, steps: &[Step]) {
     for step in steps {
         match step {
-            Step::Create { account } if record.linked().is_none() && !record.maybe_created.contains(account) => {
+            Step::Create { account } if !record.maybe_created.contains(account) => {
                 record.maybe_created.push(account.clone());
             }
             Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => drop(record.watch.insert(key.clone())),
@@ -248,18 +264,17 @@ pub fn keep_doubts(facts: &mut UserFacts, doubted: LinkRecord, look_at: Option<D
     record.watch.extend(doubted.watch);
     if let Known::Linked { maybe, .. } = &mut record.known {
         *maybe = true;
-    } else {
-        let new: Vec<_> =
-            doubted.maybe_created.into_iter().filter(|sent| !record.maybe_created.contains(sent)).collect();
-        record.maybe_created.extend(new);
     }
+    let new: Vec<_> = doubted.maybe_created.into_iter().filter(|sent| !record.maybe_created.contains(sent)).collect();
+    record.maybe_created.extend(new);
     facts.look_at = facts.look_at.max(look_at);
 }
 
 fn unknown(facts: &mut UserFacts, step: &Step, times: Times) {
     match step {
         Step::Create { account } => unknown_create(facts, account),
-        Step::Update { .. } | Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
+        Step::Update { change, .. } => doubt_update(facts, change),
+        Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
         Step::EnsureGroup { key, name, .. } => {
             facts.groups.entry(key.clone()).or_insert_with(|| named(name)).known = GroupKnown::Maybe;
             return;
@@ -291,14 +306,21 @@ fn gone(facts: &mut UserFacts, step: &Step) {
 
 fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccount>, now: DateTime<Utc>) {
     let late = facts.look_at.is_some_and(|at| at <= now);
+    // The account went, but one that was asked for before may have come since: the same look goes on by name.
+    let goes_on = by_id && seen.is_none() && !facts.record.maybe_created.is_empty();
     match seen {
         Some(seen) => {
             let groups: BTreeSet<String> = seen.groups.iter().flatten().map(|name| fold(name)).collect();
             if seen.groups.is_some() {
                 learn_pairs(facts, &groups);
             }
+            if late {
+                // Names are unique: what is not the one account of that name was never created.
+                facts.record.maybe_created.retain(|sent| !by_id && is_what_we_sent(sent, &seen));
+            }
             facts.record.known = if by_id {
-                let sent = facts.record.linked().and_then(|old| old.email.clone());
+                // A hidden address may be that of a write that came late: it is written once more.
+                let sent = facts.record.linked().and_then(|old| old.email.clone()).filter(|_| !late);
                 Known::Linked { seen: merged(seen, sent.as_ref()), maybe: false }
             } else {
                 Known::Found(seen)
@@ -312,7 +334,7 @@ fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccount>, now: Da
             }
         }
     }
-    if late {
+    if late && !goes_on {
         facts.look_at = None;
         facts.record.watch.clear();
     }
@@ -334,7 +356,10 @@ fn link(facts: &mut UserFacts, account: SeenAccount, made: bool) {
         let actual: BTreeSet<String> = groups.iter().map(|name| fold(name)).collect();
         learn_pairs(facts, &actual);
     }
-    facts.record.maybe_created.clear();
+    // A create that we gave up on may still come, until the second look; see `Planner::awaits_another_name`.
+    if facts.look_at.is_none() {
+        facts.record.maybe_created.clear();
+    }
     facts.record.made = made;
     facts.record.known = Known::Linked { seen: SeenAccount { groups: None, ..account }, maybe: false };
 }
@@ -342,6 +367,8 @@ fn link(facts: &mut UserFacts, account: SeenAccount, made: bool) {
 fn forget_account(facts: &mut UserFacts) {
     facts.record.known = Known::Absent;
     facts.record.made = false;
+    // What was said of the account that is gone says nothing of the next one.
+    facts.record.steps.clear();
     for pair in facts.pairs.values_mut() {
         *pair = Pair::default();
     }
@@ -360,6 +387,16 @@ fn doubt_account(facts: &mut UserFacts) {
     }
 }
 
+/// Where the target hides addresses, no look will tell which one it has.
+fn doubt_update(facts: &mut UserFacts, change: &AccountChange) {
+    doubt_account(facts);
+    if let Known::Linked { seen, .. } = &mut facts.record.known
+        && change.email.is_some()
+    {
+        seen.email = None;
+    }
+}
+
 /// Where the target hides addresses, what we sent is what is on record.
 fn merged(seen: SeenAccount, sent: Option<&String>) -> SeenAccount {
     SeenAccount { email: seen.email.or_else(|| sent.cloned()), groups: None, ..seen }
@@ -368,3 +405,6 @@ fn merged(seen: SeenAccount, sent: Option<&String>) -> SeenAccount {
 fn named(name: &str) -> JiraGroup {
     JiraGroup { name: name.to_owned(), ..JiraGroup::default() }
 }
+
+#[cfg(test)]
+mod tests;

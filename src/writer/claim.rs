@@ -194,7 +194,7 @@ impl Inner {
             }
         };
         if plan.steps.is_empty() {
-            if changed || !plan.stuck.is_empty() {
+            if changed || !plan.is_empty() {
                 absorb::mark(&mut facts, &plan);
                 let knowledge = knowledge(&facts, &stored, &stored);
                 drive::save(tx, &lease, &facts, &knowledge, With::default()).await?;
@@ -213,9 +213,7 @@ impl Inner {
         let begun = Delivery { id: delivery.id, steps: &steps, calls: &calls, outcome: None, error: None };
         let with = With { delivery: Some(&begun), account: None };
         drive::save(tx, &lease, &marked, &knowledge(&marked, &stored, &stored), with).await?;
-        for (place, state) in &plan.stuck {
-            absorb::set_state(&mut facts, place, Some(state.clone()));
-        }
+        absorb::set_states(&mut facts, &plan);
         Ok(Claimed::User(Box::new(Work {
             tenant,
             lease,

@@ -10,7 +10,7 @@ use super::claim::{Claimed, Turn, Work, times};
 use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
-use super::plan::{Place, Step, pair_fingerprint, refused};
+use super::plan::{Place, Step, barred_fingerprint, pair_fingerprint, refused};
 use super::{Inner, Writer};
 use crate::account::fold;
 use crate::jira::{CallRecord, Calls, TargetError};
@@ -255,7 +255,8 @@ fn skip(facts: &mut UserFacts, step: &Step, work: &Work) -> Option<&'static str>
                 let reason = format!(
                     "The Jira group {name} grants administration; nothing joins it unless protect.allow names it."
                 );
-                absorb::set_state(facts, &Place::Pair(key.clone()), Some(refused(fingerprint, reason, None, now)));
+                let state = refused(barred_fingerprint(&fingerprint), reason, None, now);
+                absorb::set_state(facts, &Place::Pair(key.clone()), Some(state));
                 return Some("refused by rule");
             }
             if group.known == GroupKnown::Exists {

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::Inner;
-use super::absorb::{absorb, absorb_error, mark};
+use super::absorb::{absorb, absorb_error, mark, refuse, set_states};
 use super::claim::{Structure, times};
 use super::drive::DriveEnd;
 use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
-use super::plan::{Place, Plan, Step, plan_user, refused};
+use super::plan::{Place, Plan, Step, barred_fingerprint, group_fingerprint, plan_user, refused};
 use crate::account::fold;
 use crate::jira::{Calls, TargetError};
 use crate::policy::OnGroupDelete;
@@ -145,15 +145,13 @@ impl Inner {
         let calls = Calls::new(delivery.id, &gate);
         let times = times(&work.rules, &work.runtime, work.taken);
         let mut failure = None;
-        for (place, state) in &plan.stuck {
-            super::absorb::set_state(&mut facts, place, Some(state.clone()));
-        }
+        set_states(&mut facts, &plan);
         for step in &plan.steps {
             match perform(work.runtime.target.as_ref(), &calls, step, None).await {
                 Ok(done) => absorb(&mut facts, step, done, times),
                 Err(error) => {
                     absorb_error(&mut facts, step, &error, times);
-                    failure = Some(error);
+                    failure = Some((step, error));
                 }
             }
         }
@@ -161,7 +159,12 @@ impl Inner {
             set_barred(&mut facts.groups, &key, work);
         }
         let made = calls.take();
-        let finish = self.finish_group(work, failure.as_ref()).await?;
+        let finish = self.finish_group(work, failure.as_ref().map(|(_, error)| error)).await?;
+        // A target that answers others and not this: given up, with the last error.
+        if let (Finish::Done { .. }, Some((step, error @ TargetError::Unreachable { .. }))) = (&finish, &failure) {
+            let reason = format!("Given up: {error}");
+            refuse(&mut facts, step, refused(String::new(), reason, None, work.rules.now));
+        }
         let mut tx = self.store.pool().begin().await?;
         if drive::still_holds(&mut tx, &work.lease).await?.is_none() {
             // The marks stay: whoever has the lease now makes sure of the group.
@@ -180,7 +183,7 @@ impl Inner {
             (Finish::Done { .. }, true) => "applied",
             (Finish::Done { .. }, false) => "refused",
         };
-        let error = failure.as_ref().map(ToString::to_string);
+        let error = failure.as_ref().map(|(_, error)| error.to_string());
         delivery::end(&mut tx, &work.lease, delivery, &steps, &serde_json::json!(made), outcome, error.as_deref())
             .await?;
         tx.commit().await?;
@@ -228,11 +231,13 @@ fn again(
 fn plan_group(groups: &BTreeMap<String, JiraGroup>, key: &str, work: &Structure) -> Plan {
     let mut plan = Plan::default();
     let Some(group) = groups.get(key) else { return plan };
-    let fingerprint = fold(&group.name);
+    let barred_now = work.rules.protected.bars_group(&work.rules.policy, key, group.administrative);
+    let ensured = group_fingerprint(&group.name, true);
+    let fingerprint = if barred_now { barred_fingerprint(&ensured) } else { ensured };
     if group.step.as_ref().is_some_and(|state| state.blocks(&fingerprint, work.rules.now)) {
         return plan;
     }
-    if work.rules.protected.bars_group(&work.rules.policy, key, group.administrative) {
+    if barred_now {
         plan.stuck.push((Place::Group(key.to_owned()), barred(&group.name, work)));
     } else if group.known != GroupKnown::Exists {
         plan.steps.push(Step::EnsureGroup { key: key.to_owned(), name: group.name.clone(), create: true });
@@ -243,7 +248,7 @@ fn plan_group(groups: &BTreeMap<String, JiraGroup>, key: &str, work: &Structure)
 fn barred(name: &str, work: &Structure) -> StepState {
     let reason =
         format!("The Jira group {name} grants administration; nothing writes it unless protect.allow names it.");
-    refused(fold(name), reason, None, work.rules.now)
+    refused(barred_fingerprint(&group_fingerprint(name, true)), reason, None, work.rules.now)
 }
 
 fn set_barred(groups: &mut BTreeMap<String, JiraGroup>, key: &str, work: &Structure) {

@@ -5,13 +5,23 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::account::{Account, AccountId, Field, SeenAccount, fold};
 use crate::jira::AccountChange;
 use crate::policy::protect::Protected;
 use crate::policy::{Adopt, OnDelete, Policy, mapping};
 use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts, UserNow};
+
+mod states;
+
+#[cfg(test)]
+mod tests;
+
+pub use states::{
+    DELETE_FINGERPRINT, active_fingerprint, barred_fingerprint, fingerprint, group_fingerprint, look_fingerprint,
+    pair_fingerprint, place_of, write_fingerprint,
+};
+use states::{NO_ADOPTION, OWN_ACCOUNT, by_rule};
 
 /// One thing to be done at the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,14 +108,16 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Steps that a rule forbids: their new states.
     pub stuck: Vec<(Place, StepState)>,
+    /// States on record that say nothing any more, because their step is done or not wanted; they are cleared.
+    pub void: Vec<Place>,
     /// When the subject has to be looked at again although nothing changes.
     pub due: Option<DateTime<Utc>>,
 }
 
 impl Plan {
-    /// Neither a call nor a new state.
+    /// Neither a call nor a change of states.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.stuck.is_empty()
+        self.steps.is_empty() && self.stuck.is_empty() && self.void.is_empty()
     }
 
     fn due_at(&mut self, at: DateTime<Utc>) {
@@ -131,45 +143,24 @@ pub fn refused(fingerprint: String, reason: String, field: Option<Field>, now: D
     StepState { state: Stuck::Refused, fingerprint, reason, field, conflict: false, retry_at: None, since: now }
 }
 
-/// The fingerprint of the fields that `Write` writes.
-pub fn write_fingerprint(account: &Account) -> String {
-    let mut hash = Sha256::new();
-    for part in [&account.username, &account.email, &account.display_name] {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The fingerprint of the flag that `Active` writes.
-pub fn active_fingerprint(active: bool) -> String {
-    format!("active={active}")
-}
-
-/// The fingerprint of a pair.
-pub fn pair_fingerprint(member: bool) -> String {
-    format!("member={member}")
-}
-
-/// The fingerprint of deleting an account.
-pub const DELETE_FINGERPRINT: &str = "delete";
-
 /// Plans one user.
 pub fn plan_user(facts: &UserFacts, rules: &Rules) -> Plan {
     let mut plan = Plan::default();
-    if let Some(at) = facts.look_at {
+    let Some(planner) = Planner::new(facts, rules) else { return plan };
+    // When it is past, the look itself is planned.
+    if let Some(at) = facts.look_at.filter(|at| *at > rules.now) {
         plan.due_at(at);
     }
-    let Some(user) = &facts.user else { return plan };
-    let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.email_fallback);
-    let planner = Planner { facts, rules, user, desired };
     if let Some(look) = planner.look() {
-        plan.steps.push(look);
+        if !planner.blocked(AccountStep::Write, &look_fingerprint(facts), &mut plan) {
+            plan.steps.push(look);
+        }
         return plan;
     }
     if planner.account(&mut plan) {
         planner.groups(&mut plan);
     }
+    plan.void = planner.void(&plan);
     plan
 }
 
@@ -180,7 +171,13 @@ struct Planner<'a> {
     desired: Account,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(facts: &'a UserFacts, rules: &'a Rules) -> Option<Self> {
+        let user = facts.user.as_ref()?;
+        let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.email_fallback);
+        Some(Self { facts, rules, user, desired })
+    }
+
     /// Whether something has to be read before anything can be planned.
     fn look(&self) -> Option<Step> {
         let record = &self.facts.record;
@@ -228,17 +225,12 @@ impl Planner<'_> {
     }
 
     fn create(&self, plan: &mut Plan) -> bool {
-        if !self.desired.active {
-            return false;
-        }
-        // Jira may still execute a create under another name: one person is not to have two accounts.
-        let another = |sent: &Account| fold(&sent.username) != fold(&self.desired.username);
-        if self.facts.look_at.is_some() && self.facts.record.maybe_created.iter().any(another) {
+        if !self.desired.active || self.awaits_another_name() {
             return false;
         }
         let fingerprint = write_fingerprint(&self.desired);
         if self.rules.protected.is_own_name(&self.desired.username) {
-            self.refuse_own(plan, fingerprint);
+            self.refuse_own(plan, &fingerprint);
             return false;
         }
         if self.blocked(AccountStep::Write, &fingerprint, plan) {
@@ -246,6 +238,12 @@ impl Planner<'_> {
         }
         plan.steps.push(Step::Create { account: self.desired.clone() });
         true
+    }
+
+    /// Jira may still execute a create that we gave up on: one under another name meanwhile would make two accounts.
+    fn awaits_another_name(&self) -> bool {
+        let name = fold(&self.desired.username);
+        self.facts.look_at.is_some() && self.facts.record.maybe_created.iter().any(|sent| fold(&sent.username) != name)
     }
 
     /// A create whose answer was lost made it.
@@ -258,36 +256,44 @@ impl Planner<'_> {
         let made = self.is_our_creation(seen);
         let fingerprint = write_fingerprint(&self.desired);
         if self.rules.protected.is_own(&seen.id) {
-            self.refuse_own(plan, fingerprint);
+            self.refuse_own(plan, &fingerprint);
         } else if made || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
             // Also blocked when another tenant holds the account: the state says so until the name changes.
             if !self.blocked(AccountStep::Write, &fingerprint, plan) {
                 plan.steps.push(Step::Link { account: seen.clone(), made });
             }
-        } else if !self.user.deleted && !self.blocked(AccountStep::Write, &fingerprint, plan) {
+        } else if !self.user.deleted {
             let reason = format!("An account named {} exists in Jira already, and adoption is off.", seen.username);
-            let state =
-                StepState { conflict: true, ..refused(fingerprint, reason, Some(Field::Username), self.rules.now) };
-            plan.stuck.push((Place::Account(AccountStep::Write), state));
+            self.forbid(plan, by_rule(NO_ADOPTION, &fingerprint), reason);
         }
     }
 
     fn linked(&self, seen: &SeenAccount, plan: &mut Plan) {
         if self.rules.protected.is_own(&seen.id) {
-            self.refuse_own(plan, write_fingerprint(&self.desired));
+            self.refuse_own(plan, &write_fingerprint(&self.desired));
             return;
         }
         if self.user.deleted {
             self.leave(seen, plan);
             return;
         }
+        self.update(seen, plan);
+        self.set_active(seen, plan);
+    }
+
+    fn update(&self, seen: &SeenAccount, plan: &mut Plan) {
         let change = change(seen, &self.desired);
-        if change != AccountChange::default()
-            && !self.blocked(AccountStep::Write, &write_fingerprint(&self.desired), plan)
-        {
+        let renames = change.username.is_some();
+        // The name that would become free is the one that such a create takes.
+        if change == AccountChange::default() || (renames && self.awaits_another_name()) {
+            return;
+        }
+        let fingerprint = write_fingerprint(&self.desired);
+        if renames && self.rules.protected.is_own_name(&self.desired.username) {
+            self.refuse_own(plan, &fingerprint);
+        } else if !self.blocked(AccountStep::Write, &fingerprint, plan) {
             plan.steps.push(Step::Update { id: seen.id.clone(), change });
         }
-        self.set_active(seen, plan);
     }
 
     fn set_active(&self, seen: &SeenAccount, plan: &mut Plan) {
@@ -306,9 +312,14 @@ impl Planner<'_> {
         }
     }
 
-    fn refuse_own(&self, plan: &mut Plan, fingerprint: String) {
+    fn refuse_own(&self, plan: &mut Plan, fingerprint: &str) {
+        let reason = "This is the account that jira-scim itself works with; it is never provisioned.".to_owned();
+        self.forbid(plan, by_rule(OWN_ACCOUNT, fingerprint), reason);
+    }
+
+    /// A rule keeps the account from being written.
+    fn forbid(&self, plan: &mut Plan, fingerprint: String, reason: String) {
         if !self.blocked(AccountStep::Write, &fingerprint, plan) {
-            let reason = "This is the account that jira-scim itself works with; it is never provisioned.".to_owned();
             let state =
                 StepState { conflict: true, ..refused(fingerprint, reason, Some(Field::Username), self.rules.now) };
             plan.stuck.push((Place::Account(AccountStep::Write), state));
@@ -350,16 +361,16 @@ impl Planner<'_> {
     fn join(&self, key: &str, name: &str, plan: &mut Plan) {
         let pair = self.facts.pairs.get(key).cloned().unwrap_or_default();
         let group = self.facts.groups.get(key).cloned().unwrap_or_default();
-        let fingerprint = pair_fingerprint(true);
+        let barred = self.bars(key);
+        let fingerprint = self.desired_pair(key, true);
+        let create = self.rules.policy.groups.create_missing;
         // Somebody who may not log in joins nothing new; what is there already stays.
         let settled = pair.written && !pair.maybe;
-        if settled
-            || (!self.desired.active && !pair.maybe)
-            || blocks_pair(&pair, &group, &fingerprint, self.rules.now, plan)
+        if settled || (!self.desired.active && !pair.maybe) || self.blocks_pair(&pair, &group, key, &fingerprint, plan)
         {
             return;
         }
-        if self.rules.protected.bars_group(&self.rules.policy, key, group.administrative) {
+        if barred {
             let reason =
                 format!("The Jira group {name} grants administration; nothing joins it unless protect.allow names it.");
             plan.stuck.push((Place::Pair(key.to_owned()), refused(fingerprint, reason, None, self.rules.now)));
@@ -367,14 +378,13 @@ impl Planner<'_> {
         }
         if group.known != GroupKnown::Exists {
             if let Some(state) = &group.step
-                && state.blocks(&fold(name), self.rules.now)
+                && state.blocks(&group_fingerprint(key, create), self.rules.now)
             {
                 let reason = format!("Waits for the Jira group {name}: {}", state.reason);
                 let waiting = StepState { state: Stuck::Waiting, ..refused(fingerprint, reason, None, self.rules.now) };
                 plan.stuck.push((Place::Pair(key.to_owned()), waiting));
                 return;
             }
-            let create = self.rules.policy.groups.create_missing;
             plan.steps.push(Step::EnsureGroup { key: key.to_owned(), name: name.to_owned(), create });
         }
         plan.steps.push(Step::AddMember { key: key.to_owned(), name: name.to_owned() });
@@ -383,11 +393,11 @@ impl Planner<'_> {
     fn part(&self, key: &str, pair: &Pair, plan: &mut Plan) {
         let group = self.facts.groups.get(key).cloned().unwrap_or_default();
         let name = if group.name.is_empty() { key } else { &group.name };
-        let fingerprint = pair_fingerprint(false);
+        let fingerprint = self.desired_pair(key, false);
         if !(pair.written || pair.maybe) || blocks(pair.step.as_ref(), &fingerprint, self.rules.now, plan) {
             return;
         }
-        if self.rules.protected.bars_group(&self.rules.policy, key, group.administrative) {
+        if self.bars(key) {
             let reason = format!(
                 "The Jira group {name} grants administration; nobody is taken out unless protect.allow names it."
             );
@@ -396,10 +406,28 @@ impl Planner<'_> {
         }
         plan.steps.push(Step::RemoveMember { key: key.to_owned(), name: name.to_owned() });
     }
+
+    fn bars(&self, key: &str) -> bool {
+        let labelled = self.facts.groups.get(key).is_some_and(|group| group.administrative);
+        self.rules.protected.bars_group(&self.rules.policy, key, labelled)
+    }
+
+    /// A pair that waits for its group waits only as long as the group is not known to exist.
+    fn blocks_pair(&self, pair: &Pair, group: &JiraGroup, key: &str, fingerprint: &str, plan: &mut Plan) -> bool {
+        match &pair.step {
+            Some(state) if state.state == Stuck::Waiting => {
+                let ensured = group_fingerprint(key, self.rules.policy.groups.create_missing);
+                group.known != GroupKnown::Exists
+                    && group.step.as_ref().is_some_and(|step| step.blocks(&ensured, self.rules.now))
+                    && state.fingerprint == fingerprint
+            }
+            state => blocks(state.as_ref(), fingerprint, self.rules.now, plan),
+        }
+    }
 }
 
 /// A found account is our own creation only if what we sent fits.
-fn is_what_we_sent(sent: &Account, seen: &SeenAccount) -> bool {
+pub(super) fn is_what_we_sent(sent: &Account, seen: &SeenAccount) -> bool {
     fold(&sent.username) == fold(&seen.username)
         && sent.display_name == seen.display_name
         && seen.email.as_ref().is_none_or(|email| *email == sent.email)
@@ -421,15 +449,4 @@ fn blocks(state: Option<&StepState>, fingerprint: &str, now: DateTime<Utc>, plan
         plan.due_at(at);
     }
     blocks
-}
-
-/// A pair that waits for its group waits only as long as the group is not known to exist.
-fn blocks_pair(pair: &Pair, group: &JiraGroup, fingerprint: &str, now: DateTime<Utc>, plan: &mut Plan) -> bool {
-    match &pair.step {
-        Some(state) if state.state == Stuck::Waiting => {
-            group.known != GroupKnown::Exists
-                && group.step.as_ref().is_some_and(|step| step.blocks(&step.fingerprint, now))
-        }
-        state => blocks(state.as_ref(), fingerprint, now, plan),
-    }
 }

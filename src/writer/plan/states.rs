@@ -1,0 +1,156 @@
+//! The states of steps that are not being done: which value each is about, and when it says nothing any more. Pure.
+//!
+//! A state has a fingerprint of its step's desired value. The planner leaves the step alone while the fingerprint fits.
+
+use sha2::{Digest, Sha256};
+
+use super::{Place, Plan, Planner, Rules, Step, change};
+use crate::account::{Account, fold};
+use crate::jira::AccountChange;
+use crate::policy::{Adopt, OnDelete};
+use crate::store::link::{AccountStep, GroupKnown, Known, UserFacts};
+
+/// The place that the state of a step has.
+pub fn place_of(step: &Step) -> Option<Place> {
+    match step {
+        Step::Look { .. } | Step::Link { .. } | Step::Create { .. } | Step::Update { .. } => {
+            Some(Place::Account(AccountStep::Write))
+        }
+        Step::SetActive { .. } => Some(Place::Account(AccountStep::Active)),
+        Step::Delete { .. } => Some(Place::Account(AccountStep::Delete)),
+        Step::EnsureGroup { key, .. } => Some(Place::Group(key.clone())),
+        Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => Some(Place::Pair(key.clone())),
+    }
+}
+
+/// The fingerprint of the fields that `Write` writes. Letter case of a login name is nothing to write (DC-30).
+pub fn write_fingerprint(account: &Account) -> String {
+    let mut hash = Sha256::new();
+    for part in [&fold(&account.username), &account.email, &account.display_name] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The fingerprint of the flag that `Active` writes.
+pub fn active_fingerprint(active: bool) -> String {
+    format!("active={active}")
+}
+
+/// The fingerprint of a pair.
+pub fn pair_fingerprint(member: bool) -> String {
+    format!("member={member}")
+}
+
+/// The fingerprint of deleting an account.
+pub const DELETE_FINGERPRINT: &str = "delete";
+
+/// The fingerprint of reading the account: whatever the user is to be, until the user changes.
+pub fn look_fingerprint(facts: &UserFacts) -> String {
+    format!("look@{}", facts.user.as_ref().map_or(0, |user| user.version))
+}
+
+/// The fingerprint of a Jira group's existence. One that is only looked for may be created when the policy says so.
+pub fn group_fingerprint(name: &str, create: bool) -> String {
+    if create { fold(name) } else { format!("look for {}", fold(name)) }
+}
+
+/// The fingerprint of a pair or group that is not written because the group grants administration.
+pub fn barred_fingerprint(fingerprint: &str) -> String {
+    by_rule("administrative", fingerprint)
+}
+
+/// A rule's refusal ends with the rule: it has a fingerprint that nothing else has.
+pub(super) fn by_rule(rule: &str, fingerprint: &str) -> String {
+    format!("{rule}: {fingerprint}")
+}
+
+/// The fingerprint that a state must have for the planner to leave its step alone; `None` where there is nothing to do.
+pub fn fingerprint(facts: &UserFacts, rules: &Rules, place: &Place) -> Option<String> {
+    let planner = Planner::new(facts, rules)?;
+    match place {
+        Place::Account(AccountStep::Write) if planner.look().is_some() => Some(look_fingerprint(facts)),
+        Place::Account(step) => planner.account_fingerprint(*step),
+        Place::Pair(key) => planner.pair_fingerprint(key),
+        Place::Group(key) => {
+            let create = rules.policy.groups.create_missing;
+            let exists = facts.groups.get(key).is_some_and(|group| group.known == GroupKnown::Exists);
+            (!exists).then(|| group_fingerprint(key, create))
+        }
+    }
+}
+
+pub(super) const OWN_ACCOUNT: &str = "own account";
+pub(super) const NO_ADOPTION: &str = "no adoption";
+
+impl Planner<'_> {
+    /// States on record that are not those of a step that is still to be done.
+    pub(super) fn void(&self, plan: &Plan) -> Vec<Place> {
+        let account = self.facts.record.steps.iter().filter_map(|(step, state)| {
+            let is_void = self.account_fingerprint(*step).as_ref() != Some(&state.fingerprint);
+            is_void.then_some(Place::Account(*step))
+        });
+        let pairs = self.facts.pairs.iter().filter_map(|(key, pair)| {
+            let is_void = self.pair_fingerprint(key).as_ref() != Some(&pair.step.as_ref()?.fingerprint);
+            is_void.then(|| Place::Pair(key.clone()))
+        });
+        let groups = self.wanted_groups().into_iter().filter_map(|(key, _)| {
+            let group = self.facts.groups.get(&key)?;
+            let is_void = group.step.is_some() && group.known == GroupKnown::Exists && !self.bars(&key);
+            is_void.then_some(Place::Group(key))
+        });
+        account.chain(pairs).chain(groups).filter(|place| plan.stuck.iter().all(|(stuck, _)| stuck != place)).collect()
+    }
+
+    fn account_fingerprint(&self, step: AccountStep) -> Option<String> {
+        let write = write_fingerprint(&self.desired);
+        let own = || Some(by_rule(OWN_ACCOUNT, &write_fingerprint(&self.desired)));
+        match (step, &self.facts.record.known) {
+            (AccountStep::Write, Known::Nothing | Known::Absent) => {
+                let own_name = self.rules.protected.is_own_name(&self.desired.username);
+                if own_name { own() } else { Some(write) }.filter(|_| self.desired.active)
+            }
+            (AccountStep::Write, Known::Found(seen) | Known::Linked { seen, .. })
+                if self.rules.protected.is_own(&seen.id) =>
+            {
+                own()
+            }
+            (AccountStep::Write, Known::Found(seen)) => {
+                if self.is_our_creation(seen) || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
+                    Some(write)
+                } else {
+                    (!self.user.deleted).then(|| by_rule(NO_ADOPTION, &write))
+                }
+            }
+            (AccountStep::Write, Known::Linked { seen, .. }) => {
+                let change = change(seen, &self.desired);
+                let renames = change.username.is_some();
+                let own = own().filter(|_| renames && self.rules.protected.is_own_name(&self.desired.username));
+                let to_do = !self.user.deleted && change != AccountChange::default();
+                to_do.then(|| own.unwrap_or(write))
+            }
+            (_, Known::Linked { seen, .. }) if self.rules.protected.is_own(&seen.id) => None,
+            (AccountStep::Active, Known::Linked { seen, .. }) => {
+                (seen.active != self.desired.active).then(|| active_fingerprint(self.desired.active))
+            }
+            (AccountStep::Delete, Known::Linked { .. }) => {
+                let delete = self.user.deleted && self.rules.policy.deprovision.on_delete == OnDelete::Delete;
+                delete.then(|| DELETE_FINGERPRINT.to_owned())
+            }
+            (AccountStep::Active | AccountStep::Delete, _) => None,
+        }
+    }
+
+    fn pair_fingerprint(&self, key: &str) -> Option<String> {
+        let pair = self.facts.pairs.get(key).cloned().unwrap_or_default();
+        let wanted = self.wanted_groups().iter().any(|(wanted, _)| wanted == key);
+        let to_do = if wanted { !pair.written || pair.maybe } else { pair.written || pair.maybe };
+        to_do.then(|| self.desired_pair(key, wanted))
+    }
+
+    pub(super) fn desired_pair(&self, key: &str, member: bool) -> String {
+        let fingerprint = pair_fingerprint(member);
+        if self.bars(key) { barred_fingerprint(&fingerprint) } else { fingerprint }
+    }
+}
