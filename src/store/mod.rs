@@ -16,6 +16,7 @@ pub mod list;
 pub mod outbox;
 pub mod related;
 pub mod scratch;
+pub mod seed;
 pub mod target;
 pub mod tenant;
 pub mod token;
