@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration. What a command is asked for goes to standard
 //! output, everything else to standard error.
 
+mod bench;
 mod check_config;
 mod configured;
 mod database;
@@ -44,6 +45,11 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure how fast it is on this machine.
+    #[command(hide = true)]
+    Bench(bench::Args),
+    #[command(hide = true)]
+    BenchSandbox(bench::SandboxArgs),
     /// Tell everything that is wrong with the configuration.
     CheckConfig(check_config::Args),
     /// Show everything at work: a sandbox Jira, the daemon, and an Okta that assigns people and pushes groups.
@@ -87,6 +93,8 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Bench(args) => bench::run(args).await,
+        Command::BenchSandbox(args) => bench::run_sandbox(args).await,
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,

@@ -18,6 +18,7 @@ pub mod outbox;
 pub mod outbox_view;
 pub mod related;
 pub mod scratch;
+pub mod seed;
 pub mod target;
 pub mod tenant;
 pub mod token;

@@ -22,3 +22,20 @@ pub async fn recreate(server: &str, name: &str) -> Result<(), StoreError> {
     conn.close().await?;
     Ok(())
 }
+
+/// Makes the tables that a bare database is measured with: a document with a unique name, and a history.
+///
+/// # Errors
+/// The database's.
+pub async fn yardstick(url: &str) -> Result<(), StoreError> {
+    let mut conn = PgConnectOptions::from_str(url)?.connect().await?;
+    let tables = "CREATE TABLE resource (
+            id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text COLLATE \"C\" NOT NULL UNIQUE, doc jsonb NOT NULL
+        );
+        CREATE TABLE history (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), doc jsonb NOT NULL
+        )";
+    conn.execute(tables).await?;
+    conn.close().await?;
+    Ok(())
+}

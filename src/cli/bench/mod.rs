@@ -1,0 +1,162 @@
+//! `jira-scim bench` (`make bench`): how fast it is on this machine, beside what the same PostgreSQL does on its own.
+//!
+//! The daemon and the sandbox are processes of their own, the database is a private PostgreSQL with full durability, and
+//! the requests are Okta's. Everything lies in a temporary folder and is gone at the end.
+
+mod children;
+mod measures;
+mod seeding;
+mod yardstick;
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Failure;
+use crate::embedded::{Embedded, EmbeddedOptions};
+use crate::lifecycle::Lifecycle;
+use crate::simulate::latency::millis;
+use crate::simulate::load::Drive;
+use crate::simulate::report::Row;
+use crate::store::{Store, StoreOptions, scratch};
+use children::Daemon;
+use measures::Measures;
+use seeding::Seeded;
+
+pub(super) use children::{SandboxArgs, run_sandbox};
+
+/// The database within the private PostgreSQL.
+const DATABASE: &str = "bench";
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// People in the store before anything is measured
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(100..=5_000_000))]
+    users: u64,
+    /// How long each thing is measured
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    measure: Duration,
+    /// How long each thing runs before it is measured
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    warm_up: Duration,
+    /// Connections at the same time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
+    connections: u16,
+}
+
+/// One line of the result.
+struct Line {
+    row: Row,
+    rate: f64,
+    failures: u64,
+}
+
+/// Where everything lies; removed at the end.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Measures, and prints a table.
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
+    let life = Lifecycle::new();
+    life.listen_for_signals()?;
+    let folder = Folder(fresh_folder()?);
+    eprintln!("a private PostgreSQL with full durability ...");
+    let embedded =
+        Embedded::start(EmbeddedOptions { data_dir: folder.0.join("data"), bin_dir: None, throwaway: false }).await?;
+    let measured = tokio::select! {
+        measured = measured(&args, &folder.0, &embedded) => measured,
+        () = life.soft().cancelled() => Err("interrupted".into()),
+    };
+    embedded.stop().await;
+    measured
+}
+
+/// A folder that the private PostgreSQL's user can enter.
+fn fresh_folder() -> io::Result<PathBuf> {
+    let usual = EmbeddedOptions::throwaway().data_dir;
+    let folder = usual.with_file_name(format!("jira-scim-bench-{}", uuid::Uuid::new_v4().simple()));
+    std::fs::DirBuilder::new().mode(0o711).create(&folder)?;
+    Ok(folder)
+}
+
+async fn measured(args: &Args, folder: &Path, embedded: &Embedded) -> Result<(), Failure> {
+    let drive = Drive { connections: usize::from(args.connections), warm_up: args.warm_up, measure: args.measure };
+    let pgbench = yardstick::pgbench(embedded)?;
+    scratch::recreate(&embedded.url(), DATABASE).await?;
+    let store = Store::lazy(&StoreOptions {
+        url: embedded.url_of(DATABASE),
+        max_connections: 4,
+        acquire_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(60),
+    })?;
+    store.migrate().await?;
+    eprintln!("a sandbox Jira with {} people ...", args.users);
+    let sandbox = children::sandbox(folder, args.users).await?;
+    let daemon = Daemon::configure(folder, &embedded.url_of(DATABASE), &sandbox.url, &sandbox.token)?;
+    let token = daemon.admit().await?;
+    eprintln!("the store with the same people ...");
+    let begun = Instant::now();
+    let seeded = Arc::new(seeding::seed(&store, args.users, &sandbox.keys).await?);
+    eprintln!("  {} people and {} groups in {:.0} s", args.users, seeded.groups.len(), begun.elapsed().as_secs_f64());
+
+    let mut lines = Vec::new();
+    let settled = run_of(&daemon, &store, &seeded, &token, drive, None, &mut lines).await?;
+    let unsettled = run_of(&daemon, &store, &seeded, &token, drive, Some("0s"), &mut lines).await?;
+    store.pool().close().await;
+    let bare = yardstick::run(&pgbench, folder, embedded, drive).await?;
+    drop(sandbox.process);
+    print(args, &lines, &bare, settled.max(unsettled));
+    if lines.iter().any(|line| line.failures > 0) {
+        return Err("some requests failed, see the last column and above".into());
+    }
+    Ok(())
+}
+
+/// One life of the daemon; answers its peak memory in KiB.
+async fn run_of(
+    daemon: &Daemon,
+    store: &Store,
+    seeded: &Arc<Seeded>,
+    token: &str,
+    drive: Drive,
+    settle: Option<&str>,
+    lines: &mut Vec<Line>,
+) -> Result<u64, Failure> {
+    let running = daemon.start(settle).await?;
+    let measures = Measures::new(&daemon.scim_url(), token, drive, seeded.clone(), store.clone())?;
+    match settle {
+        None => {
+            measures.reads(lines).await;
+            measures.writes("settled", 1, lines).await?;
+        }
+        Some(time) => measures.writes(&format!("settle={time}"), 2, lines).await?,
+    }
+    let peak = running.peak_memory()?;
+    running.end().await?;
+    Ok(peak)
+}
+
+fn print(args: &Args, lines: &[Line], bare: &[Line], peak: u64) {
+    let (users, connections, seconds) = (args.users, args.connections, args.measure.as_secs_f64());
+    println!("\n{users} people, {connections} connections, {seconds:.0} s each, all on this machine\n");
+    println!("{:<44} {:>10} {:>9} {:>9} {:>9}", "", "a second", "p50 ms", "p99 ms", "failures");
+    for line in lines.iter().chain(bare) {
+        let (p50, p99) = (millis(line.row.p50), millis(line.row.p99));
+        println!("{:<44} {:>10.0} {p50:>9} {p99:>9} {:>9}", line.row.name, line.rate, line.failures);
+    }
+    println!("\npeak memory of the daemon: {:.1} MiB", peak as f64 / 1024.0);
+    let rate_of = |lines: &[Line], start: &str| {
+        lines.iter().find(|line| line.row.name.starts_with(start)).map_or(f64::NAN, |line| line.rate)
+    };
+    let accepted = rate_of(lines, "POST /Users, settle=0s");
+    let ratio = accepted / rate_of(bare, yardstick::PAIR);
+    println!("accepted POSTs a second to bare resource-and-history inserts a second: {ratio:.2}");
+}
