@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, outbox_view};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::outcome::Patience;
 use crate::writer::pace::PaceOptions;
@@ -26,6 +26,8 @@ use crate::writer::{TargetOptions, Writer, WriterOptions};
 
 /// How often history is tidied: partitions made and dropped, tallies and touches folded, tombstones purged.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How often the gauges of the outbox are read.
+const SAMPLE: Duration = Duration::from_secs(15);
 /// How long a tombstone is kept for a re-hire.
 const TOMBSTONE_DAYS: u32 = 365;
 /// How often a target is asked who we are and which groups are administrative.
@@ -122,6 +124,7 @@ impl App {
         let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
         writer.start();
         life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.keep_days, life.clone()));
+        life.spawn("metrics", sample(store.clone(), metrics, life.clone()));
         life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
         let base_url = config.server.base_url(address);
         tracing::info!(%address, base_url, version = env!("CARGO_PKG_VERSION"), "jira-scim listens on {address}");
@@ -281,4 +284,28 @@ async fn sweep(store: Store, health: Health, keep_days: u32, life: Lifecycle) {
             () = life.soft().cancelled() => {}
         }
     }
+}
+
+/// Reads the gauges of the outbox now and then.
+async fn sample(store: Store, metrics: Metrics, life: Lifecycle) {
+    while !life.is_ending() {
+        if let Err(error) = sample_once(&store, &metrics).await {
+            tracing::debug!(error = %Chain(&error), "the outbox could not be counted");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SAMPLE) => {}
+            () = life.soft().cancelled() => {}
+        }
+    }
+}
+
+async fn sample_once(store: &Store, metrics: &Metrics) -> Result<(), StoreError> {
+    let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+    for tenant in outbox_view::sample(&mut conn).await? {
+        metrics.outbox(&tenant.slug, tenant.depth, Duration::from_secs_f64(tenant.oldest_seconds.max(0.0)));
+        metrics.steps(&tenant.slug, "refused", tenant.refused);
+        metrics.steps(&tenant.slug, "held", tenant.held);
+        metrics.steps(&tenant.slug, "waived", tenant.waived);
+    }
+    Ok(())
 }
