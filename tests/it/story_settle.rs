@@ -121,7 +121,11 @@ fn sandbox() -> SandboxOptions {
 }
 
 const UNDONE: &str = "SELECT EXISTS (SELECT FROM audit WHERE action = 'undo')";
-const REFUSED: &str = "SELECT EXISTS (SELECT FROM delivery WHERE outcome = 'refused')";
+/// As it is shown: a step on record that Jira, or a rule, refused.
+const REFUSED: &str = "SELECT EXISTS (
+    SELECT FROM link, jsonb_each(record -> 'steps') AS step WHERE step.value ->> 'state' = 'refused'
+    UNION ALL SELECT FROM jira_membership WHERE step ->> 'state' = 'refused'
+    UNION ALL SELECT FROM jira_group WHERE step ->> 'state' = 'refused')";
 const DAY: i64 = 86_400;
 
 // Settled.
