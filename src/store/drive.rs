@@ -257,7 +257,7 @@ pub async fn facts(
             JOIN group_member m ON m.tenant_id = $1 AND m.member_id = up.group_id
             JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id AND g.deleted_at IS NULL
         )
-        SELECT u.id, u.attrs, u.active, u.version, u.deleted_at IS NOT NULL AS "deleted!",
+        SELECT u.id, u.attrs, u.active, u.version, u.deleted_at IS NOT NULL AS "deleted!", u.undone,
             l.record AS "record?: Json<LinkRecord>", l.look_at AS "look_at?",
             (SELECT jsonb_object_agg(g.jira_name_key, g.jira_name) FROM up
              JOIN scim_group g ON g.tenant_id = $1 AND g.id = up.group_id
@@ -287,7 +287,13 @@ pub async fn facts(
             };
             Ok(UserFacts {
                 user_id: row.id,
-                user: Some(UserNow { attrs, active: row.active, version: row.version, deleted: row.deleted }),
+                user: Some(UserNow {
+                    attrs,
+                    active: row.active,
+                    version: row.version,
+                    deleted: row.deleted,
+                    undone: row.deleted && row.undone,
+                }),
                 wanted: row.wanted.map(|json| json.0).unwrap_or_default(),
                 record: row.record.map(|json| json.0).unwrap_or_default(),
                 look_at: row.look_at,

@@ -106,6 +106,18 @@ pub struct LinkRecord {
     /// We made the account (and did not find it).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made: bool,
+    /// How the account was when we found it; `None` where we made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<AsFound>,
+}
+
+/// What has to be as it was when a create is taken back that adopted an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsFound {
+    /// Whether the person could log in.
+    pub active: bool,
+    /// Which of the groups that we would write it was in, by key.
+    pub groups: BTreeSet<String>,
 }
 
 impl LinkRecord {
@@ -210,4 +222,6 @@ pub struct UserNow {
     pub version: i64,
     /// A tombstone.
     pub deleted: bool,
+    /// A tombstone of somebody who never came: the create was refused and taken back.
+    pub undone: bool,
 }

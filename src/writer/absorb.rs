@@ -13,7 +13,9 @@ use super::plan::{
 };
 use crate::account::{Account, SeenAccount, fold};
 use crate::jira::{AccountChange, Created, EnsuredGroup, TargetError};
-use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, LinkRecord, Pair, StepState, Stuck, UserFacts};
+use crate::store::link::{
+    AccountStep, AsFound, GroupKnown, JiraGroup, Known, LinkRecord, Pair, StepState, Stuck, UserFacts,
+};
 
 /// What a step answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -352,10 +354,13 @@ fn learn_pairs(facts: &mut UserFacts, actual: &BTreeSet<String>) {
 }
 
 fn link(facts: &mut UserFacts, account: SeenAccount, made: bool) {
-    if let Some(groups) = &account.groups {
-        let actual: BTreeSet<String> = groups.iter().map(|name| fold(name)).collect();
+    let actual: BTreeSet<String> = account.groups.iter().flatten().map(|name| fold(name)).collect();
+    if account.groups.is_some() {
         learn_pairs(facts, &actual);
     }
+    let ours = |key: &String| facts.pairs.contains_key(key) || facts.groups.contains_key(key);
+    let groups = actual.into_iter().filter(ours).collect();
+    facts.record.found = (!made).then_some(AsFound { active: account.active, groups });
     // A create that we gave up on may still come, until the second look; see `Planner::awaits_another_name`.
     if facts.look_at.is_none() {
         facts.record.maybe_created.clear();
@@ -367,6 +372,7 @@ fn link(facts: &mut UserFacts, account: SeenAccount, made: bool) {
 fn forget_account(facts: &mut UserFacts) {
     facts.record.known = Known::Absent;
     facts.record.made = false;
+    facts.record.found = None;
     // What was said of the account that is gone says nothing of the next one.
     facts.record.steps.clear();
     for pair in facts.pairs.values_mut() {

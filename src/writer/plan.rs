@@ -10,7 +10,9 @@ use crate::account::{Account, AccountId, Field, SeenAccount, fold};
 use crate::jira::AccountChange;
 use crate::policy::protect::Protected;
 use crate::policy::{Adopt, OnDelete, Policy, mapping};
-use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts, UserNow};
+use crate::store::link::{
+    AccountStep, AsFound, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts, UserNow,
+};
 
 mod states;
 
@@ -174,7 +176,11 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn new(facts: &'a UserFacts, rules: &'a Rules) -> Option<Self> {
         let user = facts.user.as_ref()?;
-        let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.email_fallback);
+        let active = match as_found(facts, user) {
+            Some(found) => found.active,
+            None => user.active && !user.deleted,
+        };
+        let desired = mapping::account(&user.attrs, active, &rules.email_fallback);
         Some(Self { facts, rules, user, desired })
     }
 
@@ -225,7 +231,7 @@ impl<'a> Planner<'a> {
     }
 
     fn create(&self, plan: &mut Plan) -> bool {
-        if !self.desired.active || self.awaits_another_name() {
+        if !self.desired.active || self.user.deleted || self.awaits_another_name() {
             return false;
         }
         let fingerprint = write_fingerprint(&self.desired);
@@ -305,7 +311,10 @@ impl<'a> Planner<'a> {
 
     fn leave(&self, seen: &SeenAccount, plan: &mut Plan) {
         let delete = self.rules.policy.deprovision.on_delete == OnDelete::Delete;
-        if delete && !self.blocked(AccountStep::Delete, DELETE_FINGERPRINT, plan) {
+        if delete
+            && as_found(self.facts, self.user).is_none()
+            && !self.blocked(AccountStep::Delete, DELETE_FINGERPRINT, plan)
+        {
             plan.steps.push(Step::Delete { id: seen.id.clone() });
         } else {
             self.set_active(seen, plan);
@@ -340,7 +349,8 @@ impl<'a> Planner<'a> {
             self.join(key, name, plan);
         }
         for (key, pair) in &self.facts.pairs {
-            if !wanted.iter().any(|(wanted, _)| wanted == key) {
+            let stays = as_found(self.facts, self.user).is_some_and(|found| found.groups.contains(key));
+            if !stays && !wanted.iter().any(|(wanted, _)| wanted == key) {
                 self.part(key, pair, plan);
             }
         }
@@ -424,6 +434,11 @@ impl<'a> Planner<'a> {
             state => blocks(state.as_ref(), fingerprint, self.rules.now, plan),
         }
     }
+}
+
+/// How to leave an account that was there before a create that was refused and taken back.
+fn as_found<'a>(facts: &'a UserFacts, user: &UserNow) -> Option<&'a AsFound> {
+    facts.record.found.as_ref().filter(|_| user.undone)
 }
 
 /// A found account is our own creation only if what we sent fits.

@@ -39,6 +39,7 @@ pub struct App {
     pub lifecycle: Lifecycle,
     /// Its workers do not run: a test says when.
     pub writer: Writer,
+    pub metrics: Metrics,
     router: Router,
 }
 
@@ -127,16 +128,33 @@ impl App {
             writer.clone(),
             store.clone(),
             lifecycle.clone(),
-            metrics,
+            metrics.clone(),
             Health::default(),
         );
         let token = tenant_like(&store, "acme", make.mode, make.policy).await;
-        Self { _db: None, store, token, lifecycle, writer, router: router(state) }
+        Self { _db: None, store, token, lifecycle, writer, metrics, router: router(state) }
     }
 
-    /// Lets that much time pass for everything that waits for a time.
+    /// Lets that much time pass for everything that waits for a time, and the workers do what is due then.
     pub async fn later(&self, seconds: i64) {
         world::later(self.store.pool(), seconds).await;
+        // Reads the target's state, which this process would otherwise believe for as long as it was paused.
+        self.writer.health().await.unwrap();
+        self.writer.drain().await.unwrap();
+    }
+
+    /// How many subjects are open.
+    pub async fn open(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(self.store.pool()).await.unwrap()
+    }
+
+    /// What the store holds for its clients, without versions and times.
+    pub async fn holdings(&self) -> Vec<Value> {
+        let rows = "SELECT jsonb_build_object('id', id, 'attrs', attrs, 'active', active) FROM scim_user WHERE deleted_at IS NULL
+            UNION ALL SELECT jsonb_build_object('id', g.id, 'attrs', g.attrs, 'jira', g.jira_name, 'members', ARRAY(
+                SELECT m.member_id FROM group_member m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id ORDER BY 1))
+            FROM scim_group g WHERE g.deleted_at IS NULL ORDER BY 1";
+        sqlx::query_scalar(rows).fetch_all(self.store.pool()).await.unwrap()
     }
 
     /// Waits until a query says so: for what goes on after an answer. Put a time-out around a test that may wait for ever.

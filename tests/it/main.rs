@@ -46,4 +46,5 @@ mod spine;
 mod store_filter;
 mod store_list;
 mod store_tenant;
+mod story_settle;
 mod world;

@@ -35,7 +35,10 @@ pub(super) fn rules() -> Rules {
 
 fn user(name: &str) -> UserFacts {
     let attrs = json!({ "userName": name }).as_object().unwrap().clone();
-    UserFacts { user: Some(UserNow { attrs, active: true, version: 1, deleted: false }), ..UserFacts::default() }
+    UserFacts {
+        user: Some(UserNow { attrs, active: true, version: 1, deleted: false, undone: false }),
+        ..UserFacts::default()
+    }
 }
 
 fn ann() -> UserFacts {
@@ -520,6 +523,25 @@ fn deleting_falls_back_to_deactivating_and_is_not_tried_for_ever() {
         ("not the policy any more", refused(deleted(with(linked(), deactivated))), rules(), &["void delete"]),
         ("gone", refused(gone), delete(), &["void delete"]),
         ("re-hired", refused(with(linked(), deactivated)), delete(), &["active=true", "void delete"]),
+    ]);
+}
+
+#[test]
+fn an_account_that_an_undone_create_had_adopted_is_left_as_it_was_found() {
+    let delete = || policy(|p| p.deprovision.on_delete = OnDelete::Delete);
+    let undone = |active, facts| {
+        with(deleted(facts), |f: &mut UserFacts| {
+            f.user.as_mut().unwrap().undone = true;
+            f.record.found = Some(AsFound { active, groups: ["staff".to_owned()].into() });
+        })
+    };
+    let joined = || pair(pair(linked(), "dev", true, false), "staff", true, false);
+    table(vec![
+        ("only ours goes", undone(true, joined()), delete(), &["remove dev"]),
+        ("inactive again", undone(false, linked()), rules(), &["active=false"]),
+        ("active again", undone(true, with(linked(), deactivated)), rules(), &["active=true"]),
+        ("gone meanwhile", with(undone(true, ann()), |f| f.record.known = Known::Absent), rules(), &[]),
+        ("made by us", with(undone(true, linked()), |f| f.record.found = None), rules(), &["active=false"]),
     ]);
 }
 
