@@ -93,9 +93,27 @@ fn code_of(text: &str) -> Vec<String> {
     code
 }
 
+/// The options of a command that its section has to name; some are the same everywhere.
+fn options(command: &[&str]) -> BTreeSet<String> {
+    let everywhere = ["--help", "--version", "--config", "--set", "--json"];
+    // Only where a line begins with them: other options are named in the prose, too.
+    let found = all(r"(?m)^ {2,6}(?:-[a-zA-Z], )?(--[a-z][a-z-]*)", &help(command).unwrap());
+    found.into_iter().filter(|option| !everywhere.contains(&option.as_str())).collect()
+}
+
+/// Every command without further ones, as the help lists them.
+fn leaves_of(command: &[&str]) -> Vec<String> {
+    let inner = commands_in(&help(command).unwrap());
+    if inner.is_empty() {
+        return vec![command.join(" ")];
+    }
+    inner.iter().flat_map(|name| leaves_of(&[command, &[name.as_str()]].concat())).collect()
+}
+
 #[test]
-fn every_option_of_a_documented_command_exists() {
+fn every_command_has_its_section_with_its_options_and_no_others() {
     let text = document("operations.md");
+    let mut documented = BTreeSet::new();
     for section in text.split("\n### ").skip(1) {
         let Some(command) = section.strip_prefix("`jira-scim ").and_then(|rest| rest.split('`').next()) else {
             continue;
@@ -103,9 +121,17 @@ fn every_option_of_a_documented_command_exists() {
         let body = section.split("\n## ").next().unwrap_or_default();
         let words: Vec<&str> = command.split(' ').collect();
         let known = all("(--[a-z][a-z-]*)", &help(&words).unwrap());
-        for option in all("(--[a-z][a-z-]*)", body) {
-            assert!(known.contains(&option), "`jira-scim {command}` has no {option}");
+        let written = all("(--[a-z][a-z-]*)", body);
+        for option in &written {
+            assert!(known.contains(option), "`jira-scim {command}` has no {option}");
         }
+        for option in options(&words) {
+            assert!(written.contains(&option), "`jira-scim {command}`: {option} is not documented");
+        }
+        documented.insert(command.to_owned());
+    }
+    for command in leaves_of(&[]) {
+        assert!(documented.contains(&command), "`jira-scim {command}` has no section in operations.md");
     }
 }
 
