@@ -29,6 +29,8 @@ pub struct Drive {
 pub struct Load {
     /// Of right answers.
     pub latencies: Latencies,
+    /// All answers, those of the warm-up too.
+    pub answers: u64,
     /// Answers of another status, and none.
     pub failures: u64,
     /// The first of them.
@@ -45,6 +47,7 @@ impl Load {
 
     fn add(&mut self, other: Self) {
         self.latencies.append(other.latencies);
+        self.answers += other.answers;
         self.failures += other.failures;
         self.first_failure = self.first_failure.take().or(other.first_failure);
     }
@@ -68,6 +71,7 @@ where
             for counter in 0.. {
                 let request = make(number, counter);
                 let answer = connection.send(&request).await;
+                load.answers += 1;
                 let now = Instant::now();
                 if now >= end {
                     break;

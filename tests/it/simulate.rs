@@ -1,20 +1,27 @@
 //! The simulator against the real daemon, and the demo as a person runs it.
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use jira_scim::account::{AccountId, SeenAccount};
 use jira_scim::app::App;
 use jira_scim::config::{Config, Pace, TargetConfig, TargetCredential, TargetKind};
 use jira_scim::embedded::EmbeddedOptions;
 use jira_scim::lifecycle::Lifecycle;
-use jira_scim::sandbox::{Sandbox, SandboxOptions};
+use jira_scim::sandbox::{NewAccount, Sandbox, SandboxOptions};
+use jira_scim::scim;
 use jira_scim::secret::Secret;
-use jira_scim::simulate::profile::Profile;
+use jira_scim::simulate::client::{self, Service};
+use jira_scim::simulate::people::Person;
+use jira_scim::simulate::profile::{Group, Member, Movement, Profile, okta};
 use jira_scim::simulate::session::Size;
-use jira_scim::simulate::wire::Budget;
+use jira_scim::simulate::wire::{Budget, Recorder, Wire};
 use jira_scim::simulate::{self, Options};
+use jira_scim::store::seed::{self, SeedUser};
 use jira_scim::store::tenant::{self, Mode, NewTenant, Origin};
 use jira_scim::store::token::{self, NewToken};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::postgres::{TestDb, fresh_database};
@@ -144,4 +151,91 @@ async fn the_demo_ends_well_without_a_terminal_and_with_standard_input_closed() 
     assert_eq!(output.status.code(), Some(0), "{out}{err}");
     assert!(out.contains("POST /jira/rest/api/2/user ") && out.contains("They agree: 20 accounts"), "{out}{err}");
     assert!(!out.contains('\u{1b}'), "colours without a terminal");
+}
+
+/// What an Okta would have seen of them, and what Jira has.
+#[tokio::test]
+async fn seeded_people_are_as_if_they_had_come_over_scim() {
+    let daemon = Daemon::start().await;
+    let seeded = seed_three(&daemon).await;
+    let base = format!("{}/scim/acme/v2", daemon.app.base_url());
+    let idp = Profile::Okta.idp();
+    let headers = client::headers(&idp.headers(), &idp.authorization(&daemon.token)).unwrap();
+    let recorder = Arc::new(Recorder::new(Budget::default()));
+    let service = Arc::new(Service::new(&base, None).unwrap());
+    let mut wire = Wire::new(service, headers, recorder.clone(), idp.patience());
+
+    let (ids, complete) = idp.import_users(&mut wire, 1).await.unwrap();
+    assert!(complete && ids.len() == 3, "the totals are right: {ids:?}");
+    let members: Vec<Member> = (0..3)
+        .map(|number| Member {
+            id: seeded.users[number].to_string(),
+            user_name: Person::new(0, number as u64).user_name,
+        })
+        .collect();
+    let group = Group { id: seeded.group.to_string(), name: "Crew".to_owned() };
+    idp.verify_members(&mut wire, &group, &members[..2]).await.unwrap();
+    let movement = Movement { all: &members[1..], joining: &members[2..], leaving: &members[..1] };
+    idp.move_members(&mut wire, &group, movement).await.unwrap();
+    idp.set_active(&mut wire, &members[1], false).await.unwrap();
+    assert!(recorder.report().is_clean(), "{}", recorder.report());
+
+    let name = |number: u64| Person::new(0, number).user_name;
+    assert_eq!(daemon.sandbox.members("Crew"), [name(1), name(2)]);
+    assert!(!daemon.sandbox.account(&name(1)).unwrap().active);
+    let about_people = |operation: &String| operation.ends_with("/user");
+    let mut calls: Vec<String> =
+        daemon.sandbox.journal().iter().map(|call| call.operation()).filter(about_people).collect();
+    calls.sort();
+    assert_eq!(calls, ["DELETE /group/user", "POST /group/user", "PUT /user"], "one call for each change, and no look");
+    daemon.stop().await;
+}
+
+struct Three {
+    users: Vec<Uuid>,
+    group: Uuid,
+}
+
+/// As the daemon keeps what Okta sends.
+fn seed_user(person: &Person, key: &str) -> SeedUser {
+    let Value::Object(mut attrs) = okta::new_user(person) else { panic!("a user is an object") };
+    for name in ["schemas", "groups", "password"] {
+        attrs.remove(name);
+    }
+    let folded = scim::folded(scim::user(), &attrs);
+    let account = SeenAccount {
+        id: AccountId(key.to_owned()),
+        username: person.user_name.clone(),
+        email: Some(person.user_name.clone()),
+        display_name: person.display_name(),
+        active: true,
+        groups: None,
+    };
+    SeedUser { id: Uuid::now_v7(), attrs, folded, account }
+}
+
+/// Three people with accounts, two of them in a group.
+async fn seed_three(daemon: &Daemon) -> Three {
+    daemon.sandbox.add_group("Crew").unwrap();
+    let mut conn = daemon.app.store().pool().acquire().await.unwrap();
+    let tenant = tenant::get(&mut *conn, "acme").await.unwrap().unwrap();
+    let mut users = Vec::new();
+    for number in 0..3 {
+        let person = Person::new(0, number);
+        let new = NewAccount {
+            email: person.user_name.clone(),
+            display_name: person.display_name(),
+            ..NewAccount::named(&person.user_name)
+        };
+        let key = daemon.sandbox.add_account(&new).unwrap();
+        if number < 2 {
+            daemon.sandbox.add_member("Crew", &person.user_name).unwrap();
+        }
+        users.push(seed_user(&person, &key));
+    }
+    let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
+    seed::users(&mut conn, tenant.id, "jira", &users).await.unwrap();
+    let group = Uuid::now_v7();
+    seed::group(&mut conn, tenant.id, group, "Crew", &ids[..2]).await.unwrap();
+    Three { users: ids, group }
 }

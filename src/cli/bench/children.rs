@@ -186,6 +186,16 @@ impl Running {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
+    /// How long its processors have worked in all.
+    pub(super) fn worked(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()?)).ok()?;
+        // After the name, which may hold blanks: the 12th and 13th field are user and system time.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+        Some(Duration::from_secs_f64(seconds))
+    }
+
     /// Ends it as an administrator would.
     pub(super) async fn end(mut self) -> Result<(), Failure> {
         let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);

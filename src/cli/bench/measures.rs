@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::{HeaderMap, Method};
 
 use super::Line;
+use super::children::Running;
 use super::seeding::Seeded;
 use crate::cli::Failure;
 use crate::simulate::check::Kind;
@@ -21,25 +22,27 @@ const DRAINED_WITHIN: Duration = Duration::from_secs(600);
 /// The first pages of a list: within so many users.
 const FIRST: u64 = 1000;
 
-pub(super) struct Measures {
+pub(super) struct Measures<'a> {
     service: Arc<Service>,
     headers: HeaderMap,
     drive: Drive,
     seeded: Arc<Seeded>,
     store: Store,
+    daemon: &'a Running,
 }
 
-impl Measures {
+impl<'a> Measures<'a> {
     pub(super) fn new(
-        url: &str,
+        service: Service,
         token: &str,
         drive: Drive,
         seeded: Arc<Seeded>,
         store: Store,
+        daemon: &'a Running,
     ) -> Result<Self, Failure> {
         let idp = Profile::Okta.idp();
         let headers = client::headers(&idp.headers(), &idp.authorization(token))?;
-        Ok(Self { service: Arc::new(Service::new(url, None)?), headers, drive, seeded, store })
+        Ok(Self { service: Arc::new(service), headers, drive, seeded, store, daemon })
     }
 
     /// GET by id, by userName, and pages.
@@ -88,12 +91,16 @@ impl Measures {
         F: Fn(usize, u64) -> Request + Send + Sync + 'static,
     {
         eprintln!("{name} ...");
+        let before = self.daemon.worked();
         let load = load::drive(&self.service, &self.headers, self.drive, status, make).await;
         if let Some(failure) = &load.first_failure {
             eprintln!("  {} failures, the first: {failure}", load.failures);
         }
+        let worked = self.daemon.worked().zip(before).map(|(after, before)| after.saturating_sub(before));
+        let answers = u32::try_from(load.answers).unwrap_or(u32::MAX).max(1);
+        let cpu = worked.map(|worked| worked / answers);
         let row = Row::new(name, &load.latencies);
-        lines.push(Line { row, rate: load.rate(), failures: load.failures });
+        lines.push(Line { row, rate: load.rate(), failures: load.failures, cpu });
     }
 
     /// Waits until everything that was accepted is in Jira.

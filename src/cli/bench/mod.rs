@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use super::Failure;
 use crate::embedded::{Embedded, EmbeddedOptions};
 use crate::lifecycle::Lifecycle;
+use crate::simulate::client::Service;
 use crate::simulate::latency::millis;
 use crate::simulate::load::Drive;
 use crate::simulate::report::Row;
@@ -52,6 +53,8 @@ struct Line {
     row: Row,
     rate: f64,
     failures: u64,
+    /// What the daemon's processors worked for one answer: the figure to compare between runs on a busy machine.
+    cpu: Option<Duration>,
 }
 
 /// Where everything lies; removed at the end.
@@ -88,6 +91,10 @@ fn fresh_folder() -> io::Result<PathBuf> {
 }
 
 async fn measured(args: &Args, folder: &Path, embedded: &Embedded) -> Result<(), Failure> {
+    let load = load_average();
+    if load > 1.0 {
+        println!("the machine is busy with other things (load average {load:.1}): the figures are too low");
+    }
     let drive = Drive { connections: usize::from(args.connections), warm_up: args.warm_up, measure: args.measure };
     let pgbench = yardstick::pgbench(embedded)?;
     scratch::recreate(&embedded.url(), DATABASE).await?;
@@ -131,7 +138,8 @@ async fn run_of(
     lines: &mut Vec<Line>,
 ) -> Result<u64, Failure> {
     let running = daemon.start(settle).await?;
-    let measures = Measures::new(&daemon.scim_url(), token, drive, seeded.clone(), store.clone())?;
+    let service = Service::new(&daemon.scim_url(), None)?;
+    let measures = Measures::new(service, token, drive, seeded.clone(), store.clone(), &running)?;
     match settle {
         None => {
             measures.reads(lines).await;
@@ -144,15 +152,24 @@ async fn run_of(
     Ok(peak)
 }
 
+/// How many processes wanted a processor during the last minute.
+fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default()
+}
+
 fn print(args: &Args, lines: &[Line], bare: &[Line], peak: u64) {
     let (users, connections, seconds) = (args.users, args.connections, args.measure.as_secs_f64());
     println!("\n{users} people, {connections} connections, {seconds:.0} s each, all on this machine\n");
-    println!("{:<44} {:>10} {:>9} {:>9} {:>9}", "", "a second", "p50 ms", "p99 ms", "failures");
+    let heads = ["a second", "p50 ms", "p99 ms", "cpu us", "failures"];
+    println!("{:<44} {:>10} {:>9} {:>9} {:>9} {:>9}", "", heads[0], heads[1], heads[2], heads[3], heads[4]);
     for line in lines.iter().chain(bare) {
         let (p50, p99) = (millis(line.row.p50), millis(line.row.p99));
-        println!("{:<44} {:>10.0} {p50:>9} {p99:>9} {:>9}", line.row.name, line.rate, line.failures);
+        let cpu = line.cpu.map_or_else(|| "-".to_owned(), |cpu| cpu.as_micros().to_string());
+        println!("{:<44} {:>10.0} {p50:>9} {p99:>9} {cpu:>9} {:>9}", line.row.name, line.rate, line.failures);
     }
-    println!("\npeak memory of the daemon: {:.1} MiB", peak as f64 / 1024.0);
+    println!("\ncpu: what the daemon alone worked for one answer, and for what it did in Jira meanwhile");
+    println!("peak memory of the daemon: {:.1} MiB", peak as f64 / 1024.0);
     let rate_of = |lines: &[Line], start: &str| {
         lines.iter().find(|line| line.row.name.starts_with(start)).map_or(f64::NAN, |line| line.rate)
     };

@@ -42,7 +42,7 @@ pub(super) async fn run(
         insert(program, folder, &url, drive.connections, drive.warm_up).await?;
         let latencies = insert(program, folder, &url, drive.connections, drive.measure).await?;
         let rate = latencies.count() as f64 / seconds(drive.measure) as f64;
-        lines.push(Line { row: Row::new(name, &latencies), rate, failures: 0 });
+        lines.push(Line { row: Row::new(name, &latencies), rate, failures: 0, cpu: None });
     }
     Ok(lines)
 }
