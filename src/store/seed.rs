@@ -26,7 +26,7 @@ const STAGE: &str = "CREATE TEMPORARY TABLE IF NOT EXISTS seed (
     id uuid NOT NULL, attrs jsonb NOT NULL, folded jsonb NOT NULL, account_id text NOT NULL, account jsonb NOT NULL
 ) ON COMMIT DELETE ROWS";
 
-/// The rows of a create that was answered with 201 and applied, in the order of the columns of the migrations.
+/// The rows of a create that was answered with 201 and applied. The path of its call stands for whatever the target's is.
 const ROWS: &[&str] = &[
     "INSERT INTO scim_user (tenant_id, id, user_name_key, external_id, active, email_keys, attrs, folded, created, modified)
      SELECT $1, id, folded->>'userName', attrs->>'externalId', true,
@@ -45,7 +45,7 @@ const ROWS: &[&str] = &[
      SELECT $1, now(), gen_random_uuid(), 'user', id, gen_random_uuid(),
          jsonb_build_array(jsonb_build_object('step', jsonb_build_object('step', 'create', 'account', account - 'id'),
              'outcome', 'done')),
-         '[{\"path\": \"/rest/api/2/user\", \"method\": \"POST\", \"status\": 201, \"duration_ms\": 1}]', 'applied', now()
+         '[{\"path\": \"/a/path/of/it\", \"method\": \"POST\", \"status\": 201, \"duration_ms\": 1}]', 'applied', now()
      FROM seed WHERE $2 <> ''",
     "INSERT INTO tally (tenant_id, kind, n) SELECT $1, 'user', count(*) FROM seed WHERE $2 <> ''
      ON CONFLICT (tenant_id, kind) DO UPDATE SET n = tally.n + excluded.n",
