@@ -31,6 +31,8 @@ CREATE TABLE token (
     -- NULL: does not expire.
     expires timestamptz,
     revoked timestamptz,
+    -- The configuration file declares this token; taken out of there, it is revoked.
+    declared boolean NOT NULL DEFAULT false,
     -- Written at most once a minute.
     last_used timestamptz,
     CONSTRAINT token_pkey PRIMARY KEY (tenant_id, id),

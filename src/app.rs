@@ -200,6 +200,14 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
                 .await
                 .map_err(|e| problem(Chain(&e).to_string()))?;
         }
+        let labels: Vec<String> = declared.tokens.iter().map(|token| token.label.clone()).collect();
+        for label in token::revoke_undeclared(&mut *conn, tenant.id, &labels, origin.at).await? {
+            tracing::info!(
+                tenant = declared.slug,
+                "token {label} of tenant {} is no longer declared: revoked",
+                declared.slug
+            );
+        }
     }
     let slugs: Vec<String> = config.tenants.iter().map(|tenant| tenant.slug.clone()).collect();
     for slug in tenant::release_undeclared(&mut *conn, &slugs).await? {

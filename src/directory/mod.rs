@@ -263,8 +263,10 @@ fn audited(mut body: Value) -> Value {
 fn redact(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            let named_password = |key: &&str| map.get(*key).and_then(Value::as_str).is_some_and(is_password_path);
-            let by_path = ["path", "Path"].iter().any(named_password);
+            let names_password = |(key, value): (&String, &Value)| {
+                key.eq_ignore_ascii_case("path") && value.as_str().is_some_and(is_password_path)
+            };
+            let by_path = map.iter().any(names_password);
             for (key, value) in map.iter_mut() {
                 if is_password_path(key) || (by_path && key.eq_ignore_ascii_case("value")) {
                     *value = Value::String("[redacted]".to_owned());
@@ -281,4 +283,24 @@ fn redact(value: &mut Value) {
 fn is_password_path(name: &str) -> bool {
     let last = name.rsplit([':', '.']).next().unwrap_or(name);
     last.trim().eq_ignore_ascii_case("password")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::audited;
+
+    #[test]
+    fn a_password_never_reaches_the_audit_however_it_is_spelt() {
+        for body in [
+            json!({"userName": "ann", "password": "s3cret"}),
+            json!({"Operations": [{"op": "replace", "path": "password", "value": "s3cret"}]}),
+            json!({"operations": [{"op": "Replace", "PATH": "Password", "VALUE": "s3cret"}]}),
+            json!({"Operations": [{"op": "replace", "value": {"urn:ietf:params:scim:schemas:core:2.0:User:password": "s3cret"}}]}),
+        ] {
+            let kept = audited(body).to_string();
+            assert!(!kept.contains("s3cret"), "{kept}");
+        }
+    }
 }

@@ -101,6 +101,14 @@ pub enum TenantError {
     /// There is no such tenant.
     #[error("there is no tenant {0}")]
     NotFound(String),
+    /// Its people have accounts at the present target, whose keys mean somebody else at another.
+    #[error("tenant {slug} has accounts at its target {target}; make another tenant for another target")]
+    TargetInUse {
+        /// The tenant.
+        slug: String,
+        /// Its target.
+        target: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -282,6 +290,14 @@ async fn locked(conn: &mut PgConnection, slug: &str) -> Result<Option<Tenant>, S
     Ok(tenant)
 }
 
+/// Whether any of a tenant's people has, or may have, an account: account keys of one Jira mean somebody else at another.
+async fn has_accounts(conn: &mut PgConnection, tenant_id: Uuid) -> Result<bool, StoreError> {
+    let any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT 1 FROM link WHERE tenant_id = $1) AS "any!""#, tenant_id)
+        .fetch_one(conn)
+        .await?;
+    Ok(any)
+}
+
 /// Writes the locked tenant with its audit row; where the rules changed, with a new version of them and a nudge.
 async fn write(
     conn: &mut PgConnection,
@@ -289,7 +305,7 @@ async fn write(
     change: &TenantChange,
     declared: bool,
     origin: Origin<'_>,
-) -> Result<Tenant, StoreError> {
+) -> Result<Tenant, TenantError> {
     let mut after = before.clone();
     after.target = change.target.clone().unwrap_or(after.target);
     after.mode = change.mode.unwrap_or(after.mode);
@@ -297,6 +313,9 @@ async fn write(
     after.declared = declared;
     if after == before {
         return Ok(before);
+    }
+    if after.target != before.target && has_accounts(conn, before.id).await? {
+        return Err(TenantError::TargetInUse { slug: before.slug, target: before.target });
     }
     let rules_changed = (&after.target, after.mode, &after.policy) != (&before.target, before.mode, &before.policy);
     after.policy_version += i64::from(rules_changed);
@@ -327,7 +346,8 @@ async fn write(
         rules_changed,
     )
     .execute(conn)
-    .await?;
+    .await
+    .map_err(StoreError::from)?;
     Ok(after)
 }
 

@@ -230,7 +230,7 @@ pub async fn upsert_declared(
     .await
     .map_err(StoreError::from)?;
     let known = sqlx::query!(
-        "UPDATE token SET expires = $4, revoked = NULL WHERE tenant_id = $1 AND hash = $2 AND label = $3",
+        "UPDATE token SET expires = $4, revoked = NULL, declared = true WHERE tenant_id = $1 AND hash = $2 AND label = $3",
         tenant_id,
         hash.as_slice(),
         label,
@@ -241,9 +241,35 @@ pub async fn upsert_declared(
     .map_err(StoreError::from)?;
     if known.rows_affected() == 0 {
         create(&mut *tx, tenant_id, id, label, hash, expires, origin).await?;
+        sqlx::query!("UPDATE token SET declared = true WHERE tenant_id = $1 AND id = $2", tenant_id, id)
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::from)?;
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
+}
+
+/// Revokes the tokens that the configuration file declared once and does not name any more, and returns their labels.
+///
+/// # Errors
+/// The store failed.
+pub async fn revoke_undeclared(
+    db: impl PgExecutor<'_>,
+    tenant_id: Uuid,
+    labels: &[String],
+    at: DateTime<Utc>,
+) -> Result<Vec<String>, StoreError> {
+    let revoked = sqlx::query_scalar!(
+        "UPDATE token SET revoked = $3
+         WHERE tenant_id = $1 AND declared AND revoked IS NULL AND label <> ALL($2) RETURNING label",
+        tenant_id,
+        labels,
+        at,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(revoked)
 }
 
 /// The tenant and the credential of a request, in one query. `None` for an unknown tenant, an unknown, expired or

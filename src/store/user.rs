@@ -195,8 +195,9 @@ pub async fn create(
                 folded = $8, version = u.version + 1, modified = now(), deleted_at = NULL
             FROM ghost WHERE u.tenant_id = $1 AND u.id = ghost.id RETURNING u.id, u.version, u.created, u.modified
         ), forgiven AS (
-            -- A new start: what was refused the first time is tried again.
-            UPDATE link SET record = record - 'steps' FROM revived WHERE link.tenant_id = $1 AND link.user_id = revived.id
+            -- A new start: what was refused the first time is tried again, and the person's own past counts, not what
+            -- the account was like before we adopted it.
+            UPDATE link SET record = record - 'steps' - 'found' FROM revived WHERE link.tenant_id = $1 AND link.user_id = revived.id
         ), inserted AS (
             INSERT INTO scim_user (tenant_id, id, user_name_key, external_id, active, email_keys, attrs, folded, created, modified)
             SELECT $1, $2, $3, $4, $5, $6, $7, $8, now(), now() WHERE NOT EXISTS (SELECT 1 FROM ghost)

@@ -114,7 +114,14 @@ impl Inner {
             tx.commit().await?;
             return Ok(Claimed::Waits);
         }
-        let rules = self.rules(&tenant, &runtime, &lease);
+        let Some(rules) = self.rules(&tenant, &runtime, &lease) else {
+            let at = lease.now + TimeDelta::seconds(60);
+            let error = "The tenant's policy is not understood by this version of jira-scim.".to_owned();
+            let again = Finish::Again { at, attempts: lease.attempts, first_failure: lease.first_failure, error };
+            drive::finish(&mut tx, &lease, &again).await?;
+            tx.commit().await?;
+            return Ok(Claimed::Waits);
+        };
         let claimed = match subject {
             Subject::User(id) => self.claim_user(&mut tx, tenant.slug, lease, runtime, rules, taken, id, turn).await?,
             Subject::Group(_) | Subject::Tenant(_) => {
@@ -125,17 +132,20 @@ impl Inner {
         Ok(claimed)
     }
 
-    fn rules(&self, tenant: &TenantRules, runtime: &Runtime, lease: &Lease) -> Rules {
-        // A policy is checked when it is written; one that is not understood all the same writes nothing it should not.
-        let policy = Policy::from_value(&tenant.policy).unwrap_or_else(|problems| {
-            tracing::error!(tenant.id = %lease.tenant_id, "the stored policy is not understood: {problems:?}");
-            Policy::default()
-        });
-        Rules {
-            policy,
-            protected: runtime.protected().unwrap_or_default(),
-            email_fallback: self.options.email_fallback.clone(),
-            now: lease.now,
+    /// `None` where the policy is not understood: it was checked when it was written, perhaps by a later version than this
+    /// one, and nobody may guess what it forbids.
+    fn rules(&self, tenant: &TenantRules, runtime: &Runtime, lease: &Lease) -> Option<Rules> {
+        match Policy::from_value(&tenant.policy) {
+            Ok(policy) => Some(Rules {
+                policy,
+                protected: runtime.protected().unwrap_or_default(),
+                email_fallback: self.options.email_fallback.clone(),
+                now: lease.now,
+            }),
+            Err(problems) => {
+                tracing::error!(tenant.id = %lease.tenant_id, "the stored policy is not understood: {problems:?}");
+                None
+            }
         }
     }
 

@@ -21,6 +21,9 @@ use crate::store::outbox::Subject;
 /// How many rounds of claim, call, record one drive makes before it lets others go first.
 const ROUNDS: usize = 8;
 
+/// How often a transaction is tried that the database breaks off to end a deadlock.
+const TRIES: usize = 5;
+
 /// How a drive ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DriveEnd {
@@ -90,7 +93,7 @@ impl Inner {
         for _ in 0..ROUNDS {
             self.know_target(tenant_id).await?;
             let turn = Turn { first: since.is_none(), insist };
-            driven.end = match self.claim(tenant_id, subject, token, turn).await? {
+            driven.end = match self.claim_persistently(tenant_id, subject, token, turn).await? {
                 Claimed::Taken if since.is_some() => return Ok(driven),
                 Claimed::Taken => DriveEnd::Taken,
                 Claimed::Observed => DriveEnd::Observed,
@@ -127,6 +130,23 @@ impl Inner {
         Ok(driven)
     }
 
+    /// A claim that the database broke off to end a deadlock is made again.
+    async fn claim_persistently(
+        &self,
+        tenant_id: Uuid,
+        subject: Subject,
+        token: Uuid,
+        turn: Turn,
+    ) -> Result<Claimed, StoreError> {
+        for _ in 1..TRIES {
+            match self.claim(tenant_id, subject, token, turn).await {
+                Err(error) if error.is_transient() => {}
+                other => return other,
+            }
+        }
+        self.claim(tenant_id, subject, token, turn).await
+    }
+
     /// One round of calls and its record; `None` when there is more to do under the same lease.
     async fn round(
         &self,
@@ -139,8 +159,13 @@ impl Inner {
             Some((_, error)) => self.judge(&work, error).await?,
             None => None,
         };
-        let end = self.record(work, performed, verdict, start).await?;
-        Ok((end, calls))
+        for _ in 1..TRIES {
+            match self.record(&work, &performed, &verdict, start).await {
+                Err(error) if error.is_transient() => {}
+                other => return Ok((other?, calls)),
+            }
+        }
+        Ok((self.record(&work, &performed, &verdict, start).await?, calls))
     }
 
     async fn drive_holder(&self, tenant_id: Uuid, user_id: Uuid) -> Result<(), StoreError> {

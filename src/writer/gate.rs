@@ -106,7 +106,7 @@ fn count(metrics: &Metrics, target: &str, call: &CallRecord) {
     metrics.target_call(target, &call.method, &call.path, call.status, Duration::from_millis(call.duration_ms));
 }
 
-/// Slows down to the target's refill rate when its bucket runs low, and forgets that when it is full again (DC-75).
+/// Slows down to the target's refill rate when its bucket runs low, and forgets that when it is full again (DC-9).
 fn follow(runtime: &Runtime, limits: RateLimits) {
     let (Some(remaining), Some(interval), Some(fill)) = (limits.remaining, limits.interval, limits.fill_rate) else {
         return;

@@ -283,8 +283,14 @@ impl<'a> Planner<'a> {
             self.leave(seen, plan);
             return;
         }
-        self.update(seen, plan);
-        self.set_active(seen, plan);
+        // What takes away goes first: a step that fails ends the round, and must not keep a leaver in.
+        if self.desired.active {
+            self.update(seen, plan);
+            self.set_active(seen, plan);
+        } else {
+            self.set_active(seen, plan);
+            self.update(seen, plan);
+        }
     }
 
     fn update(&self, seen: &SeenAccount, plan: &mut Plan) {
@@ -345,14 +351,14 @@ impl<'a> Planner<'a> {
             return;
         }
         let wanted = self.wanted_groups();
-        for (key, name) in &wanted {
-            self.join(key, name, plan);
-        }
         for (key, pair) in &self.facts.pairs {
             let stays = as_found(self.facts, self.user).is_some_and(|found| found.groups.contains(key));
             if !stays && !wanted.iter().any(|(wanted, _)| wanted == key) {
                 self.part(key, pair, plan);
             }
+        }
+        for (key, name) in &wanted {
+            self.join(key, name, plan);
         }
     }
 

@@ -22,17 +22,17 @@ impl Inner {
     /// Writes what a round came to. `None` when there is more to do under the same lease.
     pub(crate) async fn record(
         &self,
-        work: Work,
-        performed: Performed,
-        verdict: Option<Verdict>,
+        work: &Work,
+        performed: &Performed,
+        verdict: &Option<Verdict>,
         start: DateTime<Utc>,
     ) -> Result<Option<DriveEnd>, StoreError> {
         let mut after = performed.after.clone();
-        if let (Some(Verdict::GiveUp), Some((step, error))) = (&verdict, &performed.failure) {
+        if let (Some(Verdict::GiveUp), Some((step, error))) = (verdict, &performed.failure) {
             let reason = format!("Given up: {error}");
             absorb::refuse(&mut after, step, refused(String::new(), reason, None, work.rules.now));
         }
-        let mut finish = finish_of(&work, &performed, &verdict, &after);
+        let mut finish = finish_of(work, performed, verdict, &after);
         let mut tx = self.store.pool().begin().await?;
         // The usual case in one statement: the lease is ours, nobody nudged, nothing is left.
         let clean = finish == Some(Finish::Done { due: None })
@@ -41,18 +41,18 @@ impl Inner {
         if !clean {
             let held = if performed.lease_lost { None } else { drive::still_holds(&mut tx, &work.lease).await? };
             let Some(seq) = held else {
-                self.record_doubt(&mut tx, &work, &performed).await?;
+                self.record_doubt(&mut tx, work, performed).await?;
                 tx.commit().await?;
                 self.metrics.delivery(&work.tenant, "lost");
                 return Ok(Some(DriveEnd::Pending));
             };
             if seq != work.lease.seq {
-                keep_doubts(&mut tx, &work, &mut after).await?;
-                finish = finish_of(&work, &performed, &verdict, &after);
+                keep_doubts(&mut tx, work, &mut after).await?;
+                finish = finish_of(work, performed, verdict, &after);
             }
         }
         let (refused, standing) = refusals(&after, start);
-        let outcome = outcome(&verdict, &refused);
+        let outcome = outcome(verdict, &refused);
         let error = performed.failure.as_ref().map(|(_, error)| error.to_string());
         let ended = Delivery {
             id: work.delivery.id,
@@ -61,7 +61,7 @@ impl Inner {
             outcome: Some(outcome),
             error: error.as_deref(),
         };
-        save(&mut tx, &work, &after, &ended).await?;
+        save(&mut tx, work, &after, &ended).await?;
         if let Some(finish) = finish.as_ref().filter(|_| !clean) {
             drive::finish(&mut tx, &work.lease, finish).await?;
         }
@@ -116,6 +116,8 @@ fn finish_of(work: &Work, performed: &Performed, verdict: &Option<Verdict>, afte
     let next = plan_user(after, &work.rules);
     match verdict {
         None if !next.is_empty() => None,
+        // What was given up is a state now; the steps behind it have their turn.
+        Some(Verdict::GiveUp) if !next.is_empty() => again(work.rules.now, 0, None),
         None | Some(Verdict::GiveUp) => Some(Finish::Done { due: next.due }),
         Some(Verdict::Retry { at, attempts, first_failure }) => again(*at, *attempts, Some(*first_failure)),
         Some(Verdict::Pause { .. } | Verdict::Leave) => {

@@ -144,7 +144,7 @@ impl Inner {
         crate::store::outbox::is_due(&mut conn, tenant_id, subject).await
     }
 
-    async fn hand_over(&self, tenant_id: Uuid, subject: Subject, token: Uuid) -> Result<(), StoreError> {
+    pub(super) async fn hand_over(&self, tenant_id: Uuid, subject: Subject, token: Uuid) -> Result<(), StoreError> {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
         crate::store::outbox::hand_over(&mut conn, tenant_id, subject, token).await
     }

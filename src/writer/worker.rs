@@ -11,6 +11,7 @@ use super::runtime::Runtime;
 use super::{Inner, Writer};
 use crate::store::outbox::{self, Due};
 use crate::store::{StoreError, target};
+use crate::telemetry::Chain;
 
 /// How often a process says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -161,8 +162,9 @@ impl Inner {
                 };
                 if let Err(error) = driven {
                     let (kind, id) = (subject.kind(), subject.id());
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(subject.id = %id, error, "a drive of {kind} {id} failed in the store");
+                    tracing::warn!(subject.id = %id, error = %Chain(&error), "a drive of {kind} {id} failed in the store");
+                    // Best effort: else the lease runs out by itself.
+                    let _kept = writer.0.hand_over(tenant_id, subject, token).await;
                 }
             });
         }
