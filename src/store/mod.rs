@@ -65,6 +65,9 @@ impl Store {
             ("lock_timeout", "3000"),
             ("idle_in_transaction_session_timeout", "10000"),
             ("jit", "off"),
+            // Every hot statement is an index look-up by bound values: its plan does not depend on them, but planning the
+            // larger ones anew costs more than running them.
+            ("plan_cache_mode", "force_generic_plan"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
