@@ -44,6 +44,7 @@ CREATE TABLE link (
     -- After an unknown outcome: when to look once more, because Jira also executes calls that we gave up on.
     look_at timestamptz,
     -- The version of the user that the record was last brought up to.
+    -- An import or reconcile may write the record only while this has not changed since it read.
     applied_version bigint NOT NULL DEFAULT 0,
     CONSTRAINT link_pkey PRIMARY KEY (tenant_id, user_id)
 );

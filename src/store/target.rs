@@ -59,7 +59,7 @@ pub struct TargetState {
     pub probe: Option<ProbeRecord>,
     /// When.
     pub probed_at: Option<DateTime<Utc>>,
-    /// The last call that it answered.
+    /// The last probe that it answered.
     pub last_success: Option<DateTime<Utc>>,
     /// The database's clock.
     pub now: DateTime<Utc>,
@@ -155,20 +155,6 @@ pub async fn fail_trial(
         kind.as_str(),
         reason,
         seconds,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// The target answered: the pause is over.
-pub async fn resume(conn: &mut PgConnection, name: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        "-- target.resume
-        INSERT INTO target_state (name, last_success) VALUES ($1, now())
-        ON CONFLICT (name) DO UPDATE SET paused_until = NULL, pause_kind = NULL, pause_reason = NULL, failures = 0,
-            last_success = now()",
-        name
     )
     .execute(conn)
     .await?;

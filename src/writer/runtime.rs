@@ -59,7 +59,7 @@ pub struct Health {
     /// No call before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<DateTime<Utc>>,
-    /// The last time it answered.
+    /// The last probe that it answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success: Option<DateTime<Utc>>,
     /// The version it prints.

@@ -20,6 +20,7 @@ mod drive_settle;
 mod drive_world;
 mod embedded;
 mod exchanges;
+mod fences;
 mod http_access;
 mod http_app;
 mod http_bad_input;
