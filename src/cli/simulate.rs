@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// Who to be
     #[arg(long, value_enum, default_value = "okta")]
     profile: Profile,
-    /// The SCIM base URL, such as https://scim.corp.example/scim/acme/v2
+    /// The SCIM base URL, such as `https://scim.corp.example/scim/acme/v2`
     #[arg(long, value_name = "URL")]
     url: String,
     /// The bearer token
