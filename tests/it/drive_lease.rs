@@ -52,7 +52,7 @@ async fn a_drive_that_lost_its_lease_only_says_that_it_does_not_know() {
 /// over what the first one could not know.
 #[tokio::test]
 async fn what_a_drive_doubts_that_lost_its_lease_survives_the_record_of_its_successor() {
-    let world = World::new().await;
+    let world = World::make(Make { timeout: Duration::from_secs(1), ..Make::default() }).await;
     let ann = world.user("ann").await;
     let crew = world.group("Crew", &[]).await;
     world.writer.drain().await.unwrap();

@@ -2,11 +2,13 @@
 //! nobody an attempt; only a subject that fails alone is given up.
 
 use jira_scim::sandbox::Fault;
+use jira_scim::store::{outbox, target};
 use jira_scim::writer::DriveEnd;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::drive_world::{created, soon};
-use crate::world::World;
+use crate::world::{TARGET, World};
 
 /// Fails when an unreachable target costs the subject an attempt: after an hour everybody would be given up.
 #[tokio::test]
@@ -158,7 +160,7 @@ async fn retry_after_is_honoured() {
     assert!(world.is_active("bo") && world.is_active("cy"));
 }
 
-/// Fails when `target.begin_trial` is taken out, or when the end of its time ends a pause.
+/// Fails when `begin_trial` lets everybody try, or when the end of its time ends a pause, here or in `outbox.due`.
 #[tokio::test]
 async fn when_a_pause_is_over_exactly_one_replica_asks_and_the_others_wait_for_the_answer() {
     let world = World::new().await;
@@ -174,11 +176,14 @@ async fn when_a_pause_is_over_exactly_one_replica_asks_and_the_others_wait_for_t
     world.jira.inject(Fault::status(503).times(2));
     world.writer.drain().await.unwrap();
     world.later(10).await;
+    let mut conn = world.pool().acquire().await.unwrap();
+    assert!(outbox::due(&mut conn, TARGET, Uuid::nil(), 8).await.unwrap().is_empty(), "its time alone ends no pause");
     world.jira.inject(Fault::hold().on("GET /myself").times(1));
     let (calls, asked) = (world.calls(), world.count("GET /myself"));
     let writer = world.writer.clone();
     let trial = tokio::spawn(async move { writer.drain().await });
     soon(world.jira.until_call(|call| call.operation() == "GET /myself" && call.seq > calls as u64)).await;
+    assert!(!target::begin_trial(&mut conn, TARGET, 10.0).await.unwrap(), "one trial at a time");
     let calls = world.calls();
     for other in &others {
         assert_eq!(other.drain().await.unwrap(), 0);
@@ -206,7 +211,7 @@ async fn each_failed_trial_makes_the_pause_longer_up_to_the_longest() {
     }
 }
 
-/// Fails when the pause is not asked before a request settles.
+/// Fails when neither `settle` nor the claim asks for the pause, or when the rows stay leased to the request.
 #[tokio::test]
 async fn a_request_does_not_wait_for_a_target_that_is_paused() {
     let world = World::new().await;

@@ -54,7 +54,7 @@ async fn a_deactivation_that_jira_refuses_stays_desired_and_is_tried_again_every
     assert_eq!(world.outbox().await, 0);
 }
 
-/// Fails when a refusal ends the round (`ends_the_round`) or is kept for the subject instead of for the step.
+/// Fails when a refusal is kept for the subject instead of for the step.
 #[tokio::test]
 async fn a_refused_group_does_not_block_the_others() {
     let world = World::new().await;
@@ -93,7 +93,7 @@ async fn a_group_that_jira_does_not_make_keeps_only_its_own_members_waiting() {
     assert_eq!((world.groups_of("ann").len(), world.groups_of("bo").len()), (2, 1), "who waited is nudged");
 }
 
-/// Fails when a refused deactivation ends the round, or blocks the account's other steps.
+/// Fails when a refused deactivation blocks the account's other steps.
 #[tokio::test]
 async fn a_refused_leaver_still_gets_a_new_address_and_leaves_the_groups() {
     let world = World::with_policy(json!({"deprovision": {"strip_groups": true}})).await;
