@@ -9,7 +9,7 @@ use super::Inner;
 use super::absorb::{self, Times};
 use super::claim::{Work, knowledge, times};
 use super::drive::{DriveEnd, Performed, refusals};
-use super::outcome::Verdict;
+use super::outcome::{Verdict, backoff};
 use super::plan::{Step, plan_user, refused};
 use crate::account::fold;
 use crate::store::StoreError;
@@ -94,10 +94,12 @@ impl Inner {
     pub(crate) async fn release(&self, tenant_id: Uuid, subject: Subject, token: Uuid) -> Result<(), StoreError> {
         let mut tx = self.store.pool().begin().await?;
         if let Some(lease) = drive::take(&mut tx, tenant_id, subject, token, self.options.lease).await? {
+            // Counted as a failure of the subject: one that runs in a circle has to do so more and more slowly.
+            let wait = backoff(lease.attempts, self.options.patience.max_backoff, rand::random());
             let again = Finish::Again {
-                at: lease.now + chrono::TimeDelta::seconds(1),
-                attempts: lease.attempts,
-                first_failure: lease.first_failure,
+                at: lease.now + chrono::TimeDelta::from_std(wait).unwrap_or(chrono::TimeDelta::MAX),
+                attempts: lease.attempts.saturating_add(1),
+                first_failure: lease.first_failure.or(Some(lease.now)),
                 error: "The plan did not come to an end.".to_owned(),
             };
             drive::finish(&mut tx, &lease, &again).await?;
