@@ -22,6 +22,7 @@ mod embedded;
 mod exchanges;
 mod http_access;
 mod http_app;
+mod http_bad_days;
 mod http_bad_input;
 mod http_groups;
 mod http_settle;
