@@ -25,12 +25,12 @@ async fn answer(connection: &mut PgConnection, sql: &'static str) -> i32 {
     sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
 }
 
-fn kept_in(home: &Path) -> EmbeddedOptions {
+pub fn kept_in(home: &Path) -> EmbeddedOptions {
     EmbeddedOptions { data_dir: home.join("data"), bin_dir: None, throwaway: false }
 }
 
 /// A folder that the server's unprivileged user can enter, also when the tests run as root.
-fn home() -> tempfile::TempDir {
+pub fn home() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let parent = EmbeddedOptions::throwaway().data_dir.parent().unwrap().to_path_buf();
     let home = tempfile::Builder::new().prefix("jira-scim-test-").tempdir_in(parent).unwrap();

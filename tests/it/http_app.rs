@@ -52,6 +52,8 @@ pub struct Make {
     pub settle: Duration,
     /// Of one call to Jira.
     pub timeout: Duration,
+    /// How long a request waits for a connection to the database.
+    pub acquire_timeout: Duration,
 }
 
 impl Default for Make {
@@ -62,6 +64,7 @@ impl Default for Make {
             mode: Mode::Enforce,
             settle: Duration::from_secs(20),
             timeout: Duration::from_secs(10),
+            acquire_timeout: Duration::from_secs(3),
         }
     }
 }
@@ -98,7 +101,7 @@ impl App {
         let store = Store::lazy(&StoreOptions {
             url: url.to_owned(),
             max_connections: 8,
-            acquire_timeout: Duration::from_secs(3),
+            acquire_timeout: make.acquire_timeout,
             statement_timeout: Duration::from_secs(5),
         })
         .unwrap();
@@ -148,12 +151,15 @@ impl App {
         sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(self.store.pool()).await.unwrap()
     }
 
-    /// What the store holds for its clients, without versions and times.
+    /// What the store holds for its clients, without versions and times, and how much it says that this is.
     pub async fn holdings(&self) -> Vec<Value> {
         let rows = "SELECT jsonb_build_object('id', id, 'attrs', attrs, 'active', active) FROM scim_user WHERE deleted_at IS NULL
             UNION ALL SELECT jsonb_build_object('id', g.id, 'attrs', g.attrs, 'jira', g.jira_name, 'members', ARRAY(
                 SELECT m.member_id FROM group_member m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id ORDER BY 1))
-            FROM scim_group g WHERE g.deleted_at IS NULL ORDER BY 1";
+            FROM scim_group g WHERE g.deleted_at IS NULL
+            UNION ALL SELECT jsonb_build_object('kind', kind, 'total', sum(n)) FROM (
+                SELECT kind, n FROM tally UNION ALL SELECT kind, delta FROM tally_delta) AS counted GROUP BY kind
+            ORDER BY 1";
         sqlx::query_scalar(rows).fetch_all(self.store.pool()).await.unwrap()
     }
 

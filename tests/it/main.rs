@@ -23,6 +23,7 @@ mod exchanges;
 mod fences;
 mod http_access;
 mod http_app;
+mod http_bad_days;
 mod http_bad_input;
 mod http_groups;
 mod http_settle;
