@@ -149,6 +149,9 @@ async fn a_drive_that_only_read_of_a_group_does_not_unlearn_that_it_exists() {
     let (ann, bo) = (world.user("ann").await, world.user("bo").await);
     world.group("Crew", &[ann, bo]).await;
     world.sql("DELETE FROM outbox WHERE kind = 'group'").await;
+    world
+        .sql("INSERT INTO jira_group (tenant_id, name_key, name) SELECT tenant_id, 'crew', 'Crew' FROM scim_group")
+        .await;
     // The create is refused, and while Jira is asked why, another drive makes the group.
     world.jira.inject(Fault::status(400).on("POST /user").containing("ann"));
     world.jira.inject(Fault::hold().on("GET /user").times(1));
