@@ -27,6 +27,10 @@ CREATE TABLE token (
     -- SHA-256 of 256 random bits; the token itself is shown once and never stored.
     hash bytea NOT NULL,
     label text COLLATE "C" NOT NULL,
+    -- HTTP Basic: the user name that the secret is the password of. NULL: a bearer token.
+    username text COLLATE "C",
+    -- The user whom this credential stands for at /Me, by id; NULL: nobody.
+    me uuid,
     created timestamptz NOT NULL DEFAULT now(),
     -- NULL: does not expire.
     expires timestamptz,

@@ -17,7 +17,7 @@ use crate::listen::{self, ListenOptions, TlsError};
 use crate::policy::Policy;
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
-use crate::store::token;
+use crate::store::token::{self, NewCredential};
 use crate::store::{Store, StoreError, outbox_view};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::outcome::Patience;
@@ -196,7 +196,11 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
             .map_err(|e| problem(Chain(&e).to_string()))?;
         for token in &declared.tokens {
             let hash = token::hash(token.value.expose());
-            token::upsert_declared(&mut conn, tenant.id, Uuid::now_v7(), &token.label, &hash, token.expires, origin)
+            let new = NewCredential {
+                username: token.username.as_deref(),
+                ..NewCredential::bearer(&token.label, &hash, token.expires)
+            };
+            token::upsert_declared(&mut conn, tenant.id, Uuid::now_v7(), new, origin)
                 .await
                 .map_err(|e| problem(Chain(&e).to_string()))?;
         }

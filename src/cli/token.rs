@@ -7,8 +7,11 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::table::table;
 use super::{ConfigArgs, Failure};
+use crate::account::fold;
+use crate::config::{BASIC_USERNAME, is_basic_username};
 use crate::store::tenant::{self, Tenant, TenantError};
-use crate::store::token::{self, NewToken, Token};
+use crate::store::token::{self, NewCredential, NewToken, Token};
+use crate::store::{by_hand, user};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -29,6 +32,12 @@ enum Command {
         /// After how long it stops being accepted (90d, 12h) [default: never]
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         expires: Option<std::time::Duration>,
+        /// For HTTP Basic: make a password for this user name instead of a bearer token
+        #[arg(long, value_name = "NAME")]
+        username: Option<String>,
+        /// The user whom the bearer sees at /Me, by userName or id [default: nobody]
+        #[arg(long, value_name = "USER")]
+        me: Option<String>,
         #[command(flatten)]
         shared: Shared,
     },
@@ -74,24 +83,36 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 
 async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Failure> {
     match command {
-        Command::Create { tenant, label, expires, .. } => {
+        Command::Create { tenant, label, expires, username, me, .. } => {
             let tenant = find(desk, tenant).await?;
             let label = checked_label(label)?;
             let expires = expires.map(|after| expiry(desk.now, after)).transpose()?;
             let new = NewToken::generate();
             let id = Uuid::now_v7();
             let origin = desk.origin();
-            let made = token::create(desk.store.pool(), tenant.id, id, label, new.hash(), expires, origin).await?;
+            let username = username.as_deref();
+            if username.is_some_and(|name| !is_basic_username(name)) {
+                return Err(format!("--username {BASIC_USERNAME}").into());
+            }
+            let me = match me {
+                Some(name) => Some(whom(desk, &tenant, name).await?),
+                None => None,
+            };
+            let wanted = NewCredential { label, hash: new.hash(), username, me, expires };
+            let made = token::create(desk.store.pool(), tenant.id, id, wanted, origin).await?;
             if json {
                 let mut described = serde_json::to_value(&made)?;
-                described["token"] = json!(new.reveal());
+                described[if username.is_some() { "password" } else { "token" }] = json!(new.reveal());
                 return Ok(serde_json::to_string_pretty(&described)?);
             }
             Ok(format!(
-                "token {label} of tenant {}, {}; it is shown this once:\n\nAuthorization: Bearer {}",
+                "token {label} of tenant {}, {}; it is shown this once:\n\n{}",
                 tenant.slug,
                 made.expires.map_or_else(|| "without expiry".to_owned(), |at| format!("until {}", instant(at))),
-                new.reveal(),
+                match username {
+                    Some(username) => format!("user name: {username}\npassword:  {}", new.reveal()),
+                    None => format!("Authorization: Bearer {}", new.reveal()),
+                },
             ))
         }
         Command::List { tenant, .. } => {
@@ -113,6 +134,18 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
 async fn find(desk: &Desk, slug: &str) -> Result<Tenant, Failure> {
     let found = tenant::get(desk.store.pool(), slug).await?;
     Ok(found.ok_or_else(|| TenantError::NotFound(slug.to_owned()))?)
+}
+
+/// The living user of that userName or id.
+async fn whom(desk: &Desk, tenant: &Tenant, name: &str) -> Result<Uuid, Failure> {
+    let mut conn = desk.store.pool().acquire().await?;
+    let id = Uuid::try_parse(name).ok();
+    for id in by_hand::users_named(&mut conn, tenant.id, id, &fold(name)).await? {
+        if user::get(&mut conn, tenant.id, id).await?.is_some() {
+            return Ok(id);
+        }
+    }
+    Err(format!("tenant {} has no user {name}", tenant.slug).into())
 }
 
 /// A label that a log line and a table can carry.
@@ -147,10 +180,11 @@ fn listed(tokens: &[Token], now: DateTime<Utc>) -> String {
                 (None, None) => "live".to_owned(),
             };
             let used = token.last_used.map_or_else(|| "never".to_owned(), instant);
-            vec![token.label.clone(), state, used, instant(token.created), token.id.to_string()]
+            let kind = token.username.as_ref().map_or_else(|| "bearer".to_owned(), |name| format!("basic as {name}"));
+            vec![token.label.clone(), kind, state, used, instant(token.created), token.id.to_string()]
         })
         .collect();
-    table(&["label", "state", "last used", "made", "id"], &rows)
+    table(&["label", "kind", "state", "last used", "made", "id"], &rows)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 pub use layers::Sources;
+pub use places::{BASIC_USERNAME, is_basic_username};
 pub use places::{Mode, Pace, TargetConfig, TargetCredential, TargetKind, TenantConfig, TokenConfig, is_slug};
 pub use sections::{Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
 

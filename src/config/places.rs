@@ -181,13 +181,23 @@ impl Value for Mode {
 pub struct TokenConfig {
     /// What lists call it.
     pub label: String,
-    /// The token.
+    /// The token, or the password that belongs to [`TokenConfig::username`].
     pub value: Secret,
+    /// HTTP Basic: the user name that comes with it.
+    pub username: Option<String>,
     /// From when on it is refused.
     pub expires: Option<DateTime<Utc>>,
 }
 
-/// Below this, a bearer token can be guessed.
+/// What a user name of HTTP Basic must be (RFC 7617 section 2).
+pub const BASIC_USERNAME: &str = "must have 1 to 100 characters, none of them a colon or a control character";
+
+/// Whether a name can be a user name of HTTP Basic; see [`BASIC_USERNAME`].
+pub fn is_basic_username(name: &str) -> bool {
+    (1..=100).contains(&name.chars().count()) && !name.chars().any(|c| c == ':' || c.is_control())
+}
+
+/// Below this, a secret can be guessed.
 const TOKEN_MIN: usize = 32;
 
 impl TenantConfig {
@@ -220,8 +230,12 @@ impl TokenConfig {
         if value.as_ref().is_some_and(|value| value.expose().len() < TOKEN_MIN) {
             reader.problem("value", &format!("must have at least {TOKEN_MIN} characters"));
         }
+        let username: Option<String> = reader.optional("username");
+        if username.as_ref().is_some_and(|name| !is_basic_username(name)) {
+            reader.problem("username", BASIC_USERNAME);
+        }
         let expires = reader.optional("expires");
-        Some(Self { label: label?, value: value?, expires })
+        Some(Self { label: label?, value: value?, username, expires })
     }
 }
 

@@ -16,11 +16,28 @@ use crate::scim::ScimError;
 /// instead of a reset connection.
 const DRAIN: usize = 8 << 20;
 
-/// Reads a body of at most `limit` bytes that arrives within `patience`.
-///
-/// # Errors
-/// 400 `invalidSyntax`, 408, 413 or 415.
-pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Value, Failure> {
+/// What a request carries.
+pub(super) enum Payload<'a> {
+    /// It is still on its way.
+    Arriving(&'a HeaderMap, Body),
+    /// It came inside another request.
+    Read(Value),
+}
+
+impl Payload<'_> {
+    /// The JSON; a body that is still on its way has at most `limit` bytes and arrives within `patience`.
+    ///
+    /// # Errors
+    /// 400 `invalidSyntax`, 408, 413 or 415.
+    pub(super) async fn read(self, limit: usize, patience: Duration) -> Result<Value, Failure> {
+        match self {
+            Self::Arriving(headers, body) => read(headers, body, limit, patience).await,
+            Self::Read(value) => Ok(value),
+        }
+    }
+}
+
+async fn read(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Value, Failure> {
     check_content_type(headers)?;
     let bytes = match tokio::time::timeout(patience, collect(headers, body, limit)).await {
         Ok(bytes) => bytes?,

@@ -16,12 +16,20 @@ use crate::scim::discovery::{self, Announcement, AuthenticationScheme};
 /// The most operations in one Bulk, and what authentik takes for the most in one PATCH (AK-2).
 const MAX_OPERATIONS: u64 = 100;
 
-const SCHEMES: &[AuthenticationScheme] = &[AuthenticationScheme {
-    kind: "oauthbearertoken",
-    name: "Bearer token",
-    description: "A token issued for this tenant, sent as Authorization: Bearer.",
-    primary: true,
-}];
+const SCHEMES: &[AuthenticationScheme] = &[
+    AuthenticationScheme {
+        kind: "oauthbearertoken",
+        name: "Bearer token",
+        description: "A token issued for this tenant, sent as Authorization: Bearer.",
+        primary: true,
+    },
+    AuthenticationScheme {
+        kind: "httpbasic",
+        name: "HTTP Basic",
+        description: "A user name and a password issued for this tenant.",
+        primary: false,
+    },
+];
 
 /// GET of any discovery endpoint.
 pub(super) fn get(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>) -> Result<Response, Failure> {

@@ -14,6 +14,7 @@ use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::accept::panicked;
+use super::body::Payload;
 use super::error::Failure;
 use super::exchange::Exchange;
 use super::request_id::as_uuid;
@@ -93,7 +94,7 @@ async fn dispatch(
     match route {
         Route::Scim { slug, endpoint } => {
             let exchange = admitted(state, slug, parts, request_id, seen).await?;
-            serve(&exchange, endpoint, body).await
+            serve(&exchange, endpoint, Payload::Arriving(&parts.headers, body)).await
         }
         Route::Unknown => Err(Failure::no_such_path()),
         _ if !read => Err(Failure::method_not_allowed("GET, HEAD")),
@@ -108,7 +109,7 @@ async fn dispatch(
 async fn admitted<'a>(
     state: &'a Arc<HttpState>,
     slug: &str,
-    parts: &'a Parts,
+    parts: &Parts,
     request_id: Uuid,
     seen: &OnceLock<Arc<Tenant>>,
 ) -> Result<Exchange<'a>, Failure> {
@@ -122,9 +123,20 @@ async fn admitted<'a>(
 }
 
 /// Who is in gets the endpoint; what does not exist, or not with this method, is said only here.
-async fn serve(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>, body: Body) -> Result<Response, Failure> {
-    let method = &exchange.parts.method;
-    let read = *method == Method::GET || *method == Method::HEAD;
+pub(super) async fn serve(
+    exchange: &Exchange<'_>,
+    endpoint: &Endpoint<'_>,
+    body: Payload<'_>,
+) -> Result<Response, Failure> {
+    let (method, read) = (&exchange.method, exchange.reads());
+    let me;
+    let endpoint = match endpoint {
+        Endpoint::Me => {
+            me = whoever(exchange)?;
+            &me
+        }
+        other => other,
+    };
     match endpoint {
         Endpoint::Users if read => user::list(exchange).await,
         Endpoint::Users if *method == Method::POST => user::create(exchange, body).await,
@@ -152,6 +164,14 @@ async fn serve(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>, body: Body) -> 
             discovery::get(exchange, endpoint)
         }
         other => Err(Failure::method_not_allowed(other.allow())),
+    }
+}
+
+/// `/Me` is another name of the user whom the credential stands for (RFC 7644 section 3.11).
+fn whoever(exchange: &Exchange<'_>) -> Result<Endpoint<'static>, Failure> {
+    match exchange.me {
+        Some(id) => Ok(Endpoint::User(id.to_string().into())),
+        None => Err(ScimError::not_implemented("This credential stands for no user, so there is no /Me.").into()),
     }
 }
 

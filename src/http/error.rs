@@ -32,7 +32,7 @@ pub(super) struct Failure {
 impl Failure {
     /// 401: the same whatever is wrong with the credentials.
     pub(super) fn unauthorized() -> Self {
-        let challenge = HeaderValue::from_static("Bearer realm=\"scim\"");
+        let challenge = HeaderValue::from_static("Bearer realm=\"scim\", Basic realm=\"scim\", charset=\"UTF-8\"");
         Self { error: ScimError::unauthorized(), header: Some((header::WWW_AUTHENTICATE, challenge)) }
     }
 
@@ -195,7 +195,10 @@ mod tests {
     #[test]
     fn the_headers_that_a_status_needs_are_there() {
         let response = Failure::unauthorized().into_response();
-        assert_eq!(header(&response, &header::WWW_AUTHENTICATE), Some("Bearer realm=\"scim\""));
+        assert_eq!(
+            header(&response, &header::WWW_AUTHENTICATE),
+            Some("Bearer realm=\"scim\", Basic realm=\"scim\", charset=\"UTF-8\"")
+        );
         let response = Failure::method_not_allowed("GET, HEAD").into_response();
         assert_eq!(header(&response, &header::ALLOW), Some("GET, HEAD"));
         for (wait, seconds) in [(1, "1"), (1000, "1"), (1001, "2")] {

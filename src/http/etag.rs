@@ -12,20 +12,40 @@ pub(super) fn of(version: i64) -> String {
     format!("W/\"{version}\"")
 }
 
-/// What `If-Match` asks for.
-pub(super) fn precondition(headers: &HeaderMap) -> Precondition {
-    match tags(headers, &header::IF_MATCH) {
-        Tags::None | Tags::Any => Precondition::None,
-        Tags::Versions(versions) => Precondition::Versions(versions),
-    }
+/// Which versions a request is about.
+#[derive(Debug)]
+pub(super) struct Conditions {
+    if_match: Tags,
+    if_none_match: Tags,
 }
 
-/// Whether `If-None-Match` says that the client has this version already.
-pub(super) fn is_known(headers: &HeaderMap, version: i64) -> bool {
-    match tags(headers, &header::IF_NONE_MATCH) {
-        Tags::None => false,
-        Tags::Any => true,
-        Tags::Versions(versions) => versions.contains(&version),
+impl Conditions {
+    /// What the headers say.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self { if_match: tags(headers, &header::IF_MATCH), if_none_match: tags(headers, &header::IF_NONE_MATCH) }
+    }
+
+    /// What the `version` of a bulk operation says (RFC 7644 section 3.7).
+    pub(super) fn of_bulk(version: Option<&str>) -> Self {
+        let if_match = version.map_or(Tags::None, |text| read([text]));
+        Self { if_match, if_none_match: Tags::None }
+    }
+
+    /// What `If-Match` asks for.
+    pub(super) fn precondition(&self) -> Precondition {
+        match &self.if_match {
+            Tags::None | Tags::Any => Precondition::None,
+            Tags::Versions(versions) => Precondition::Versions(versions.clone()),
+        }
+    }
+
+    /// Whether `If-None-Match` says that the client has this version already.
+    pub(super) fn is_known(&self, version: i64) -> bool {
+        match &self.if_none_match {
+            Tags::None => false,
+            Tags::Any => true,
+            Tags::Versions(versions) => versions.contains(&version),
+        }
     }
 }
 
@@ -37,11 +57,15 @@ enum Tags {
 }
 
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Tags {
+    read(headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("?")))
+}
+
+fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Tags {
     let mut given = false;
     let mut versions = Vec::new();
-    for line in headers.get_all(name) {
+    for line in lines {
         // Our tags are digits, so a comma inside a foreign tag only makes two foreign tags of it.
-        for tag in line.to_str().unwrap_or("?").split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+        for tag in line.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
             given = true;
             if tag == "*" {
                 return Tags::Any;
@@ -88,7 +112,7 @@ mod tests {
             for line in &lines {
                 headers.append(header::IF_MATCH, line.parse().unwrap());
             }
-            assert_eq!(precondition(&headers), expected, "{lines:?}");
+            assert_eq!(Conditions::of(&headers).precondition(), expected, "{lines:?}");
         }
     }
 
@@ -98,8 +122,8 @@ mod tests {
             [("W/\"3\"", true), ("*", true), ("W/\"2\", W/\"3\"", true), ("W/\"4\"", false), ("x", false)]
         {
             let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, line.parse().unwrap())]);
-            assert_eq!(is_known(&headers, 3), known, "{line}");
+            assert_eq!(Conditions::of(&headers).is_known(3), known, "{line}");
         }
-        assert!(!is_known(&HeaderMap::new(), 3));
+        assert!(!Conditions::of(&HeaderMap::new()).is_known(3));
     }
 }

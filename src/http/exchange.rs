@@ -1,23 +1,34 @@
 //! One admitted request: who asks, for what, and under which address; and the reading of its parts.
 
-use axum::body::Body;
+use std::sync::Arc;
+
+use axum::http::Method;
 use axum::http::request::Parts;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::HttpState;
+use super::body::Payload;
 use super::error::Failure;
+use super::etag::Conditions;
 use super::query::Query;
 use super::tenant::Identity;
-use super::{HttpState, body};
 use crate::directory::{Caller, ListQuery};
 use crate::listen::Peer;
+use crate::policy::Scim;
+use crate::policy::scim::PatchAnswer;
 use crate::scim::{Paging, Projection, ResourceType, ScimError, filter};
 
-/// A request that was let in.
+/// A request that was let in, or one operation of it.
 pub(super) struct Exchange<'a> {
     pub(super) state: &'a HttpState,
-    pub(super) parts: &'a Parts,
+    pub(super) method: Method,
+    pub(super) conditions: Conditions,
     pub(super) caller: Caller,
+    /// The user whom the credential stands for.
+    pub(super) me: Option<Uuid>,
+    /// How this tenant's clients are answered.
+    pub(super) scim: Arc<Scim>,
     pub(super) query: Query,
     /// `{public_url}/scim/{tenant}/v2`.
     pub(super) base: String,
@@ -30,7 +41,7 @@ impl<'a> Exchange<'a> {
     /// 400 where the query is not text.
     pub(super) fn new(
         state: &'a HttpState,
-        parts: &'a Parts,
+        parts: &Parts,
         identity: Identity,
         request_id: Uuid,
     ) -> Result<Self, Failure> {
@@ -45,7 +56,35 @@ impl<'a> Exchange<'a> {
             // Decided where a change is accepted; a read settles nothing.
             settles: None,
         };
-        Ok(Self { state, parts, caller, query: Query::of(parts.uri.query())?, base })
+        Ok(Self {
+            state,
+            method: parts.method.clone(),
+            conditions: Conditions::of(&parts.headers),
+            caller,
+            me: identity.credential.me,
+            scim: identity.scim,
+            query: Query::of(parts.uri.query())?,
+            base,
+        })
+    }
+
+    /// One operation of this request, as if it had come by itself (RFC 7644 section 3.7).
+    pub(super) fn operation(&self, method: Method, version: Option<&str>) -> Self {
+        Self {
+            state: self.state,
+            method,
+            conditions: Conditions::of_bulk(version),
+            caller: self.caller.clone(),
+            me: self.me,
+            scim: self.scim.clone(),
+            query: Query::default(),
+            base: self.base.clone(),
+        }
+    }
+
+    /// GET or HEAD.
+    pub(super) fn reads(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
     }
 
     /// What the client wants to see of a resource.
@@ -53,9 +92,11 @@ impl<'a> Exchange<'a> {
         Projection::parse(kind, self.query.attributes.as_deref(), self.query.excluded_attributes.as_deref())
     }
 
-    /// Whether the client says which attributes it wants to see.
-    pub(super) fn asks_for_attributes(&self) -> bool {
-        self.query.attributes.is_some() || self.query.excluded_attributes.is_some()
+    /// Whether a PATCH is answered with the resource: as the tenant chose, or because the client says which attributes
+    /// it wants to see (RFC 7644 section 3.5.2).
+    pub(super) fn shows_patched(&self, answer: PatchAnswer) -> bool {
+        let asks = self.query.attributes.is_some() || self.query.excluded_attributes.is_some();
+        asks || answer == PatchAnswer::Resource
     }
 
     /// Filter and page of a list.
@@ -71,7 +112,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// The JSON of the body, of at most `limit` bytes.
-    pub(super) async fn body(&self, body: Body, limit: usize) -> Result<Value, Failure> {
-        body::read(&self.parts.headers, body, limit, self.state.options.body_timeout).await
+    pub(super) async fn body(&self, payload: Payload<'_>, limit: usize) -> Result<Value, Failure> {
+        payload.read(limit, self.state.options.body_timeout).await
     }
 }

@@ -2,21 +2,21 @@
 //!
 //! Members are read only where the answer shows them: a group may have a hundred thousand.
 
-use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use uuid::Uuid;
 
+use super::Exchange;
 use super::accept::accept;
+use super::body::Payload;
 use super::error::Failure;
 use super::reply::{self, Resource};
-use super::{Exchange, etag};
 use crate::directory::GroupView;
 use crate::scim::{Projection, patch, resource, schema};
 use crate::store::outbox::Subject;
 
 /// POST: 201 with the group and its `Location`; 409 where the name is taken (GEN-16).
-pub(super) async fn create(exchange: &Exchange<'_>, body: Body) -> Result<Response, Failure> {
+pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::group())?;
     let body = exchange.body(body, exchange.state.options.group_body).await?;
     let mut attrs = resource::check_new(schema::group(), body)?;
@@ -35,7 +35,7 @@ pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, F
     let tenant = &exchange.caller.tenant;
     let view = exchange.state.directory.get_group(tenant, id, projection.wants("members")).await?;
     let group = Resource::group(view, &exchange.base);
-    if etag::is_known(&exchange.parts.headers, group.version()) {
+    if exchange.conditions.is_known(group.version()) {
         return Ok(group.not_modified());
     }
     Ok(group.respond(StatusCode::OK, &exchange.base, &projection))
@@ -52,10 +52,10 @@ pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
 }
 
 /// PUT: 200 with the group.
-pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Body) -> Result<Response, Failure> {
+pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::group())?;
     let body = judged(exchange, id, exchange.body(body, exchange.state.options.group_body).await).await?;
-    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.replace_group(&caller, &id, body, &precondition).await
     })
@@ -64,26 +64,26 @@ pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Body) -> Re
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
-/// PATCH: 204, because Entra asks for it on groups (ENTRA-25) and because the members need not be read then; 200 with
-/// the group where the client asks for attributes (RFC 7644 section 3.5.2).
-pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Body) -> Result<Response, Failure> {
+/// PATCH: 204, which is asked for on groups (ENTRA-25) and leaves the members unread; 200 with the group by the tenant's
+/// choice or where the client asks for attributes (RFC 7644 section 3.5.2).
+pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::group())?;
     let body = judged(exchange, id, exchange.body(body, exchange.state.options.group_body).await).await?;
-    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.patch_group(&caller, &id, body, &precondition).await
     })
     .await?;
-    if exchange.asks_for_attributes() {
-        let view = with_members(exchange, view, &projection).await;
-        return Ok(answer(exchange, StatusCode::OK, view, &projection));
+    if !exchange.shows_patched(exchange.scim.group_patch) {
+        return Ok(Resource::group(view, &exchange.base).no_content());
     }
-    Ok(Resource::group(view, &exchange.base).no_content())
+    let view = with_members(exchange, view, &projection).await;
+    Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
 /// DELETE: 204.
 pub(super) async fn delete(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
-    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let gone = Subject::Group(Uuid::try_parse(&id).unwrap_or_default());
     accept(
         exchange,

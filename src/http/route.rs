@@ -42,7 +42,9 @@ pub(super) enum Endpoint<'a> {
     ResourceType(Cow<'a, str>),
     Schemas,
     Schema(Cow<'a, str>),
-    /// An endpoint of the RFC that this server does not offer: `/Bulk`, `/Me`, `/.search`.
+    /// Whoever the credential stands for (RFC 7644 section 3.11).
+    Me,
+    /// An endpoint of the RFC that this server does not offer.
     NotOffered(&'static str),
     Unknown,
 }
@@ -103,7 +105,7 @@ impl<'a> Endpoint<'a> {
         match (first, second) {
             (Some(".search"), None) | (Some("Users" | "Groups"), Some(".search")) => Self::NotOffered("/.search"),
             (Some("Bulk"), None) => Self::NotOffered("/Bulk"),
-            (Some("Me"), None) => Self::NotOffered("/Me"),
+            (Some("Me"), None) => Self::Me,
             (Some("Users"), None) => Self::Users,
             (Some("Users"), Some(id)) => decoded(id).map_or(Self::Unknown, Self::User),
             (Some("Groups"), None) => Self::Groups,
@@ -128,6 +130,7 @@ impl<'a> Endpoint<'a> {
             Self::ResourceType(_) => "/ResourceTypes/{id}",
             Self::Schemas => "/Schemas",
             Self::Schema(_) => "/Schemas/{id}",
+            Self::Me => "/Me",
             Self::NotOffered(path) => path,
             Self::Unknown => "unknown",
         }
@@ -137,7 +140,7 @@ impl<'a> Endpoint<'a> {
     pub(super) fn allow(&self) -> &'static str {
         match self {
             Self::Users | Self::Groups => "GET, HEAD, POST",
-            Self::User(_) | Self::Group(_) => "GET, HEAD, PUT, PATCH, DELETE",
+            Self::User(_) | Self::Group(_) | Self::Me => "GET, HEAD, PUT, PATCH, DELETE",
             _ => "GET, HEAD",
         }
     }
@@ -148,10 +151,10 @@ impl<'a> Endpoint<'a> {
         match self {
             Self::Users if read => "user.list",
             Self::Users if *method == Method::POST => "user.create",
-            Self::User(_) if read => "user.get",
-            Self::User(_) if *method == Method::PUT => "user.replace",
-            Self::User(_) if *method == Method::PATCH => "user.patch",
-            Self::User(_) if *method == Method::DELETE => "user.delete",
+            Self::User(_) | Self::Me if read => "user.get",
+            Self::User(_) | Self::Me if *method == Method::PUT => "user.replace",
+            Self::User(_) | Self::Me if *method == Method::PATCH => "user.patch",
+            Self::User(_) | Self::Me if *method == Method::DELETE => "user.delete",
             Self::Groups if read => "group.list",
             Self::Groups if *method == Method::POST => "group.create",
             Self::Group(_) if read => "group.get",
@@ -211,7 +214,7 @@ mod tests {
             ("/scim/acme/v2/Users/.search", scim(Endpoint::NotOffered("/.search"))),
             ("/scim/acme/v2/.search", scim(Endpoint::NotOffered("/.search"))),
             ("/scim/acme/v2/Bulk", scim(Endpoint::NotOffered("/Bulk"))),
-            ("/scim/acme/v2/Me", scim(Endpoint::NotOffered("/Me"))),
+            ("/scim/acme/v2/Me", scim(Endpoint::Me)),
         ];
         for (path, route) in table {
             assert_eq!(Route::of(path), route, "{path}");
@@ -227,6 +230,7 @@ mod tests {
             Endpoint::Group("7".into()),
             Endpoint::ServiceProviderConfig,
             Endpoint::Schemas,
+            Endpoint::Me,
             Endpoint::ResourceType("User".into()),
         ];
         for endpoint in endpoints {

@@ -1,4 +1,5 @@
-//! Who asks: the tenant in the URL and the bearer token, together (RFC 6750).
+//! Who asks: the tenant in the URL and its credential, together: a bearer token (RFC 6750), the same text alone
+//! (`OKTA-3`), or a user name with its generated password (RFC 7617).
 //!
 //! A good pair is remembered for two seconds, so that a busy client costs the store one look-up in that time and a
 //! revoked token stops within it. Nothing bad is remembered. What is wrong with a credential is never told.
@@ -8,12 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::error::Failure;
 use crate::config::is_slug;
 use crate::lifecycle::Lifecycle;
+use crate::policy::{Policy, Scim};
 use crate::store::tenant::Tenant;
 use crate::store::token::{self, Credential};
 use crate::store::{Store, StoreError};
@@ -31,6 +35,19 @@ const NOTED: Duration = Duration::from_secs(60);
 pub(super) struct Identity {
     pub(super) tenant: Arc<Tenant>,
     pub(super) credential: Arc<Credential>,
+    /// How the tenant's clients are answered, from its policy.
+    pub(super) scim: Arc<Scim>,
+}
+
+impl Identity {
+    fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
+        let policy = Policy::from_value(&tenant.policy).map_err(|problems| {
+            // It was checked when it was written; a newer version of this program may have written it.
+            tracing::error!(tenant = tenant.slug, problems = problems.join(" "), "the tenant's policy cannot be read");
+            Failure::internal()
+        })?;
+        Ok(Self { tenant: Arc::new(tenant), credential: Arc::new(credential), scim: Arc::new(policy.scim) })
+    }
 }
 
 /// Pairs of tenant and token that were good a moment ago.
@@ -47,7 +64,7 @@ struct Known {
 }
 
 impl Doorkeeper {
-    /// Lets the bearer of a token of this tenant pass.
+    /// Lets the bearer of a credential of this tenant pass.
     ///
     /// # Errors
     /// 401, alike for every reason; 503 where the store cannot be asked.
@@ -59,9 +76,10 @@ impl Doorkeeper {
         now: Instant,
     ) -> Result<Identity, Failure> {
         // Any token is hashed and looked up once, whether the tenant exists or not.
-        let hash = token::hash(bearer(headers).ok_or_else(Failure::unauthorized)?);
+        let presented = presented(headers).ok_or_else(Failure::unauthorized)?;
+        let hash = token::hash(&presented.secret);
         if let Some(identity) = self.recall(slug, &hash, now, Utc::now()) {
-            return Ok(identity);
+            return presented.opens(identity);
         }
         // A NUL or anything else that is no slug cannot be asked for.
         if !is_slug(slug) {
@@ -70,9 +88,9 @@ impl Doorkeeper {
         let Some((tenant, credential)) = token::authenticate(store.pool(), slug, &hash).await? else {
             return Err(Failure::unauthorized());
         };
-        let identity = Identity { tenant: Arc::new(tenant), credential: Arc::new(credential) };
+        let identity = Identity::new(tenant, credential)?;
         self.remember(hash, identity.clone(), now);
-        Ok(identity)
+        presented.opens(identity)
     }
 
     /// Writes down in the background that a token was used, unless that was done a moment ago.
@@ -127,12 +145,36 @@ async fn note(store: &Store, tenant_id: Uuid, id: Uuid) -> Result<(), StoreError
     token::touch_last_used(store.pool(), tenant_id, id, Utc::now()).await
 }
 
-/// The token of `Authorization: Bearer ...`; the scheme's name ignores letter case (RFC 9110 section 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// What a request shows of itself.
+#[derive(Debug, PartialEq, Eq)]
+struct Presented {
+    /// HTTP Basic: as whom.
+    username: Option<String>,
+    secret: String,
+}
+
+impl Presented {
+    /// A password opens only with its user name, and a token only without one.
+    fn opens(&self, identity: Identity) -> Result<Identity, Failure> {
+        let fits = self.username == identity.credential.username;
+        if fits { Ok(identity) } else { Err(Failure::unauthorized()) }
+    }
+}
+
+/// Reads `Authorization`; the name of a scheme ignores letter case (RFC 9110 section 11.1).
+fn presented(headers: &HeaderMap) -> Option<Presented> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
-    let (scheme, token) = value.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    let (username, secret) = match value.split_once(' ') {
+        None => (None, value.to_owned()),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => (None, token.trim().to_owned()),
+        Some((scheme, pair)) if scheme.eq_ignore_ascii_case("basic") => {
+            let pair = String::from_utf8(STANDARD.decode(pair.trim()).ok()?).ok()?;
+            let (username, password) = pair.split_once(':')?;
+            (Some(username.to_owned()), password.to_owned())
+        }
+        Some(_) => return None,
+    };
+    (!secret.is_empty()).then_some(Presented { username, secret })
 }
 
 #[cfg(test)]
@@ -150,33 +192,57 @@ mod tests {
             slug: "acme".into(),
             target: "jira".into(),
             mode: Mode::Enforce,
-            policy: serde_json::Value::Null,
+            policy: serde_json::json!({}),
             policy_version: 1,
             declared: false,
             created: epoch,
             modified: epoch,
         };
-        let credential = Credential { id: Uuid::from_u128(2), label: "okta".into(), expires };
-        Identity { tenant: Arc::new(tenant), credential: Arc::new(credential) }
+        let credential =
+            Credential { id: Uuid::from_u128(2), label: "first".into(), username: None, me: None, expires };
+        Identity::new(tenant, credential).unwrap()
     }
 
     #[test]
-    fn only_a_bearer_token_is_read() {
+    fn a_credential_comes_as_bearer_as_basic_or_alone() {
         let table = [
-            ("Bearer abc", Some("abc")),
-            ("bearer  abc ", Some("abc")),
-            ("BEARER abc", Some("abc")),
-            ("Bearer", None),
-            ("Bearer ", None),
-            ("Basic YTpi", None),
-            ("abc", None),
+            ("Bearer abc", Some((None, "abc"))),
+            ("bearer  abc ", Some((None, "abc"))),
+            ("BEARER abc", Some((None, "abc"))),
+            ("abc", Some((None, "abc"))),
+            ("Basic YTpi", Some((Some("a"), "b"))),
+            ("basic YTpiOmM=", Some((Some("a"), "b:c"))),
+            ("Basic OmI=", Some((Some(""), "b"))),
+            // The word alone is a bare token like any other, which nobody has.
+            ("Bearer", Some((None, "Bearer"))),
+            ("Basic YTo=", None),
+            ("Basic YWI=", None),
+            ("Basic ???", None),
+            ("Digest abc", None),
             ("", None),
         ];
-        for (text, token) in table {
+        for (text, expected) in table {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, text.parse().unwrap())]);
-            assert_eq!(bearer(&headers), token, "{text}");
+            let expected = expected.map(|(username, secret)| Presented {
+                username: username.map(str::to_owned),
+                secret: secret.to_owned(),
+            });
+            assert_eq!(presented(&headers), expected, "{text}");
         }
-        assert_eq!(bearer(&HeaderMap::new()), None);
+        assert_eq!(presented(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_password_opens_only_as_its_user_and_a_token_only_as_nobody() {
+        let opens = |username: Option<&str>, of: Option<&str>| {
+            let mut identity = identity(None);
+            let credential = Credential { username: of.map(str::to_owned), ..(*identity.credential).clone() };
+            identity.credential = Arc::new(credential);
+            let presented = Presented { username: username.map(str::to_owned), secret: "s".into() };
+            presented.opens(identity).is_ok()
+        };
+        assert!(opens(None, None) && opens(Some("agent"), Some("agent")));
+        assert!(!opens(Some("agent"), None) && !opens(None, Some("agent")) && !opens(Some("Agent"), Some("agent")));
     }
 
     #[test]

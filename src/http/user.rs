@@ -1,20 +1,20 @@
 //! `/Users` (RFC 7644 sections 3.3 to 3.6): reads, changes, and how each is answered.
 
-use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use uuid::Uuid;
 
+use super::Exchange;
 use super::accept::accept;
+use super::body::Payload;
 use super::error::Failure;
 use super::reply::{self, Resource};
-use super::{Exchange, etag};
 use crate::directory::UserView;
 use crate::scim::{Projection, resource, schema};
 use crate::store::outbox::Subject;
 
 /// POST: 201 with the user and its `Location`; 409 where the name is taken (GEN-16).
-pub(super) async fn create(exchange: &Exchange<'_>, body: Body) -> Result<Response, Failure> {
+pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::user())?;
     let body = exchange.body(body, exchange.state.options.body).await?;
     let attrs = resource::check_new(schema::user(), body)?;
@@ -30,7 +30,7 @@ pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, F
     let tenant = &exchange.caller.tenant;
     let view = exchange.state.directory.get_user(tenant, id, projection.wants("groups")).await?;
     let user = Resource::user(view, &exchange.base);
-    if etag::is_known(&exchange.parts.headers, user.version()) {
+    if exchange.conditions.is_known(user.version()) {
         return Ok(user.not_modified());
     }
     Ok(user.respond(StatusCode::OK, &exchange.base, &projection))
@@ -47,10 +47,10 @@ pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
 }
 
 /// PUT: 200 with the user.
-pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Body) -> Result<Response, Failure> {
+pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::user())?;
     let body = judged(exchange, id, exchange.body(body, exchange.state.options.body).await).await?;
-    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.replace_user(&caller, &id, body, &precondition).await
     })
@@ -59,22 +59,25 @@ pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Body) -> Re
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
-/// PATCH: 200 with the user, as Microsoft's validator wants it (VAL-9).
-pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Body) -> Result<Response, Failure> {
+/// PATCH: 200 with the user (VAL-9), or 204 by the tenant's choice.
+pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::user())?;
     let body = judged(exchange, id, exchange.body(body, exchange.state.options.body).await).await?;
-    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.patch_user(&caller, &id, body, &precondition).await
     })
     .await?;
+    if !exchange.shows_patched(exchange.scim.user_patch) {
+        return Ok(Resource::user(view, &exchange.base).no_content());
+    }
     let view = with_groups(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
 /// DELETE: 204.
 pub(super) async fn delete(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
-    let (id, precondition) = (id.to_owned(), etag::precondition(&exchange.parts.headers));
+    let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let gone = Subject::User(Uuid::try_parse(&id).unwrap_or_default());
     accept(
         exchange,

@@ -4,9 +4,12 @@
 
 pub mod mapping;
 pub mod protect;
+pub mod scim;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use self::scim::Scim;
 
 /// What to do about an account that exists at the target already when a user is provisioned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +57,8 @@ pub struct Policy {
     pub deprovision: Deprovision,
     /// What nothing may touch.
     pub protect: Protect,
+    /// How the tenant's clients are answered.
+    pub scim: Scim,
 }
 
 /// Rules for groups.

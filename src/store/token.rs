@@ -1,4 +1,5 @@
-//! Credentials of the IdPs: bearer tokens, of which the store knows only the SHA-256.
+//! Credentials of the IdPs: bearer tokens, and user names with generated passwords for HTTP Basic. The store knows only
+//! the SHA-256 of either.
 //!
 //! Several may be live at once, so that they can be rotated without a gap; among the living a label is unique within
 //! its tenant, so that the audit's actor names one credential.
@@ -66,6 +67,10 @@ pub struct Token {
     pub id: Uuid,
     /// Its name; the actor in the audit.
     pub label: String,
+    /// HTTP Basic: the user name whose password it is; `None`: a bearer token.
+    pub username: Option<String>,
+    /// The user whom it stands for at `/Me`.
+    pub me: Option<Uuid>,
     /// When it was made.
     pub created: DateTime<Utc>,
     /// When it stops being accepted; `None`: never.
@@ -83,8 +88,34 @@ pub struct Credential {
     pub id: Uuid,
     /// Its name; the actor in the audit.
     pub label: String,
+    /// HTTP Basic: the user name whose password it is; `None`: a bearer token.
+    pub username: Option<String>,
+    /// The user whom it stands for at `/Me`.
+    pub me: Option<Uuid>,
     /// When it stops being accepted; `None`: never.
     pub expires: Option<DateTime<Utc>>,
+}
+
+/// What a credential is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCredential<'a> {
+    /// Its name.
+    pub label: &'a str,
+    /// SHA-256 of the secret.
+    pub hash: &'a [u8; 32],
+    /// HTTP Basic: the user name whose password it is.
+    pub username: Option<&'a str>,
+    /// The user whom it stands for at `/Me`.
+    pub me: Option<Uuid>,
+    /// When it stops being accepted; `None`: never.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+impl<'a> NewCredential<'a> {
+    /// A bearer token that stands for nobody.
+    pub fn bearer(label: &'a str, hash: &'a [u8; 32], expires: Option<DateTime<Utc>>) -> Self {
+        Self { label, hash, username: None, me: None, expires }
+    }
 }
 
 /// What can go wrong with a token.
@@ -112,38 +143,39 @@ pub async fn create(
     db: impl PgExecutor<'_>,
     tenant_id: Uuid,
     id: Uuid,
-    label: &str,
-    hash: &[u8; 32],
-    expires: Option<DateTime<Utc>>,
+    new: NewCredential<'_>,
     origin: Origin<'_>,
 ) -> Result<Token, TokenError> {
     let made = sqlx::query_as!(
         Token,
         "WITH made AS (
-             INSERT INTO token (tenant_id, id, hash, label, created, expires) VALUES ($1, $2, $3, $4, $5, $6)
+             INSERT INTO token (tenant_id, id, hash, label, created, expires, username, me)
+             VALUES ($1, $2, $3, $4, $5, $6, $9, $10)
              RETURNING *
          ), noted AS (
              INSERT INTO audit (tenant_id, at, id, request_id, actor, action, kind, subject_id, body, status)
              SELECT tenant_id, $5, gen_random_uuid(), $7, $8, 'token.create', 'token', id,
-                    jsonb_build_object('label', label, 'expires', expires), 201
+                    jsonb_build_object('label', label, 'expires', expires, 'username', username, 'me', me), 201
              FROM made
          )
-         SELECT id, label, created, expires, revoked, last_used FROM made",
+         SELECT id, label, username, me, created, expires, revoked, last_used FROM made",
         tenant_id,
         id,
-        hash.as_slice(),
-        label,
+        new.hash.as_slice(),
+        new.label,
         origin.at,
-        expires,
+        new.expires,
         origin.request_id,
         origin.actor,
+        new.username,
+        new.me,
     )
     .fetch_one(db)
     .await
     .map_err(StoreError::from);
     match made {
         Err(e) if e.constraint() == Some("token_hash_key") => Err(TokenError::InUse),
-        other => other.on_constraint("token_label_key", || TokenError::LabelTaken(label.to_owned())),
+        other => other.on_constraint("token_label_key", || TokenError::LabelTaken(new.label.to_owned())),
     }
 }
 
@@ -154,7 +186,7 @@ pub async fn create(
 pub async fn list(db: impl PgExecutor<'_>, tenant_id: Uuid) -> Result<Vec<Token>, StoreError> {
     let tokens = sqlx::query_as!(
         Token,
-        "SELECT id, label, created, expires, revoked, last_used FROM token
+        "SELECT id, label, username, me, created, expires, revoked, last_used FROM token
          WHERE tenant_id = $1 ORDER BY created, id",
         tenant_id,
     )
@@ -185,7 +217,7 @@ pub async fn revoke(
                     jsonb_build_object('label', label), 200
              FROM gone
          )
-         SELECT id, label, created, expires, revoked, last_used FROM gone",
+         SELECT id, label, username, me, created, expires, revoked, last_used FROM gone",
         tenant_id,
         id_or_label,
         origin.at,
@@ -207,9 +239,7 @@ pub async fn upsert_declared(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     id: Uuid,
-    label: &str,
-    hash: &[u8; 32],
-    expires: Option<DateTime<Utc>>,
+    new: NewCredential<'_>,
     origin: Origin<'_>,
 ) -> Result<(), TokenError> {
     let mut tx = conn.begin().await.map_err(StoreError::from)?;
@@ -222,25 +252,27 @@ pub async fn upsert_declared(
     sqlx::query!(
         "UPDATE token SET revoked = $4 WHERE tenant_id = $1 AND label = $2 AND hash <> $3 AND revoked IS NULL",
         tenant_id,
-        label,
-        hash.as_slice(),
+        new.label,
+        new.hash.as_slice(),
         origin.at,
     )
     .execute(&mut *tx)
     .await
     .map_err(StoreError::from)?;
     let known = sqlx::query!(
-        "UPDATE token SET expires = $4, revoked = NULL, declared = true WHERE tenant_id = $1 AND hash = $2 AND label = $3",
+        "UPDATE token SET expires = $4, username = $5, revoked = NULL, declared = true
+         WHERE tenant_id = $1 AND hash = $2 AND label = $3",
         tenant_id,
-        hash.as_slice(),
-        label,
-        expires,
+        new.hash.as_slice(),
+        new.label,
+        new.expires,
+        new.username,
     )
     .execute(&mut *tx)
     .await
     .map_err(StoreError::from)?;
     if known.rows_affected() == 0 {
-        create(&mut *tx, tenant_id, id, label, hash, expires, origin).await?;
+        create(&mut *tx, tenant_id, id, new, origin).await?;
         sqlx::query!("UPDATE token SET declared = true WHERE tenant_id = $1 AND id = $2", tenant_id, id)
             .execute(&mut *tx)
             .await
@@ -284,7 +316,7 @@ pub async fn authenticate(
 ) -> Result<Option<(Tenant, Credential)>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT t.id, t.slug, t.target, t.mode AS "mode: Mode", t.policy, t.policy_version, t.declared, t.created,
-                  t.modified, k.id AS token_id, k.label, k.expires
+                  t.modified, k.id AS token_id, k.label, k.username, k.me, k.expires
            FROM token k JOIN tenant t ON t.id = k.tenant_id
            WHERE k.hash = $2 AND t.slug = $1 AND k.revoked IS NULL AND (k.expires IS NULL OR k.expires > now())"#,
         slug,
@@ -304,7 +336,9 @@ pub async fn authenticate(
             created: row.created,
             modified: row.modified,
         };
-        (tenant, Credential { id: row.token_id, label: row.label, expires: row.expires })
+        let credential =
+            Credential { id: row.token_id, label: row.label, username: row.username, me: row.me, expires: row.expires };
+        (tenant, credential)
     }))
 }
 

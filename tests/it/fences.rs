@@ -40,9 +40,25 @@ async fn a_token_that_the_configuration_declares_no_more_is_revoked() {
     let (tenant, at) = (world.tenant.id, Utc::now());
     let mut conn = world.pool().acquire().await.unwrap();
     for (label, token) in [("kept", &kept), ("gone", &gone)] {
-        token::upsert_declared(&mut conn, tenant, Uuid::now_v7(), label, token.hash(), None, origin()).await.unwrap();
+        token::upsert_declared(
+            &mut conn,
+            tenant,
+            Uuid::now_v7(),
+            token::NewCredential::bearer(label, token.hash(), None),
+            origin(),
+        )
+        .await
+        .unwrap();
     }
-    token::create(&mut *conn, tenant, Uuid::now_v7(), "by hand", by_hand.hash(), None, origin()).await.unwrap();
+    token::create(
+        &mut *conn,
+        tenant,
+        Uuid::now_v7(),
+        token::NewCredential::bearer("by hand", by_hand.hash(), None),
+        origin(),
+    )
+    .await
+    .unwrap();
     let revoked = token::revoke_undeclared(&mut *conn, tenant, &["kept".into()], at).await.unwrap();
     assert_eq!(revoked, ["gone"]);
     for (token, works) in [(&kept, true), (&gone, false), (&by_hand, true)] {

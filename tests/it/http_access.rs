@@ -22,7 +22,15 @@ async fn every_bad_credential_gets_the_same_401() {
         let mut connection = app.store.pool().acquire().await.unwrap();
         let acme = tenant::get(&mut *connection, "acme").await.unwrap().unwrap();
         let past = Some(Utc::now() - Duration::from_secs(1));
-        token::create(&mut *connection, acme.id, Uuid::now_v7(), "old", expired.hash(), past, origin).await.unwrap();
+        token::create(
+            &mut *connection,
+            acme.id,
+            Uuid::now_v7(),
+            token::NewCredential::bearer("old", expired.hash(), past),
+            origin,
+        )
+        .await
+        .unwrap();
     }
     app.get("/Users").await.is(200);
     let wrong = [

@@ -246,7 +246,15 @@ async fn tenant_like(store: &Store, slug: &str, mode: Mode, policy: Value) -> St
     let mut connection = store.pool().acquire().await.unwrap();
     let made = tenant::create(&mut connection, Uuid::now_v7(), &new, origin).await.unwrap();
     let token = NewToken::generate();
-    token::create(&mut *connection, made.id, Uuid::now_v7(), "idp", token.hash(), None, origin).await.unwrap();
+    token::create(
+        &mut *connection,
+        made.id,
+        Uuid::now_v7(),
+        token::NewCredential::bearer("idp", token.hash(), None),
+        origin,
+    )
+    .await
+    .unwrap();
     token.reveal().to_owned()
 }
 

@@ -66,7 +66,15 @@ impl Daemon {
         };
         let tenant = tenant::create(&mut conn, Uuid::now_v7(), &new, origin).await.unwrap();
         let fresh = NewToken::generate();
-        token::create(&mut *conn, tenant.id, Uuid::now_v7(), "okta", fresh.hash(), None, origin).await.unwrap();
+        token::create(
+            &mut *conn,
+            tenant.id,
+            Uuid::now_v7(),
+            token::NewCredential::bearer("okta", fresh.hash(), None),
+            origin,
+        )
+        .await
+        .unwrap();
         drop(conn);
         Self { app, life, sandbox, token: fresh.reveal().to_owned(), _db: db }
     }

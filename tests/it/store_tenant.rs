@@ -123,7 +123,15 @@ async fn replicas_that_start_together_declare_one_tenant() {
         let mut conn = pool.acquire().await.unwrap();
         let tenant = tenant::upsert_declared(&mut conn, Uuid::now_v7(), &new("acme"), origin(1)).await.unwrap();
         let hash = token::hash("jst_declared");
-        token::upsert_declared(&mut conn, tenant.id, Uuid::now_v7(), "boot", &hash, None, origin(1)).await.unwrap();
+        token::upsert_declared(
+            &mut conn,
+            tenant.id,
+            Uuid::now_v7(),
+            token::NewCredential::bearer("boot", &hash, None),
+            origin(1),
+        )
+        .await
+        .unwrap();
         tenant.id
     };
     let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
@@ -154,7 +162,15 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             sqlx::query(insert).bind(tenant.id).bind(user).execute(&pool).await.unwrap();
         }
         let token = NewToken::generate();
-        token::create(&pool, tenant.id, Uuid::now_v7(), "okta", token.hash(), None, origin(0)).await.unwrap();
+        token::create(
+            &pool,
+            tenant.id,
+            Uuid::now_v7(),
+            token::NewCredential::bearer("okta", token.hash(), None),
+            origin(0),
+        )
+        .await
+        .unwrap();
         ids.push(tenant.id);
     }
     tenant::delete(&mut conn, "acme", false, origin(9)).await.unwrap();
@@ -186,13 +202,28 @@ async fn a_token_opens_its_own_tenant_only() {
     let pool = db.pool().await;
     let (acme, other) = (make(&pool, "acme").await, make(&pool, "other").await);
     let token = NewToken::generate();
-    let made = token::create(&pool, acme.id, Uuid::now_v7(), "okta", token.hash(), None, origin(0)).await.unwrap();
+    let made = token::create(
+        &pool,
+        acme.id,
+        Uuid::now_v7(),
+        token::NewCredential::bearer("okta", token.hash(), None),
+        origin(0),
+    )
+    .await
+    .unwrap();
     let (tenant, credential) = token::authenticate(&pool, "acme", token.hash()).await.unwrap().unwrap();
     assert_eq!((tenant, credential.id, credential.label.as_str()), (acme.clone(), made.id, "okta"));
     assert_eq!(token::authenticate(&pool, "other", token.hash()).await.unwrap(), None);
     assert_eq!(token::authenticate(&pool, "nobody", token.hash()).await.unwrap(), None);
     assert_eq!(token::authenticate(&pool, "acme", &token::hash("jst_guess")).await.unwrap(), None);
-    let stolen = token::create(&pool, other.id, Uuid::now_v7(), "x", token.hash(), None, origin(0)).await;
+    let stolen = token::create(
+        &pool,
+        other.id,
+        Uuid::now_v7(),
+        token::NewCredential::bearer("x", token.hash(), None),
+        origin(0),
+    )
+    .await;
     assert!(matches!(stolen, Err(TokenError::InUse)));
 }
 
@@ -205,7 +236,15 @@ async fn an_expired_or_revoked_token_opens_nothing_and_others_stay() {
     let now = Utc::now();
     let expiries = [Some(now - Duration::minutes(1)), Some(now + Duration::hours(1)), None];
     for ((token, expires), label) in tokens.iter().zip(expiries).zip(["old", "next", "last"]) {
-        token::create(&pool, acme.id, Uuid::now_v7(), label, token.hash(), expires, origin(0)).await.unwrap();
+        token::create(
+            &pool,
+            acme.id,
+            Uuid::now_v7(),
+            token::NewCredential::bearer(label, token.hash(), expires),
+            origin(0),
+        )
+        .await
+        .unwrap();
     }
     let open = |n: usize| token::authenticate(&pool, "acme", tokens[n].hash());
     assert!(open(0).await.unwrap().is_none());
@@ -228,7 +267,15 @@ async fn a_label_names_one_live_token_and_is_free_again_after_revocation() {
     let create = |token: NewToken| {
         let pool = pool.clone();
         async move {
-            token::create(&pool, acme.id, Uuid::now_v7(), "okta", token.hash(), None, origin(0)).await.map(|t| t.label)
+            token::create(
+                &pool,
+                acme.id,
+                Uuid::now_v7(),
+                token::NewCredential::bearer("okta", token.hash(), None),
+                origin(0),
+            )
+            .await
+            .map(|t| t.label)
         }
     };
     create(NewToken::generate()).await.unwrap();
@@ -245,7 +292,15 @@ async fn a_declared_token_follows_the_configuration() {
     let acme = make(&pool, "acme").await;
     for (text, seconds) in [("jst_a", 1), ("jst_a", 2), ("jst_b", 3), ("jst_a", 4)] {
         let (hash, id) = (token::hash(text), Uuid::now_v7());
-        token::upsert_declared(&mut conn, acme.id, id, "boot", &hash, None, origin(seconds)).await.unwrap();
+        token::upsert_declared(
+            &mut conn,
+            acme.id,
+            id,
+            token::NewCredential::bearer("boot", &hash, None),
+            origin(seconds),
+        )
+        .await
+        .unwrap();
         for other in ["jst_a", "jst_b"] {
             let open = token::authenticate(&pool, "acme", &token::hash(other)).await.unwrap().is_some();
             assert_eq!(open, other == text, "{other} after {text}");
@@ -260,7 +315,9 @@ async fn last_use_is_written_at_most_once_a_minute() {
     let acme = make(&pool, "acme").await;
     let token = NewToken::generate();
     let id = Uuid::now_v7();
-    token::create(&pool, acme.id, id, "okta", token.hash(), None, origin(0)).await.unwrap();
+    token::create(&pool, acme.id, id, token::NewCredential::bearer("okta", token.hash(), None), origin(0))
+        .await
+        .unwrap();
     for (now, expected) in [(10, 10), (69, 10), (71, 71)] {
         token::touch_last_used(&pool, acme.id, id, at(now)).await.unwrap();
         assert_eq!(token::list(&pool, acme.id).await.unwrap()[0].last_used, Some(at(expected)), "at {now}");

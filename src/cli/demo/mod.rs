@@ -198,7 +198,14 @@ async fn new_tenant(app: &App) -> Result<Secret, Failure> {
     };
     let tenant = tenant::create(&mut conn, Uuid::now_v7(), &new, origin).await?;
     let fresh = NewToken::generate();
-    token::create(&mut *conn, tenant.id, Uuid::now_v7(), "okta", fresh.hash(), None, origin).await?;
+    token::create(
+        &mut *conn,
+        tenant.id,
+        Uuid::now_v7(),
+        token::NewCredential::bearer("okta", fresh.hash(), None),
+        origin,
+    )
+    .await?;
     Ok(Secret::new(fresh.reveal()))
 }
 

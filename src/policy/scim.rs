@@ -1,0 +1,60 @@
+//! How the tenant's clients are answered: what the RFCs leave open and clients disagree about.
+
+use serde::{Deserialize, Serialize};
+
+/// The body of a successful PATCH (RFC 7644 section 3.5.2 allows both).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PatchAnswer {
+    /// 200 with the resource.
+    Resource,
+    /// 204 without a body; 200 all the same where the client asks for attributes.
+    Empty,
+}
+
+/// What a member id that is nobody's does to its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownMembers {
+    /// It is left out and recorded in the audit: a 400 would end a whole group push for good (`OKTA-28`).
+    #[default]
+    Skip,
+    /// The request is answered 400 and changes nothing.
+    Refuse,
+}
+
+/// The status of a successful DELETE under SCIM 1.1 (`S11-21`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeleteAnswer {
+    /// 204 without a body.
+    #[default]
+    Empty,
+    /// 200, which the examples of the 1.1 text and its test suite show.
+    Ok,
+}
+
+/// `policy.scim`: how this tenant's clients are answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scim {
+    /// What answers the PATCH of a user (`VAL-9`).
+    pub user_patch: PatchAnswer,
+    /// What answers the PATCH of a group (`ENTRA-25`).
+    pub group_patch: PatchAnswer,
+    /// See [`UnknownMembers`].
+    pub unknown_members: UnknownMembers,
+    /// See [`DeleteAnswer`].
+    pub v1_delete: DeleteAnswer,
+}
+
+impl Default for Scim {
+    fn default() -> Self {
+        Self {
+            user_patch: PatchAnswer::Resource,
+            group_patch: PatchAnswer::Empty,
+            unknown_members: UnknownMembers::default(),
+            v1_delete: DeleteAnswer::default(),
+        }
+    }
+}
