@@ -182,7 +182,7 @@ fn the_policys_keys_are_those_of_the_table_with_their_defaults() {
     let text = document("configuration.md");
     let mut written = BTreeSet::new();
     let section = text.split("\n## Policy").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
-    for row in Regex::new(r"(?m)^\| `([a-z_.]+)` \| `([^`]+)` \|").unwrap().captures_iter(section) {
+    for row in Regex::new(r"(?m)^\| `([a-z0-9_.]+)` \| `([^`]+)` \|").unwrap().captures_iter(section) {
         written.insert((row[1].to_owned(), serde_json::from_str::<Value>(&row[2]).unwrap().to_string()));
     }
     let mut known = BTreeSet::new();

@@ -50,7 +50,7 @@ async fn every_bad_credential_gets_the_same_401() {
     let mut bodies = Vec::new();
     for ask in wrong {
         let answer = ask.send().await.is(401);
-        assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"scim\"");
+        assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"scim\", Basic realm=\"scim\", charset=\"UTF-8\"");
         bodies.push(answer.body);
     }
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{bodies:?}");
