@@ -34,11 +34,16 @@ where
 {
     let state = exchange.state;
     let mut caller = exchange.caller.clone();
-    caller.settles = state.writer.settles(&caller.tenant).then(|| state.writer.settle_lease());
+    let settles = exchange.settles;
+    caller.settles = (settles && state.writer.settles(&caller.tenant)).then(|| state.writer.settle_lease());
     let doors =
         Doors { directory: state.directory.clone(), writer: state.writer.clone(), metrics: state.metrics.clone() };
     let dance = async move {
         let accepted = change(doors.directory.clone(), caller.clone()).await?;
+        if !settles {
+            doors.writer.wake(&caller.tenant.target);
+            return Ok(accepted.view);
+        }
         let about = about(&accepted.view);
         doors.settled(&caller, about, accepted).await
     };

@@ -13,9 +13,6 @@ use super::route::Endpoint;
 use crate::scim::ScimError;
 use crate::scim::discovery::{self, Announcement, AuthenticationScheme};
 
-/// The most operations in one Bulk, and what authentik takes for the most in one PATCH (AK-2).
-const MAX_OPERATIONS: u64 = 100;
-
 const SCHEMES: &[AuthenticationScheme] = &[
     AuthenticationScheme {
         kind: "oauthbearertoken",
@@ -57,8 +54,9 @@ fn service_provider_config(exchange: &Exchange<'_>) -> Value {
     let options = &exchange.state.options;
     let announcement = Announcement {
         max_results: options.page_max,
-        bulk: false,
-        max_operations: MAX_OPERATIONS,
+        bulk: true,
+        // Also taken for the most operations in one PATCH (AK-2).
+        max_operations: options.bulk_operations,
         max_payload: options.body as u64,
         authentication_schemes: SCHEMES,
     };

@@ -19,7 +19,7 @@ use super::error::Failure;
 use super::exchange::Exchange;
 use super::request_id::as_uuid;
 use super::route::{Endpoint, Route};
-use super::{HttpState, discovery, group, health, user};
+use super::{HttpState, bulk, discovery, group, health, user};
 use crate::scim::ScimError;
 use crate::store::tenant::Tenant;
 use crate::telemetry::RequestId;
@@ -150,6 +150,7 @@ pub(super) async fn serve(
         Endpoint::Group(id) if *method == Method::PUT => group::replace(exchange, id, body).await,
         Endpoint::Group(id) if *method == Method::PATCH => group::patch(exchange, id, body).await,
         Endpoint::Group(id) if *method == Method::DELETE => group::delete(exchange, id).await,
+        Endpoint::Bulk if *method == Method::POST => bulk::run(exchange, body).await,
         Endpoint::NotOffered(path) => {
             Err(ScimError::not_implemented(format!("This server does not offer {path}.")).into())
         }

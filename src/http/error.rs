@@ -74,7 +74,6 @@ impl Failure {
     }
 
     /// The status that it is answered with.
-    #[cfg(test)]
     pub(super) fn status(&self) -> u16 {
         self.error.status
     }
@@ -83,6 +82,11 @@ impl Failure {
     #[cfg(test)]
     pub(super) fn error(&self) -> &ScimError {
         &self.error
+    }
+
+    /// The error envelope.
+    pub(super) fn body(&self) -> serde_json::Value {
+        self.error.body()
     }
 
     fn with_retry(error: ScimError, seconds: u64) -> Self {
@@ -137,7 +141,7 @@ impl From<StoreError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = reply::json(status, &self.error.body());
+        let mut response = reply::json(status, &self.body());
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

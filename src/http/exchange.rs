@@ -29,6 +29,8 @@ pub(super) struct Exchange<'a> {
     pub(super) me: Option<Uuid>,
     /// How this tenant's clients are answered.
     pub(super) scim: Arc<Scim>,
+    /// Whether a change may wait for Jira, so that the client hears a refusal.
+    pub(super) settles: bool,
     pub(super) query: Query,
     /// `{public_url}/scim/{tenant}/v2`.
     pub(super) base: String,
@@ -63,6 +65,7 @@ impl<'a> Exchange<'a> {
             caller,
             me: identity.credential.me,
             scim: identity.scim,
+            settles: true,
             query: Query::of(parts.uri.query())?,
             base,
         })
@@ -77,6 +80,7 @@ impl<'a> Exchange<'a> {
             caller: self.caller.clone(),
             me: self.me,
             scim: self.scim.clone(),
+            settles: false,
             query: Query::default(),
             base: self.base.clone(),
         }

@@ -32,6 +32,7 @@ use crate::writer::Writer;
 
 mod accept;
 mod body;
+mod bulk;
 mod discovery;
 mod entry;
 mod error;
@@ -66,6 +67,8 @@ pub struct HttpOptions {
     pub group_body: usize,
     /// How large a filter may be.
     pub filter: filter::Limits,
+    /// The most operations of one Bulk.
+    pub bulk_operations: u64,
     /// How many resources a page has where the client does not say.
     pub page_default: u64,
     /// The most resources a page has, whatever the client says.
@@ -91,6 +94,7 @@ impl HttpOptions {
                 terms: limits.filter_terms,
                 ..filter::Limits::default()
             },
+            bulk_operations: u64::from(limits.bulk_operations),
             page_default: u64::from(limits.page_default),
             page_max: u64::from(limits.page_max),
             requests_per_second: limits.requests_per_second,

@@ -44,6 +44,8 @@ pub(super) enum Endpoint<'a> {
     Schema(Cow<'a, str>),
     /// Whoever the credential stands for (RFC 7644 section 3.11).
     Me,
+    /// Several changes in one request (RFC 7644 section 3.7).
+    Bulk,
     /// An endpoint of the RFC that this server does not offer.
     NotOffered(&'static str),
     Unknown,
@@ -96,6 +98,12 @@ impl<'a> Route<'a> {
 }
 
 impl<'a> Endpoint<'a> {
+    /// From the path of an operation in a Bulk, which is relative to the tenant's base.
+    pub(super) fn parse(path: &'a str) -> Self {
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        Self::of([segments.next(), segments.next(), segments.next()])
+    }
+
     /// From what follows the version; a third segment is always too many.
     fn of(segments: [Option<&'a str>; 3]) -> Self {
         let [first, second, third] = segments;
@@ -104,7 +112,7 @@ impl<'a> Endpoint<'a> {
         }
         match (first, second) {
             (Some(".search"), None) | (Some("Users" | "Groups"), Some(".search")) => Self::NotOffered("/.search"),
-            (Some("Bulk"), None) => Self::NotOffered("/Bulk"),
+            (Some("Bulk"), None) => Self::Bulk,
             (Some("Me"), None) => Self::Me,
             (Some("Users"), None) => Self::Users,
             (Some("Users"), Some(id)) => decoded(id).map_or(Self::Unknown, Self::User),
@@ -131,6 +139,7 @@ impl<'a> Endpoint<'a> {
             Self::Schemas => "/Schemas",
             Self::Schema(_) => "/Schemas/{id}",
             Self::Me => "/Me",
+            Self::Bulk => "/Bulk",
             Self::NotOffered(path) => path,
             Self::Unknown => "unknown",
         }
@@ -141,6 +150,7 @@ impl<'a> Endpoint<'a> {
         match self {
             Self::Users | Self::Groups => "GET, HEAD, POST",
             Self::User(_) | Self::Group(_) | Self::Me => "GET, HEAD, PUT, PATCH, DELETE",
+            Self::Bulk => "POST",
             _ => "GET, HEAD",
         }
     }
@@ -161,6 +171,7 @@ impl<'a> Endpoint<'a> {
             Self::Group(_) if *method == Method::PUT => "group.replace",
             Self::Group(_) if *method == Method::PATCH => "group.patch",
             Self::Group(_) if *method == Method::DELETE => "group.delete",
+            Self::Bulk if *method == Method::POST => "bulk",
             Self::ServiceProviderConfig
             | Self::ResourceTypes
             | Self::ResourceType(_)
@@ -213,7 +224,7 @@ mod tests {
             ("/scim/acme/v2/Schemas/urn%3Aa:b", scim(Endpoint::Schema("urn:a:b".into()))),
             ("/scim/acme/v2/Users/.search", scim(Endpoint::NotOffered("/.search"))),
             ("/scim/acme/v2/.search", scim(Endpoint::NotOffered("/.search"))),
-            ("/scim/acme/v2/Bulk", scim(Endpoint::NotOffered("/Bulk"))),
+            ("/scim/acme/v2/Bulk", scim(Endpoint::Bulk)),
             ("/scim/acme/v2/Me", scim(Endpoint::Me)),
         ];
         for (path, route) in table {
@@ -231,6 +242,7 @@ mod tests {
             Endpoint::ServiceProviderConfig,
             Endpoint::Schemas,
             Endpoint::Me,
+            Endpoint::Bulk,
             Endpoint::ResourceType("User".into()),
         ];
         for endpoint in endpoints {

@@ -11,6 +11,7 @@
 //!
 //! Where a client needs more than the RFCs grant, [`tolerance`] names it.
 
+pub mod bulk;
 pub mod discovery;
 pub mod error;
 pub mod filter;

@@ -84,7 +84,7 @@ async fn what_does_not_exist_is_404_and_a_wrong_method_is_405_with_allow() {
     ] {
         assert_eq!(app.ask(method, path).send().await.is(405).header("allow"), allow, "{path}");
     }
-    for path in ["/Bulk", "/Me", "/.search", "/Users/.search"] {
+    for path in ["/Me", "/.search", "/Users/.search"] {
         app.post(path, json!({})).await.is(501);
     }
 }
@@ -96,7 +96,7 @@ async fn discovery_says_what_there_is() {
     assert_eq!(config.body["patch"]["supported"], true);
     assert_eq!(config.body["etag"]["supported"], true);
     assert_eq!(config.body["filter"]["maxResults"], 200);
-    assert_eq!(config.body["bulk"]["supported"], false);
+    assert_eq!(config.body["bulk"]["supported"], true);
     let types = app.get("/ResourceTypes").await.is(200);
     for endpoint in types.body["Resources"].as_array().unwrap() {
         app.get(&format!("/ResourceTypes/{}", endpoint["id"].as_str().unwrap())).await.is(200);

@@ -25,6 +25,8 @@ mod http_access;
 mod http_app;
 mod http_bad_days;
 mod http_bad_input;
+mod http_bulk;
+mod http_credentials;
 mod http_groups;
 mod http_settle;
 mod http_users;
