@@ -28,17 +28,18 @@ pub enum Found {
 }
 
 /// Finds a name. The URN is split off first, because `2.0` within it has a dot (ENTRA-16); letter case is ignored
-/// (GEN-7, ENTRA-21, P-15); an extension's attribute may go without its URN (P-19, F-7).
+/// (GEN-7, ENTRA-21, P-15); an extension's attribute may go without its URN (P-19, F-7); names of SCIM 1.1 are other names
+/// of the same places (GEN-8).
 pub fn find(ty: &ResourceType, text: &str) -> Found {
     if !text.contains(':') {
         return known(bare(ty, text));
     }
-    if let Some(rest) = after_prefix(text, ty.core.id) {
+    if let Some(rest) = ty.core.ids().find_map(|id| after_prefix(text, id)) {
         let place = rest.strip_prefix(':').and_then(|name| within(None, &|name| ty.attribute(name), name));
         return known(place);
     }
     for extension in ty.extensions.iter().copied() {
-        match after_prefix(text, extension.id) {
+        match extension.ids().find_map(|id| after_prefix(text, id)) {
             Some("") => return Found::Known(Place { extension: Some(extension), attribute: None, sub: None }),
             Some(rest) if rest.starts_with(':') => {
                 return known(within(Some(extension), &|name| extension.attribute(name), &rest[1..]));
@@ -118,7 +119,15 @@ mod tests {
             (&format!("{}:DEPARTMENT", enterprise.to_uppercase()), "EnterpriseUser/department"),
             (&format!("{enterprise}:manager.value"), "EnterpriseUser/manager/value"),
             (&format!("{}:name.familyName", urn::USER), "name/familyName"),
+            ("urn:scim:schemas:core:1.0:userName", "userName"),
+            ("URN:SCIM:schemas:core:1.0:name.familyName", "name/familyName"),
+            (urn::ENTERPRISE_USER_1, "EnterpriseUser"),
+            ("urn:scim:schemas:extension:enterprise:1.0:department", "EnterpriseUser/department"),
+            ("urn:scim:schemas:extension:enterprise:1.0:manager.managerId", "EnterpriseUser/manager/value"),
+            ("manager.managerId", "EnterpriseUser/manager/value"),
+            ("managerId", "Unknown"),
             (urn::USER, "Unknown"),
+            (urn::CORE_1, "Unknown"),
             (&format!("{enterprise}:shoeSize"), "Unknown"),
             (&format!("{enterprise}s:department"), "Foreign"),
             ("urn:ietf:params:scim:schemas:extension:enterprise:2.0User:department", "Foreign"),

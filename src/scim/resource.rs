@@ -43,7 +43,11 @@ pub fn check_new(ty: &ResourceType, body: Value) -> Result<Attrs, ScimError> {
                 _ => return Err(ScimError::invalid_value(format!("{at} must be an object."))),
             };
             if !object.is_empty() {
-                attrs.insert(canonical(key, extension.id), Value::Object(object));
+                match attrs.get_mut(extension.id) {
+                    // Named twice, by the URNs of both protocol versions.
+                    Some(Value::Object(known)) => known.extend(object),
+                    _ => _ = attrs.insert(canonical(key, extension.id), Value::Object(object)),
+                }
             }
         }
         // Anything else is ignored (GEN-11): `password` (OKTA-7), `schemas` (GEN-8), misspelt names and URNs (ENTRA-8,

@@ -28,6 +28,11 @@ pub const TOLERANCES: &[Tolerance] = &[
     ),
     row(&["ENTRA-21", "P-15"], "path.rs", "Sub-attributes in any letter case."),
     row(&["P-19", "F-7"], "path.rs", "An extension's attribute without its URN."),
+    row(
+        &["GEN-8", "S11-3"],
+        "schema/mod.rs",
+        "The URNs and names of SCIM 1.1 in 2.0 requests, and the other way round.",
+    ),
     row(&["OPP-4"], "schema/mod.rs", "Any text as the type of an entry, whatever is suggested."),
     // Bodies.
     row(&["GEN-8"], "resource.rs", "A body whose schemas are missing, wrong or incomplete."),

@@ -1,4 +1,5 @@
-//! The schema and message URNs of SCIM 2.0 (RFC 7643 section 10, RFC 7644 section 10.3). Only names, no behaviour.
+//! The schema and message URNs of SCIM 2.0 (RFC 7643 section 10, RFC 7644 section 10.3) and of SCIM 1.1. Only names, no
+//! behaviour.
 
 /// The core schema of a User.
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -22,3 +23,10 @@ pub const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkReques
 pub const BULK_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 /// An error answer.
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// SCIM 1.1: users, groups, lists, configuration and schemas alike (S11-2).
+pub const CORE_1: &str = "urn:scim:schemas:core:1.0";
+/// SCIM 1.1: the enterprise extension of a User (S11-3).
+pub const ENTERPRISE_USER_1: &str = "urn:scim:schemas:extension:enterprise:1.0";
+/// SCIM 1.1: the list of schemas names this besides [`CORE_1`] (OKTA11-11).
+pub const LIST_RESPONSE_1: &str = "urn:scim:schemas:core:1.0:ListResponse";

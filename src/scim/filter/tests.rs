@@ -98,6 +98,12 @@ fn every_shape_of_a_live_client_is_understood() {
         ("F-24", employee, "", true),
         ("F-25", r#"userName sw "A""#, "", true),
         ("S11-8", "userName eq 'ann.moss@corp.example'", r#"userName eq "ann.moss@corp.example""#, true),
+        (
+            "S11-7",
+            "urn:scim:schemas:core:1.0:userName Eq 'ann.moss@corp.example'",
+            r#"urn:scim:schemas:core:1.0:userName eq "ann.moss@corp.example""#,
+            true,
+        ),
         ("P-16", r#"emails[primary eq "True"]"#, "", true),
         ("ENTRA-34", r#"userName eq "ann_corp.example#EXT#@acme.example""#, "", false),
         ("RFC", "not (active eq false)", "", true),

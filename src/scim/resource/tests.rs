@@ -47,6 +47,18 @@ fn bodies_become_documents() {
             json!({ "userName": "amoss", "name": { "givenName": "Ann" }, ENTERPRISE: { "department": "Ops" } }),
         ),
         (
+            "GEN-8, S11-3, OL-5 the enterprise extension as SCIM 1.1 spells it",
+            json!({
+                "schemas": ["urn:scim:schemas:core:1.0"], "userName": "amoss", ENTERPRISE: { "division": "North" },
+                "urn:scim:schemas:extension:enterprise:1.0":
+                    { "department": "Ops", "manager": { "managerId": "u-1190", "displayName": "Cy Ode" } }
+            }),
+            json!({
+                "userName": "amoss",
+                ENTERPRISE: { "department": "Ops", "division": "North", "manager": { "value": "u-1190" } }
+            }),
+        ),
+        (
             "GEN-8 schemas is no reason to refuse",
             json!({ "schemas": "nonsense", "userName": "amoss" }),
             json!({ "userName": "amoss" }),

@@ -153,7 +153,7 @@ pub(in crate::scim) fn accept_parts(
 ) -> Result<Map<String, Value>, ScimError> {
     let mut kept = Map::new();
     for (key, value) in object {
-        let Some(attribute) = attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(&key)) else {
+        let Some(attribute) = attributes.iter().find(|attribute| attribute.is_called(&key)) else {
             continue;
         };
         if attribute.read_only() {

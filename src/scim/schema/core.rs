@@ -8,6 +8,7 @@ use crate::scim::urn;
 const fn of(kind: Kind, name: &'static str, description: &'static str) -> Attribute {
     Attribute {
         name,
+        name_1: None,
         kind,
         multi_valued: false,
         required: false,
@@ -51,6 +52,11 @@ const fn list(name: &'static str, parts: &'static [Attribute], description: &'st
 impl Attribute {
     const fn exact(mut self) -> Self {
         self.case_exact = true;
+        self
+    }
+
+    const fn once_called(mut self, name: &'static str) -> Self {
+        self.name_1 = Some(name);
         self
     }
 
@@ -159,6 +165,7 @@ const USER_GROUPS: &[Attribute] = &[
 /// The core schema of a User (RFC 7643 section 4.1).
 pub(super) static USER: Schema = Schema {
     id: urn::USER,
+    id_1: Some(urn::CORE_1),
     name: "User",
     description: "User account.",
     attributes: &[
@@ -188,7 +195,7 @@ pub(super) static USER: Schema = Schema {
 /// `displayName` and `$ref` of a manager belong to the server: what a client echoes of them would outlive a change of
 /// `value` (GEN-12, OL-5).
 const MANAGER: &[Attribute] = &[
-    text("value", "The id of the manager.").exact(),
+    text("value", "The id of the manager.").once_called("managerId").exact(),
     link("$ref", &["User"], "The URL of the manager.").by_server(),
     text("displayName", "The name of the manager.").by_server(),
 ];
@@ -196,6 +203,7 @@ const MANAGER: &[Attribute] = &[
 /// The enterprise extension (RFC 7643 section 4.3).
 pub(super) static ENTERPRISE_USER: Schema = Schema {
     id: urn::ENTERPRISE_USER,
+    id_1: Some(urn::ENTERPRISE_USER_1),
     name: "EnterpriseUser",
     description: "What an organisation says of its people.",
     attributes: &[
@@ -218,6 +226,7 @@ const MEMBERS: &[Attribute] = &[
 /// The core schema of a Group (RFC 7643 section 4.2).
 pub(super) static GROUP: Schema = Schema {
     id: urn::GROUP,
+    id_1: Some(urn::CORE_1),
     name: "Group",
     description: "Group.",
     attributes: &[

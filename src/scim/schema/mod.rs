@@ -108,6 +108,8 @@ impl Uniqueness {
 pub struct Attribute {
     /// The canonical spelling.
     pub name: &'static str,
+    /// The name in SCIM 1.1 where it was another; understood wherever a client names the attribute (S11-3).
+    pub name_1: Option<&'static str>,
     /// The data type.
     pub kind: Kind,
     /// Whether it is a list.
@@ -138,6 +140,11 @@ impl Attribute {
         find(self.sub_attributes, name)
     }
 
+    /// Whether a client's word means this attribute: either name, in any letter case (GEN-7).
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name) || self.name_1.is_some_and(|old| old.eq_ignore_ascii_case(name))
+    }
+
     /// Whether only the server writes it.
     pub fn read_only(&self) -> bool {
         self.mutability == Mutability::ReadOnly
@@ -149,6 +156,8 @@ impl Attribute {
 pub struct Schema {
     /// The URN.
     pub id: &'static str,
+    /// The URN in SCIM 1.1, understood wherever a client names the schema (GEN-8).
+    pub id_1: Option<&'static str>,
     /// The short name.
     pub name: &'static str,
     /// A sentence for `/Schemas`.
@@ -158,6 +167,16 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// The URNs that a client may write.
+    pub fn ids(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.id).chain(self.id_1)
+    }
+
+    /// Whether a client's word is a URN of this schema, in any letter case.
+    pub fn is_called(&self, id: &str) -> bool {
+        self.ids().any(|known| known.eq_ignore_ascii_case(id))
+    }
+
     /// The attribute of that name, ignoring letter case (GEN-7).
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
         find(self.attributes, name)
@@ -187,13 +206,13 @@ impl ResourceType {
 
     /// The extension of that URN, ignoring letter case.
     pub fn extension(&self, id: &str) -> Option<&'static Schema> {
-        self.extensions.iter().copied().find(|schema| schema.id.eq_ignore_ascii_case(id))
+        self.extensions.iter().copied().find(|schema| schema.is_called(id))
     }
 }
 
 /// The tables are short, so a scan beats hashing; lengths differ mostly, so a scan costs few comparisons of text.
 fn find(attributes: &'static [Attribute], name: &str) -> Option<&'static Attribute> {
-    attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+    attributes.iter().find(|attribute| attribute.is_called(name))
 }
 
 /// The User resource type.
@@ -266,6 +285,14 @@ mod tests {
         assert_eq!(user().attribute("emails").unwrap().sub("VALUE").unwrap().name, "value");
         assert_eq!(user().extension(&urn::ENTERPRISE_USER.to_uppercase()).unwrap().id, urn::ENTERPRISE_USER);
         assert!(user().attribute("password").is_none(), "accepted and dropped, never advertised");
+    }
+
+    #[test]
+    fn the_names_of_the_older_protocol_are_other_names_of_the_same_things() {
+        let enterprise = user().extension(&urn::ENTERPRISE_USER_1.to_uppercase()).unwrap();
+        assert_eq!(enterprise.id, urn::ENTERPRISE_USER);
+        assert_eq!(enterprise.attribute("manager").unwrap().sub("ManagerId").unwrap().name, "value");
+        assert!(group().extension(urn::ENTERPRISE_USER_1).is_none());
     }
 
     #[test]
