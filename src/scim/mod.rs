@@ -9,6 +9,8 @@
 //!   never a document;
 //! * an answer is cut down by [`project::Projection`] and wrapped by [`list`] or [`error::ScimError::body`].
 //!
+//! SCIM 1.1 is [`v11`]: a writer of answers, since names and shapes of 1.1 requests are understood by all of the above.
+//!
 //! Where a client needs more than the RFCs grant, [`tolerance`] names it.
 
 pub mod bulk;
@@ -24,6 +26,7 @@ pub mod resource;
 pub mod schema;
 pub mod tolerance;
 pub mod urn;
+pub mod v11;
 
 pub use error::{ScimError, ScimType};
 pub use folded::folded;

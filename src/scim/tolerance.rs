@@ -18,6 +18,10 @@ const fn row(quirks: &'static [&'static str], lives_in: &'static str, accepts: &
     Tolerance { quirks, accepts, lives_in }
 }
 
+/// The vendor extension of `/ServiceProviderConfigs` under SCIM 1.1 in which one client looks for what it may do (OPP-1). It
+/// stands here because no other file names an identity provider.
+pub const CAPABILITIES: &str = "urn:okta:schemas:scim:providerconfig:1.0";
+
 /// The table, by the part of a request.
 pub const TOLERANCES: &[Tolerance] = &[
     // Names.
@@ -68,6 +72,9 @@ pub const TOLERANCES: &[Tolerance] = &[
     // PATCH.
     row(&["P-43"], "patch/parse.rs", "The words of the envelope in any letter case, and op as well."),
     row(&["ENTRA-12"], "patch/parse.rs", "Both dialects of one client from one tenant."),
+    row(&["S11-35"], "patch/parse.rs", "Operations under SCIM 1.1, and partial resources under 2.0."),
+    row(&["S11-15", "S11-19", "GEN-11", "OL-5"], "patch/partial.rs", "A partial resource, unknown names included."),
+    row(&["S11-32"], "schema/check.rs", "The word delete in an entry in any letter case."),
     row(&["P-8", "P-9"], "patch/parse.rs", "Paths as keys of a value that has no path."),
     row(&["P-11"], "patch/parse.rs", "An extension object as a value, which merges."),
     row(&["P-31", "P-40"], "patch/parse.rs", "Echoes of id, schemas and the like in a value, which are dropped."),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::partial::entries;
 use super::{Patch, PatchOp, Verb};
 use crate::scim::error::ScimError;
 use crate::scim::filter::{Expr, Literal, Op};
@@ -85,7 +86,8 @@ fn read(op: PatchOp, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
         return Err(ScimError::mutability("An entry of members cannot be changed; remove it and add another."));
     }
     match (op.verb, op.target.selection) {
-        (Verb::Add, _) => changes.push(MemberChange::Add(list(value)?)),
+        (Verb::Merge, None) => merge(value, changes)?,
+        (Verb::Add | Verb::Merge, _) => changes.push(MemberChange::Add(list(value)?)),
         (Verb::Replace, None) => changes.push(MemberChange::ReplaceAll(list(value)?)),
         (Verb::Replace, Some(selection)) => {
             changes.push(removal(selection.expr)?);
@@ -97,6 +99,19 @@ fn read(op: PatchOp, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
             None | Some(Value::Null) => MemberChange::RemoveAll,
             listed => MemberChange::Remove(list(listed)?.into_iter().map(|member| member.value).collect()),
         }),
+    }
+    Ok(())
+}
+
+/// Members of a partial resource join, or leave where their entry says so (S11-18). Runs of one kind are one change.
+fn merge(value: Option<Value>, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
+    let entries = entries("members", value.unwrap_or(Value::Null))?;
+    for run in entries.chunk_by(|(_, goes), (_, also)| goes == also) {
+        let members = list(Some(run.iter().map(|(entry, _)| entry.clone()).collect()))?;
+        changes.push(match run {
+            [(_, true), ..] => MemberChange::Remove(members.into_iter().map(|member| member.value).collect()),
+            _ => MemberChange::Add(members),
+        });
     }
     Ok(())
 }

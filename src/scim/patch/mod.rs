@@ -4,6 +4,8 @@
 //! [`apply()`] works on a copy: the whole list of operations succeeds or nothing changes (P-38). Members of a group are
 //! rows and never a document, so [`split_members`] turns what concerns them into differences (OKTA-29).
 //!
+//! A body without operations may be a partial resource, which is how SCIM 1.1 patches: it becomes operations as well.
+//!
 //! What is kept for the sake of live clients (the section on PATCH shapes of the client reference):
 //!
 //! 1. `op` in any letter case;
@@ -17,7 +19,9 @@
 mod add;
 mod list;
 mod members;
+mod merge;
 mod parse;
+mod partial;
 mod remove;
 mod replace;
 mod single;
@@ -44,6 +48,8 @@ pub enum Verb {
     Replace,
     /// Takes away.
     Remove,
+    /// Merges what a partial resource of SCIM 1.1 says (S11-17).
+    Merge,
 }
 
 /// One operation with one target. An operation without a path has become one for each key of its value (P-8, P-9).
@@ -108,6 +114,7 @@ fn change(op: &PatchOp, attribute: &'static Attribute, holder: &mut Attrs) -> Re
     match op.verb {
         Verb::Add => add::apply(&op.target, attribute, value(), holder),
         Verb::Replace => replace::apply(&op.target, attribute, value(), holder),
+        Verb::Merge => merge::apply(&op.target, attribute, value(), holder),
         Verb::Remove => remove::apply(&op.target, attribute, op.value.as_ref(), holder),
     }
 }

@@ -3,15 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::target::Target;
-use super::{Patch, PatchOp, Verb};
+use super::{Patch, PatchOp, Verb, partial};
 use crate::scim::error::{ScimError, quoted};
 use crate::scim::schema::{ResourceType, check};
 
 /// The most operations in one request; live clients send up to a thousand.
 pub const MOST_OPERATIONS: usize = 2000;
 
-/// Reads a body. Which dialect it is in is told by its shape, operation by operation, never by configuration: one tenant
-/// sends both (ENTRA-12).
+/// Reads a body: operations, or a partial resource of SCIM 1.1 (S11-35). Which dialect it is in is told by its shape,
+/// operation by operation, never by configuration: one tenant sends both (ENTRA-12).
 ///
 /// # Errors
 ///
@@ -20,9 +20,12 @@ pub const MOST_OPERATIONS: usize = 2000;
 /// [`MOST_OPERATIONS`].
 pub fn parse(ty: &ResourceType, body: &Value) -> Result<Patch, ScimError> {
     check::refuse_nul(body, None)?;
-    let operations = body.as_object().and_then(|body| member(body, "Operations"));
-    let Some(Value::Array(operations)) = operations else {
-        return Err(ScimError::invalid_syntax("The body must be a JSON object with Operations, a list."));
+    let Value::Object(body) = body else {
+        return Err(ScimError::invalid_syntax("The body must be a JSON object."));
+    };
+    let Some(operations) = member(body, "Operations") else { return partial::parse(ty, body) };
+    let Value::Array(operations) = operations else {
+        return Err(ScimError::invalid_syntax("Operations must be a list."));
     };
     if operations.len() > MOST_OPERATIONS {
         return Err(ScimError::too_large(format!("The request has more than {MOST_OPERATIONS} operations.")));
@@ -38,7 +41,7 @@ pub fn parse(ty: &ResourceType, body: &Value) -> Result<Patch, ScimError> {
 }
 
 /// A member of an object, whatever the letter case of its key (P-43).
-fn member<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+pub(super) fn member<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     object.get(key).or_else(|| object.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value))
 }
 
@@ -85,7 +88,7 @@ fn verb(word: &str) -> Option<Verb> {
 
 /// Each key of a value without a path is itself a path (P-8, P-9). What cannot be found or written is left out (GEN-11,
 /// P-31, P-40): unlike an explicit path it may be an echo of what we answered.
-fn push_keys(
+pub(super) fn push_keys(
     ty: &ResourceType,
     verb: Verb,
     object: &Map<String, Value>,

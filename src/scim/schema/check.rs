@@ -166,6 +166,21 @@ pub(in crate::scim) fn accept_parts(
     Ok(kept)
 }
 
+/// Takes `operation` out of an entry, which SCIM 1.1 writes to have it deleted: whether it says so. Never stored (S11-32).
+///
+/// # Errors
+///
+/// 400 `invalidValue` for anything but `delete`, in any letter case.
+pub(in crate::scim) fn take_operation(entry: &mut Map<String, Value>, attribute: &str) -> Result<bool, ScimError> {
+    let Some(key) = entry.keys().find(|key| key.eq_ignore_ascii_case("operation")).cloned() else { return Ok(false) };
+    match entry.remove(&key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::String(word)) if word.is_empty() => Ok(false),
+        Some(Value::String(word)) if word.eq_ignore_ascii_case("delete") => Ok(true),
+        Some(_) => Err(ScimError::invalid_value(format!("{attribute}.operation must be \"delete\"."))),
+    }
+}
+
 /// The canonical spelling, without an allocation in the usual case that the client used it.
 pub(in crate::scim) fn canonical(key: String, name: &'static str) -> String {
     if key == name { key } else { name.to_owned() }
