@@ -7,8 +7,8 @@ use super::members;
 use super::undo::Before;
 use super::user::check;
 use super::{
-    Accepted, Caller, Directory, DirectoryError, GroupView, ListQuery, MemberRef, Page, Precondition, Tried, Undo,
-    audited, parse_id, persist,
+    Accepted, Caller, Directory, DirectoryError, GroupView, ListQuery, MemberRef, Members, Page, Precondition, Tried,
+    Undo, audited, parse_id, persist,
 };
 use crate::scim::patch::{self, GroupPatch, Member, MemberChange};
 use crate::scim::{self, Attrs, ScimError, filter};
@@ -20,14 +20,19 @@ use crate::store::{OnConstraint, StoreError, list, related};
 
 const GROUP: &str = "Group";
 
+/// So many members are read at once.
+const FIRST: i64 = 1000;
+/// So many members of each group of a page.
+const FIRST_OF_MANY: i64 = 100;
+
 /// What a request asks for.
 struct Wish {
     attrs: Attrs,
-    members: Members,
+    members: Wanted,
 }
 
 /// What a request asks for of the members.
-enum Members {
+enum Wanted {
     /// Exactly these.
     Whole(Vec<Member>),
     /// These changes, in order.
@@ -55,7 +60,7 @@ impl Directory {
         let folded = scim::folded(scim::group(), &attrs);
         let (add, odd) = members::ids(&members);
         let delta = Delta { replace: false, add, remove: Vec::new() };
-        let body = audited(Value::Object(attrs.clone()));
+        let body = audited(&Value::Object(attrs.clone()));
         let jira_name = display_name(&attrs).trim().to_owned();
         persist(|| async {
             let deed = caller.deed("group.create", Some(&body), 201);
@@ -98,12 +103,28 @@ impl Directory {
         let mut conn = self.conn().await?;
         let group = group::get(&mut conn, tenant.id, uuid, false).await?.ok_or_else(|| not_found(id))?;
         let members = if with_members {
-            let rows = related::members_of(&mut conn, tenant.id, &[uuid]).await?;
-            Some(rows.into_iter().map(member).collect())
+            let rows = related::first_members(&mut conn, tenant.id, &[uuid], FIRST).await?;
+            Some(Members { more: rows.len() as i64 == FIRST, first: rows.into_iter().map(member).collect() })
         } else {
             None
         };
         Ok(view(uuid, group, members))
+    }
+
+    /// The living members of a group behind one of them, by id; an empty page is the end. Whoever is a member all the
+    /// time that a reader takes for all pages is in exactly one of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn members_after(
+        &self,
+        tenant_id: Uuid,
+        group: Uuid,
+        after: Uuid,
+    ) -> Result<Vec<MemberRef>, DirectoryError> {
+        let mut conn = self.conn().await?;
+        let rows = related::members_after(&mut conn, tenant_id, group, after, FIRST).await?;
+        Ok(rows.into_iter().map(member).collect())
     }
 
     /// Lists groups.
@@ -123,16 +144,17 @@ impl Directory {
                 version: row.version,
                 created: row.created,
                 modified: row.modified,
-                members: query.with_related.then(Vec::new),
+                members: query.with_related.then(Members::default),
             })
             .collect();
         if query.with_related && !items.is_empty() {
             let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
             let place: std::collections::HashMap<Uuid, usize> =
                 ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
-            for row in related::members_of(&mut conn, tenant.id, &ids).await? {
+            for row in related::first_members(&mut conn, tenant.id, &ids, FIRST_OF_MANY).await? {
                 if let Some(members) = place.get(&row.group_id).and_then(|i| items[*i].members.as_mut()) {
-                    members.push(member(row));
+                    members.first.push(member(row));
+                    members.more = members.first.len() as i64 == FIRST_OF_MANY;
                 }
             }
         }
@@ -150,10 +172,10 @@ impl Directory {
         body: Value,
         pre: &Precondition,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
-        let shown = audited(body.clone());
+        let shown = audited(&body);
         self.change_group(caller, ("group.replace", 200), id, &shown, pre, |stored| {
             let mut attrs = scim::check_replace(scim::group(), body.clone(), stored)?;
-            let members = Members::Whole(patch::take_members(&mut attrs)?.unwrap_or_default());
+            let members = Wanted::Whole(patch::take_members(&mut attrs)?.unwrap_or_default());
             Ok(Wish { attrs, members })
         })
         .await
@@ -171,11 +193,11 @@ impl Directory {
         pre: &Precondition,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
         let parsed = patch::parse(scim::group(), &body).and_then(patch::split_members);
-        let shown = audited(body);
+        let shown = audited(&body);
         self.change_group(caller, ("group.patch", 204), id, &shown, pre, |stored| {
             let GroupPatch { attrs, members } = parsed.as_ref().map_err(Clone::clone)?;
             let attrs = patch::apply(attrs, scim::group(), stored)?;
-            Ok(Wish { attrs, members: Members::Changes(members.clone()) })
+            Ok(Wish { attrs, members: Wanted::Changes(members.clone()) })
         })
         .await
     }
@@ -243,11 +265,11 @@ impl Directory {
         Wish { attrs, members }: Wish,
     ) -> Result<Change, DirectoryError> {
         let (delta, odd) = match members {
-            Members::Whole(members) => {
+            Wanted::Whole(members) => {
                 let (add, odd) = members::ids(&members);
                 (Delta { replace: true, add, remove: Vec::new() }, odd)
             }
-            Members::Changes(mut changes) => {
+            Wanted::Changes(mut changes) => {
                 self.name_those_meant(conn, deed.tenant_id, id, &mut changes).await?;
                 members::fold(&changes)
             }
@@ -389,7 +411,7 @@ fn shown_member(member: &MemberRef) -> Value {
     })
 }
 
-fn view(id: Uuid, group: Group, members: Option<Vec<MemberRef>>) -> GroupView {
+fn view(id: Uuid, group: Group, members: Option<Members>) -> GroupView {
     GroupView {
         id,
         attrs: group.attrs,

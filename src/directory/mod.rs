@@ -112,7 +112,17 @@ pub struct GroupView {
     /// `meta.lastModified`.
     pub modified: DateTime<Utc>,
     /// The members; `None` when they were not asked for.
-    pub members: Option<Vec<MemberRef>>,
+    pub members: Option<Members>,
+}
+
+/// The members of a group as far as they were read. A group may have a hundred thousand, so the rest is read while it is
+/// answered: see [`Directory::members_after`].
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    /// The first, by id.
+    pub first: Vec<MemberRef>,
+    /// There may be more behind the last of them.
+    pub more: bool,
 }
 
 /// A member of a group.
@@ -253,11 +263,30 @@ fn parse_id(kind: &'static str, id: &str) -> Result<Uuid, DirectoryError> {
 }
 
 /// A body as the audit keeps it: without secrets, and not larger than a page of a book.
-fn audited(mut body: Value) -> Value {
+fn audited(body: &Value) -> Value {
     const LARGEST: usize = 16 * 1024;
+    let mut size = Counted(0);
+    // Counting cannot fail; a large body is not copied to learn that it is one.
+    if serde_json::to_writer(&mut size, body).is_err() || size.0 > LARGEST {
+        return serde_json::json!({ "omitted": format!("{} bytes", size.0) });
+    }
+    let mut body = body.clone();
     redact(&mut body);
-    let size = serde_json::to_vec(&body).map_or(0, |bytes| bytes.len());
-    if size > LARGEST { serde_json::json!({ "omitted": format!("{size} bytes") }) } else { body }
+    body
+}
+
+/// How many bytes were written.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn redact(value: &mut Value) {
@@ -299,7 +328,7 @@ mod tests {
             json!({"operations": [{"op": "Replace", "PATH": "Password", "VALUE": "s3cret"}]}),
             json!({"Operations": [{"op": "replace", "value": {"urn:ietf:params:scim:schemas:core:2.0:User:password": "s3cret"}}]}),
         ] {
-            let kept = audited(body).to_string();
+            let kept = audited(&body).to_string();
             assert!(!kept.contains("s3cret"), "{kept}");
         }
     }

@@ -4,12 +4,14 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Exchange;
 use super::accept::accept;
 use super::body::Payload;
 use super::error::Failure;
+use super::members::Pieces;
 use super::reply::{self, Resource};
 use crate::directory::GroupView;
 use crate::scim::{Projection, patch, resource, schema};
@@ -34,11 +36,10 @@ pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, F
     let projection = exchange.projection(schema::group())?;
     let tenant = &exchange.caller.tenant;
     let view = exchange.state.directory.get_group(tenant, id, projection.wants("members")).await?;
-    let group = Resource::group(view, &exchange.base);
-    if exchange.conditions.is_known(group.version()) {
-        return Ok(group.not_modified());
+    if exchange.conditions.is_known(view.version) {
+        return Ok(Resource::group(view, &exchange.base).not_modified());
     }
-    Ok(group.respond(StatusCode::OK, &exchange.base, &projection))
+    Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
 /// GET of a page. Nothing found is an empty page (GEN-14).
@@ -47,8 +48,14 @@ pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
     let query = exchange.list_query(schema::group(), projection.wants("members"))?;
     let page = exchange.state.directory.list_groups(&exchange.caller.tenant, &query).await?;
     let base = &exchange.base;
-    let groups = page.items.into_iter().map(|view| Resource::group(view, base).document(base, &projection)).collect();
-    Ok(reply::list(groups, page.total, query.start_index))
+    let each = |view| (goes_on(&view), Resource::group(view, base).document(base, &projection));
+    let groups: Vec<(Option<(Uuid, Uuid)>, Value)> = page.items.into_iter().map(each).collect();
+    if groups.iter().all(|(rest, _)| rest.is_none()) {
+        let groups = groups.into_iter().map(|(_, group)| group).collect();
+        return Ok(reply::list(groups, page.total, query.start_index));
+    }
+    let pieces = Pieces::list(groups, page.total, query.start_index);
+    Ok(reply::printed(StatusCode::OK, pieces.body(exchange, &projection)))
 }
 
 /// PUT: 200 with the group.
@@ -100,7 +107,20 @@ fn about(view: &GroupView) -> Subject {
 }
 
 fn answer(exchange: &Exchange<'_>, status: StatusCode, view: GroupView, projection: &Projection) -> Response {
-    Resource::group(view, &exchange.base).respond(status, &exchange.base, projection)
+    let (base, rest) = (exchange.base.as_str(), goes_on(&view));
+    let group = Resource::group(view, base);
+    let Some((id, after)) = rest else { return group.respond(status, base, projection) };
+    group.respond_with(base, |group| {
+        let mut pieces = Pieces::default();
+        pieces.group(group.document(base, projection), id, after);
+        reply::printed(status, pieces.body(exchange, projection))
+    })
+}
+
+/// The group and its last member that was read, where there may be more.
+fn goes_on(view: &GroupView) -> Option<(Uuid, Uuid)> {
+    let members = view.members.as_ref().filter(|members| members.more)?;
+    Some((view.id, members.first.last()?.id))
 }
 
 /// An unknown id is 404 before its body is judged.

@@ -41,6 +41,7 @@ mod exchange;
 mod group;
 mod health;
 mod limits;
+mod members;
 mod origin;
 mod query;
 mod reply;

@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::etag;
-use crate::directory::{GroupRef, GroupView, MemberRef, UserView};
+use super::{etag, members};
+use crate::directory::{GroupRef, GroupView, UserView};
 use crate::scim::{Attrs, Projection, ResourceType, list_response, resource, schema};
 
 /// Both versions of the protocol are content with it, and one client insists on the charset (GEN-4).
@@ -47,8 +47,9 @@ impl Resource {
 
     /// A group; `$ref` of its members is built on `base`.
     pub(super) fn group(view: GroupView, base: &str) -> Self {
-        let members =
-            view.members.map(|members| ("members", members.iter().map(|member| member_ref(member, base)).collect()));
+        let members = view
+            .members
+            .map(|members| ("members", members.first.iter().map(|member| members::shown(member, base)).collect()));
         Self {
             kind: schema::group(),
             id: view.id,
@@ -63,8 +64,13 @@ impl Resource {
     /// The whole answer to a request about one resource. A 201 says where the new resource is; so does every other
     /// answer, as RFC 7644 section 3.3 allows.
     pub(super) fn respond(self, status: StatusCode, base: &str, projection: &Projection) -> Response {
+        self.respond_with(base, |resource| json(status, &resource.document(base, projection)))
+    }
+
+    /// The same where `print` makes the body.
+    pub(super) fn respond_with(self, base: &str, print: impl FnOnce(Self) -> Response) -> Response {
         let (tag, location) = (etag::of(self.version), self.location(base));
-        let mut response = json(status, &self.document(base, projection));
+        let mut response = print(self);
         let headers = response.headers_mut();
         if let Ok(tag) = HeaderValue::try_from(tag) {
             headers.insert(header::ETAG, tag);
@@ -134,8 +140,12 @@ pub(super) fn list(resources: Vec<Value>, total: u64, start_index: u64) -> Respo
 /// A JSON answer under SCIM's media type.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     // Serialising a `Value` into memory cannot fail; were it to, an empty body with the right status is what is left.
-    let bytes = serde_json::to_vec(value).unwrap_or_default();
-    let mut response = Response::new(Body::from(bytes));
+    printed(status, serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// JSON that is printed already, or will be while it is sent.
+pub(super) fn printed(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, SCIM_JSON);
     response
@@ -159,18 +169,6 @@ fn group_ref(group: &GroupRef, base: &str) -> Value {
     object.insert("$ref".into(), format!("{base}/Groups/{}", group.id).into());
     object.insert("display".into(), group.display.clone().into());
     object.insert("type".into(), if group.direct { "direct" } else { "indirect" }.into());
-    Value::Object(object)
-}
-
-fn member_ref(member: &MemberRef, base: &str) -> Value {
-    let (kind, endpoint) = if member.is_group { ("Group", "Groups") } else { ("User", "Users") };
-    let mut object = Map::new();
-    object.insert("value".into(), member.id.to_string().into());
-    object.insert("$ref".into(), format!("{base}/{endpoint}/{}", member.id).into());
-    object.insert("type".into(), kind.into());
-    if let Some(display) = &member.display {
-        object.insert("display".into(), display.clone().into());
-    }
     Value::Object(object)
 }
 
@@ -222,16 +220,6 @@ mod tests {
                     "version": "W/\"3\""
                 }
             })
-        );
-    }
-
-    #[test]
-    fn a_member_is_shown_with_its_kind_and_address() {
-        let member = MemberRef { id: Uuid::from_u128(9), display: None, is_group: true };
-        let id = "00000000-0000-0000-0000-000000000009";
-        assert_eq!(
-            member_ref(&member, BASE),
-            json!({"value": id, "$ref": format!("{BASE}/Groups/{id}"), "type": "Group"})
         );
     }
 

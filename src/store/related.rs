@@ -59,6 +59,67 @@ pub async fn members_of(
     Ok(rows)
 }
 
+/// The first living members of each of these groups, at most `each` of them, by group and member.
+///
+/// # Errors
+/// The store failed.
+pub async fn first_members(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    group_ids: &[Uuid],
+    each: i64,
+) -> Result<Vec<MemberRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        MemberRow,
+        r#"SELECT asked.id AS "group_id!", page.member_id AS "member_id!", page.is_group AS "is_group!", page.display
+           FROM unnest($2::uuid[]) AS asked (id), LATERAL (
+               SELECT m.member_id, m.is_group,
+                      coalesce(u.attrs->>'displayName', u.attrs->>'userName', g.attrs->>'displayName') AS display
+               FROM group_member m
+               LEFT JOIN scim_user u ON u.tenant_id = $1 AND u.id = m.member_id AND u.deleted_at IS NULL
+               LEFT JOIN scim_group g ON g.tenant_id = $1 AND g.id = m.member_id AND g.deleted_at IS NULL
+               WHERE m.tenant_id = $1 AND m.group_id = asked.id AND (u.id IS NOT NULL OR g.id IS NOT NULL)
+               ORDER BY m.member_id LIMIT $3
+           ) page ORDER BY 1, 2"#,
+        tenant_id,
+        group_ids,
+        each,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// The living members of a group behind one of them, by id, at most `limit`.
+///
+/// # Errors
+/// The store failed.
+pub async fn members_after(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    group_id: Uuid,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<MemberRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        MemberRow,
+        r#"SELECT m.group_id, m.member_id, m.is_group,
+                  coalesce(u.attrs->>'displayName', u.attrs->>'userName', g.attrs->>'displayName') AS display
+           FROM group_member m
+           LEFT JOIN scim_user u ON u.tenant_id = $1 AND u.id = m.member_id AND u.deleted_at IS NULL
+           LEFT JOIN scim_group g ON g.tenant_id = $1 AND g.id = m.member_id AND g.deleted_at IS NULL
+           WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.member_id > $3 AND (u.id IS NOT NULL OR g.id IS NOT NULL)
+           ORDER BY m.member_id LIMIT $4"#,
+        tenant_id,
+        group_id,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
 /// The living groups that these users are in, also through groups in groups; by user and group. Without nesting it
 /// costs one look into the index for each user and each of its groups.
 ///

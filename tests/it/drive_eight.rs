@@ -36,7 +36,7 @@ async fn of_two_hundred_members_added_at_once_none_is_lost() {
         task.await.unwrap();
     }
     let group = world.directory.get_group(&world.tenant, &crew, true).await.unwrap();
-    assert_eq!(group.members.unwrap().len(), 200);
+    assert_eq!(group.members.unwrap().first.len(), 200);
     assert_eq!(group.version, 201, "each change is a version");
     world.writer.drain().await.unwrap();
     assert_eq!(world.jira.members("Crew").len(), 200);

@@ -193,7 +193,7 @@ async fn a_group_patch_is_undone_only_if_every_member_was_refused() {
     let patch = world.directory.patch_group(&caller, &id, members(&[ann, bo]), &Precondition::None).await.unwrap();
     assert_eq!(world.settle(&patch).await, Settled::Applied);
     let group = world.directory.get_group(&world.tenant, &id, true).await.unwrap();
-    assert_eq!(group.members.unwrap().len(), 2);
+    assert_eq!(group.members.unwrap().first.len(), 2);
     assert_eq!(world.jira.members("Crew"), ["bo"]);
 }
 

@@ -28,6 +28,7 @@ mod http_bad_input;
 mod http_bulk;
 mod http_credentials;
 mod http_groups;
+mod http_large_groups;
 mod http_settle;
 mod http_users;
 mod late_creates;
