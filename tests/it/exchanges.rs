@@ -1,247 +1,242 @@
 //! What identity providers put on the wire, as files: `tests/exchanges/{client}/*.json`, each played through the real
 //! router against a sandbox Jira.
 //!
-//! A file is one exchange or a short sequence, with the quirks that it cites. `given` sets the scene; each step is a
-//! request as the client sends it, and what must come of it: the status, what the answer holds and lacks, and the calls
-//! that Jira saw. At the end the store, as it is named, has to be exactly so, and Jira has to agree with the store.
-//! A list in the place of a step is sent at once.
+//! A file is one exchange or a short sequence, with the quirks that it cites (`docs/idp/quirks.md`). `given` sets the
+//! scene; each step is a request as the client sends it, and what must come of it: the status, what the answer holds and
+//! lacks, and the calls that Jira saw. At the end the store, as it is named, has to be exactly so, and Jira has to agree
+//! with the store. A list in the place of a step is sent at once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, Method};
-use futures_util::StreamExt;
+use jira_scim::http::HttpOptions;
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
-use serde::Deserialize;
+use jira_scim::store::tenant::Mode;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use self::file::{Client, OneOrMore, Play, Settings, Step, client_of, files, name_of, read};
+use self::judge::{Names, filled, fits, judge, named};
 use super::agreement::assert_agreement;
-use super::http_app::{Answer, App, Make};
+use super::http_app::{self, Answer, App, Make};
+use super::postgres::fresh_database;
+
+pub mod file;
+mod judge;
 
 /// Calls by which the daemon finds out who it is, whenever that is; no request costs them.
 const PROBE: [&str; 5] = ["/status", "/myself", "/serverInfo", "/mypermissions", "/groups/picker"];
 
-/// The headers that a client sends by habit.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Client {
-    #[serde(rename = "about")]
-    _about: String,
-    #[serde(default)]
-    cites: Vec<String>,
-    /// On each request.
-    #[serde(default)]
-    always: BTreeMap<String, String>,
-    /// On requests with a body.
-    #[serde(default)]
-    with_a_body: BTreeMap<String, String>,
-}
+/// How many are played at once: each waits for its database and its Jira most of the time.
+const AT_ONCE: usize = 6;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Play {
-    #[serde(rename = "about")]
-    _about: String,
-    #[serde(default)]
-    cites: Vec<String>,
-    /// Resources that are there before, by the name that stands for their id.
-    #[serde(default)]
-    given: Vec<Given>,
-    steps: Vec<OneOrMore>,
-    /// Every living user by userName, with what must be on record.
-    users: BTreeMap<String, Value>,
-    /// Every living group by displayName, with its members by userName.
-    groups: BTreeMap<String, Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Given {
-    path: String,
-    id: String,
-    body: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(Box<Step>),
-    AtOnce(Vec<Step>),
-}
-
-impl OneOrMore {
-    fn steps(&self) -> &[Step] {
-        match self {
-            Self::One(step) => std::slice::from_ref(step),
-            Self::AtOnce(steps) => steps,
+#[test]
+fn each_exchange_ends_as_it_says() {
+    // To work on one client or file: `EXCHANGES=okta/import cargo test ...`.
+    let only = std::env::var("EXCHANGES").unwrap_or_default();
+    let files: Vec<PathBuf> = files().into_iter().filter(|file| name_of(file).starts_with(&only)).collect();
+    assert!(!only.is_empty() || files.len() > 90, "the exchanges are not where they should be");
+    let left = Mutex::new(files);
+    let failed = Mutex::new(Vec::new());
+    // Threads, so that one file that panics does not end the others.
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                let database = alone(fresh_database());
+                while let Some(file) = { left.lock().unwrap().pop() } {
+                    let name = name_of(&file);
+                    let play = || alone(play(&file, &database.url));
+                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(play)).is_err() {
+                        failed.lock().unwrap().push(name);
+                    }
+                }
+            });
         }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    /// `PATCH /Users/{{ann}}`, below the base URL of the tenant.
-    request: String,
-    #[serde(default)]
-    cites: Vec<String>,
-    /// Beside the client's usual ones; with `authorization` it is the test's token that is not sent.
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    #[serde(default)]
-    body: Option<Value>,
-    status: u16,
-    /// What the answer holds.
-    #[serde(default)]
-    answer: Value,
-    /// JSON pointers to what it does not hold.
-    #[serde(default)]
-    lacks: Vec<String>,
-    /// The name for the id of the answer.
-    #[serde(default)]
-    id: Option<String>,
-    /// The calls that Jira saw, in any order.
-    #[serde(default)]
-    jira: Vec<String>,
-}
-
-#[tokio::test]
-async fn each_exchange_ends_as_it_says() {
-    let files = files();
-    assert!(files.len() > 20, "the exchanges are not where they should be");
-    // A few at once, because each waits for its database most of the time.
-    let played = futures_util::stream::iter(files).map(|file| async move {
-        let name = name_of(&file);
-        tokio::task::spawn_local(play(file)).await.is_err().then_some(name)
     });
-    let failed = played.buffer_unordered(4).filter_map(std::future::ready).collect::<Vec<String>>();
-    let failed = tokio::task::LocalSet::new().run_until(failed).await;
+    let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-#[test]
-fn every_patch_and_filter_shape_of_the_first_issue_is_played() {
-    let mut cited = Vec::new();
-    for file in files() {
-        let play: Play = read(&file);
-        cited.extend(play.cites);
-        cited.extend(play.steps.iter().flat_map(OneOrMore::steps).flat_map(|step| step.cites.clone()));
-        cited.extend(client_of(&file).cites);
-    }
-    let patches = (1..=32).map(|n| format!("P-{n}"));
-    let filters = (1..=12).map(|n| format!("F-{n}"));
-    let missing: Vec<String> = patches.chain(filters).filter(|id| !cited.contains(id)).collect();
-    assert!(missing.is_empty(), "no exchange cites {missing:?}");
+/// Runs it on this thread; what it spawned ends with it.
+fn alone<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-async fn play(file: PathBuf) {
-    let name = name_of(&file);
-    let (play, client): (Play, Client) = (read(&file), client_of(&file));
+async fn play(file: &Path, database: &str) {
+    let name = name_of(file);
+    let (play, client): (Play, Client) = (read(file), client_of(file));
     let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
-    let app = App::make(Make::default(), Some(&jira)).await;
-    let mut ids = BTreeMap::new();
-    for given in &play.given {
-        let answer = app.post(&given.path, filled(&given.body, &ids)).await.is(201);
-        ids.insert(given.id.clone(), answer.id());
-    }
-    app.writer.drain().await.unwrap();
+    let mut stage = Stage::set(&play, client, jira, database).await;
     for (position, step) in play.steps.iter().enumerate() {
-        let place = format!("{name}, step {}", position + 1);
-        let before = jira.journal().len();
-        let asked = step.steps().iter().map(|step| ask(&app, &client, step, &ids));
-        let answers = futures_util::future::join_all(asked).await;
+        stage.perform(&format!("{name}, step {}", position + 1), step).await;
+    }
+    stage.ends(&name, &play).await;
+}
+
+/// A daemon with its Jira, and what is known by name.
+struct Stage {
+    client: Client,
+    app: App,
+    jira: Sandbox,
+    /// Ids, and the credentials: `{{ann}}`, `{{token}}`.
+    names: Names,
+}
+
+impl Stage {
+    /// On a database that an earlier play may have used: an emptied one costs a tenth of a new one.
+    async fn set(play: &Play, client: Client, jira: Sandbox, database: &str) -> Self {
+        empty(database).await;
+        let app = App::on(database, make(play), Some(&jira)).await;
+        let mut names = Names::from([("token".to_owned(), app.token.clone())]);
+        names.insert("basic".to_owned(), http_app::basic(&app.store, "connector").await);
+        for slug in &play.neighbours {
+            names.insert(format!("token of {slug}"), http_app::tenant(&app.store, slug).await);
+        }
+        for given in &play.given {
+            let answer = app.post(&given.path, filled(&given.body, &names)).await.is(201);
+            names.insert(given.id.clone(), answer.id());
+        }
         app.writer.drain().await.unwrap();
-        let mut calls: Vec<String> = jira.journal()[before..]
+        Self { client, app, jira, names }
+    }
+
+    async fn perform(&mut self, place: &str, step: &OneOrMore) {
+        let before = self.jira.journal().len();
+        for fault in step.steps().iter().filter_map(|step| step.jira_does.as_deref()) {
+            self.jira.inject(fault.parse().unwrap());
+        }
+        let copies = step.steps().iter().flat_map(|step| (1..=step.copies).map(move |n| (step, n)));
+        let asked: Vec<(&Step, Names)> = copies.map(|(step, n)| (step, self.names_of_copy(n))).collect();
+        let answers = futures_util::future::join_all(asked.iter().map(|(step, names)| self.ask(step, names))).await;
+        self.jira.clear_faults();
+        match step.steps().iter().filter_map(|step| step.later).max() {
+            Some(seconds) => self.app.later(seconds).await,
+            None => drop(self.app.writer.drain().await.unwrap()),
+        }
+        for ((step, names), answer) in asked.iter().zip(answers) {
+            judge(&format!("{place}, {}", step.request), step, &answer, names);
+            if let Some(name) = &step.id {
+                self.names.insert(name.clone(), answer.id());
+            }
+        }
+        let mut calls: Vec<String> = self.jira.journal()[before..]
             .iter()
             .filter(|call| !PROBE.contains(&call.route.as_str()))
             .map(|call| call.operation())
             .collect();
-        let mut expected: Vec<String> = step.steps().iter().flat_map(|step| step.jira.clone()).collect();
-        for (step, answer) in step.steps().iter().zip(answers) {
-            let place = format!("{place}, {}", step.request);
-            judge(&place, step, &answer, &ids);
-            if let Some(name) = &step.id {
-                ids.insert(name.clone(), answer.id());
-            }
-        }
+        let mut expected: Vec<String> = asked.iter().flat_map(|(step, _)| step.jira.clone()).collect();
         calls.sort();
         expected.sort();
         assert_eq!(calls, expected, "{place}: Jira's calls");
     }
-    assert_eq!(users(&app).await.keys().collect::<Vec<_>>(), play.users.keys().collect::<Vec<_>>(), "{name}: users");
-    for (user, found) in users(&app).await {
-        fits(&filled(&play.users[&user], &ids), &found).unwrap_or_else(|why| panic!("{name}: {user}{why} in {found}"));
-    }
-    assert_eq!(groups(&app).await, play.groups, "{name}: groups");
-    assert_agreement(app.store.pool(), &jira, &[]).await;
-    let open: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(app.store.pool()).await.unwrap();
-    assert_eq!((open, jira.totals().violations), (0, 0), "{name}: open subjects, broken rules");
-}
 
-async fn ask(app: &App, client: &Client, step: &Step, ids: &BTreeMap<String, String>) -> Answer {
-    let (method, path) = step.request.split_once(' ').unwrap();
-    let path = format!("/scim/acme/v2{}", named(path, ids));
-    let mut ask = app.raw(Method::from_bytes(method.as_bytes()).unwrap(), &path);
-    if !step.headers.contains_key("authorization") {
-        ask = ask.token(&app.token);
+    fn names_of_copy(&self, n: u64) -> Names {
+        let mut names = self.names.clone();
+        names.insert("n".to_owned(), n.to_string());
+        names
     }
-    let habits = client.always.iter().chain(client.with_a_body.iter().filter(|_| step.body.is_some()));
-    for (header, value) in habits.filter(|(header, _)| !step.headers.contains_key(*header)).chain(&step.headers) {
-        ask = ask.named_header(HeaderName::from_bytes(header.as_bytes()).unwrap(), value);
-    }
-    match &step.body {
-        Some(body) => ask.body(filled(body, ids).to_string()).send().await,
-        None => ask.send().await,
-    }
-}
 
-fn judge(place: &str, step: &Step, answer: &Answer, ids: &BTreeMap<String, String>) {
-    assert_eq!(answer.status, step.status, "{place}: {answer:?}");
-    // The answer to a create holds the id that it gives a name to.
-    let mut ids = ids.clone();
-    if let Some(name) = &step.id {
-        ids.insert(name.clone(), answer.id());
-    }
-    if !step.answer.is_null() {
-        let expected = filled(&step.answer, &ids);
-        fits(&expected, &answer.body).unwrap_or_else(|why| panic!("{place}: {why} in {}", answer.body));
-    }
-    for pointer in &step.lacks {
-        assert_eq!(answer.body.pointer(pointer), None, "{place}: {pointer} in {}", answer.body);
-    }
-    if step.status == 201 {
-        // GEN-19.
-        assert!(answer.header("location").ends_with(&answer.id()), "{place}: {answer:?}");
-        assert_eq!(answer.body["meta"]["location"], answer.header("location"), "{place}");
-    }
-}
-
-/// Whether `found` holds what is expected: members of objects by name, lists of the same length in any order (VAL-8),
-/// `"*"` for anything but nothing.
-fn fits(expected: &Value, found: &Value) -> Result<(), String> {
-    match (expected, found) {
-        (Value::String(any), found) if any == "*" => {
-            let empty = found.is_null() || found.as_str().is_some_and(str::is_empty);
-            if empty { Err(": nothing".to_owned()) } else { Ok(()) }
+    async fn ask(&self, step: &Step, names: &Names) -> Answer {
+        let (method, path) = step.request.split_once(' ').unwrap();
+        let slug = step.tenant.as_deref().unwrap_or("acme");
+        let version = step.version.as_deref().unwrap_or(&self.client.version);
+        let path = format!("/scim/{slug}/{version}{}", named(path, names));
+        let mut ask = self.app.raw(Method::from_bytes(method.as_bytes()).unwrap(), &path);
+        for (header, value) in self.headers(step) {
+            ask = ask.named_header(HeaderName::from_bytes(header.as_bytes()).unwrap(), &named(value, names));
         }
-        (Value::Object(expected), Value::Object(found)) => expected.iter().try_for_each(|(name, value)| {
-            let found = found.get(name).ok_or_else(|| format!(".{name} is missing"))?;
-            fits(value, found).map_err(|why| format!(".{name}{why}"))
+        if let Some(body) = &step.body {
+            ask = ask.body(filled(body, names).to_string());
+        }
+        if let Some(text) = &step.raw {
+            ask = ask.body(named(text, names));
+        }
+        let asked = Instant::now();
+        let answer = ask.send().await;
+        if let Some(most) = step.within_ms {
+            let took = asked.elapsed();
+            assert!(took < Duration::from_millis(most), "{}: took {took:?}", step.request);
+        }
+        answer
+    }
+
+    /// The step's, and the client's usual ones where the step does not say otherwise.
+    fn headers<'a>(&'a self, step: &'a Step) -> BTreeMap<&'a str, &'a str> {
+        let has_a_body = step.body.is_some() || step.raw.is_some();
+        let client = &self.client;
+        let mut headers = BTreeMap::from([("authorization", client.authorization.as_str())]);
+        headers.extend(client.always.iter().map(|(header, value)| (header.as_str(), value.as_str())));
+        headers.extend(client.with_a_body.iter().filter(|_| has_a_body).map(|(h, v)| (h.as_str(), v.as_str())));
+        for (header, value) in &step.headers {
+            match value {
+                Some(value) => headers.insert(header, value),
+                None => headers.remove(header.as_str()),
+            };
+        }
+        headers
+    }
+
+    async fn ends(&self, name: &str, play: &Play) {
+        let pool = self.app.store.pool();
+        let found = users(&self.app).await;
+        assert_eq!(found.keys().collect::<Vec<_>>(), play.users.keys().collect::<Vec<_>>(), "{name}: users");
+        for (user, found) in found {
+            let expected = filled(&play.users[&user], &self.names);
+            fits(&expected, &found, false).unwrap_or_else(|why| panic!("{name}: {user}{why} in {found}"));
+        }
+        assert_eq!(groups(&self.app).await, play.groups, "{name}: groups");
+        for secret in &play.nowhere {
+            let rows: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM (SELECT scim_user::text AS row FROM scim_user UNION ALL SELECT audit::text FROM audit
+                    UNION ALL SELECT delivery::text FROM delivery UNION ALL SELECT outbox::text FROM outbox) AS all_rows
+                 WHERE position($1 IN row) > 0",
+            )
+            .bind(secret)
+            .fetch_one(pool)
+            .await
+            .unwrap();
+            assert_eq!(rows, 0, "{name}: {secret} is in the store");
+        }
+        if play.settings.mode.is_none() {
+            assert_agreement(pool, &self.jira, &[]).await;
+        }
+        assert_eq!((self.app.open().await, self.jira.totals().violations), (0, 0), "{name}: open, broken rules");
+    }
+}
+
+fn make(play: &Play) -> Make {
+    let Settings { mode, settle_ms, timeout_ms, body, page_max, requests_per_second, burst } = &play.settings;
+    let usual = Make::default();
+    let ms = |given: &Option<u64>, usual: Duration| given.map_or(usual, Duration::from_millis);
+    Make {
+        options: HttpOptions {
+            body: body.unwrap_or(usual.options.body),
+            page_max: page_max.unwrap_or(usual.options.page_max),
+            requests_per_second: requests_per_second.unwrap_or(usual.options.requests_per_second),
+            burst: burst.unwrap_or(usual.options.burst),
+            ..usual.options
+        },
+        policy: if play.policy.is_null() { json!({}) } else { play.policy.clone() },
+        mode: mode.as_deref().map_or(Mode::Enforce, |word| {
+            assert_eq!(word, "observe");
+            Mode::Observe
         }),
-        (Value::Array(expected), Value::Array(found)) => {
-            if expected.len() != found.len() {
-                return Err(format!(" has {} entries and not {}", found.len(), expected.len()));
-            }
-            let mut left: Vec<&Value> = found.iter().collect();
-            for value in expected {
-                let hit = left.iter().position(|found| fits(value, found).is_ok());
-                left.remove(hit.ok_or_else(|| format!(" lacks {value}"))?);
-            }
-            Ok(())
-        }
-        (expected, found) if expected == found => Ok(()),
-        (expected, found) => Err(format!(" is {found} and not {expected}")),
+        settle: ms(settle_ms, usual.settle),
+        timeout: ms(timeout_ms, usual.timeout),
+        ..usual
     }
+}
+
+async fn empty(database: &str) {
+    let tables = "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables
+        WHERE schemaname = current_schema() AND tablename NOT LIKE '\\_sqlx%'";
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    let tables: String = sqlx::query_scalar(tables).fetch_one(&mut connection).await.unwrap();
+    connection.execute(AssertSqlSafe(format!("TRUNCATE {tables}"))).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 /// The living users, by userName.
@@ -253,66 +248,18 @@ async fn users(app: &App) -> BTreeMap<String, Value> {
     rows.into_iter().map(|(attrs,)| (attrs["userName"].as_str().unwrap().to_owned(), attrs)).collect()
 }
 
-/// The living groups, by displayName, with their members by userName.
+/// The living groups, by displayName, with their members by userName or displayName.
 async fn groups(app: &App) -> BTreeMap<String, Vec<String>> {
     let rows: Vec<(String, Vec<String>)> = sqlx::query_as(
         "SELECT g.attrs ->> 'displayName', ARRAY(
-            SELECT u.attrs ->> 'userName' FROM group_member m
-            JOIN scim_user u ON u.tenant_id = m.tenant_id AND u.id = m.member_id
-            WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id ORDER BY 1)
+            SELECT coalesce(u.attrs ->> 'userName', n.attrs ->> 'displayName') FROM group_member m
+            LEFT JOIN scim_user u ON u.tenant_id = m.tenant_id AND u.id = m.member_id AND u.deleted_at IS NULL
+            LEFT JOIN scim_group n ON n.tenant_id = m.tenant_id AND n.id = m.member_id AND n.deleted_at IS NULL
+            WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id AND coalesce(u.id, n.id) IS NOT NULL ORDER BY 1)
          FROM scim_group g WHERE g.deleted_at IS NULL",
     )
     .fetch_all(app.store.pool())
     .await
     .unwrap();
     rows.into_iter().collect()
-}
-
-/// `{{ann}}` becomes the id that is known as `ann`, in any string.
-fn filled(value: &Value, ids: &BTreeMap<String, String>) -> Value {
-    match value {
-        Value::String(text) => json!(named(text, ids)),
-        Value::Array(items) => items.iter().map(|item| filled(item, ids)).collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| (name.clone(), filled(value, ids)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        other => other.clone(),
-    }
-}
-
-fn named(text: &str, ids: &BTreeMap<String, String>) -> String {
-    let mut text = text.to_owned();
-    for (name, id) in ids {
-        text = text.replace(&format!("{{{{{name}}}}}"), id);
-    }
-    assert!(!text.contains("{{"), "{text}: no such id is known");
-    text
-}
-
-fn files() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exchanges");
-    let mut files: Vec<PathBuf> = listed(&root).iter().flat_map(|client| listed(client)).collect();
-    files.retain(|file| file.file_name().is_some_and(|name| name != "client.json"));
-    files.sort();
-    files
-}
-
-fn listed(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
-}
-
-fn client_of(file: &Path) -> Client {
-    read(&file.with_file_name("client.json"))
-}
-
-fn read<T: serde::de::DeserializeOwned>(file: &Path) -> T {
-    let text = std::fs::read_to_string(file).unwrap();
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", name_of(file)))
-}
-
-fn name_of(file: &Path) -> String {
-    let client = file.parent().and_then(Path::file_name).unwrap().to_string_lossy();
-    format!("{client}/{}", file.file_name().unwrap().to_string_lossy())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Method, Request, header};
+use base64::Engine as _;
 use chrono::Utc;
 use http_body_util::BodyExt;
 use jira_scim::config::{Config, Server};
@@ -256,6 +257,22 @@ async fn tenant_like(store: &Store, slug: &str, mode: Mode, policy: Value) -> St
     .await
     .unwrap();
     token.reveal().to_owned()
+}
+
+/// Makes a password of tenant `acme` for this user name; what HTTP Basic sends.
+pub async fn basic(store: &Store, username: &str) -> String {
+    let origin = Origin { actor: "test", request_id: Uuid::now_v7(), at: Utc::now() };
+    let acme = tenant::get(store.pool(), "acme").await.unwrap().unwrap();
+    let password = NewToken::generate();
+    let wanted = token::NewCredential {
+        label: username,
+        hash: password.hash(),
+        username: Some(username),
+        me: None,
+        expires: None,
+    };
+    token::create(store.pool(), acme.id, Uuid::now_v7(), wanted, origin).await.unwrap();
+    base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal()))
 }
 
 pub struct Ask<'a> {

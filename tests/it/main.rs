@@ -39,6 +39,7 @@ mod names;
 mod outbox_cli;
 mod postgres;
 mod process;
+mod quirks;
 mod replicas;
 mod rows;
 mod sandbox_access;
