@@ -44,7 +44,7 @@ pub(super) async fn run(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Re
     }
     outcomes.sort_by_key(|(at, _)| *at);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
-    Ok(reply::json(StatusCode::OK, &bulk::response(outcomes)))
+    Ok(reply::json(StatusCode::OK, &exchange.base.version().bulk(outcomes)))
 }
 
 fn prepared(

@@ -1,6 +1,7 @@
 //! What this server can do, said by itself (RFC 7644 section 4): `/ServiceProviderConfig`, `/ResourceTypes`, `/Schemas`.
 //!
-//! Credentials are needed here too: a tenant's existence is nobody else's business.
+//! Credentials are needed here too, also under SCIM 1.1 whose text would rather have it otherwise (S11-28): a tenant's
+//! existence is nobody else's business.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -10,8 +11,9 @@ use super::Exchange;
 use super::error::Failure;
 use super::reply;
 use super::route::Endpoint;
-use crate::scim::ScimError;
+use super::wire::Version;
 use crate::scim::discovery::{self, Announcement, AuthenticationScheme};
+use crate::scim::{ScimError, filter, schema, v11};
 
 const SCHEMES: &[AuthenticationScheme] = &[
     AuthenticationScheme {
@@ -30,19 +32,9 @@ const SCHEMES: &[AuthenticationScheme] = &[
 
 /// GET of any discovery endpoint.
 pub(super) fn get(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>) -> Result<Response, Failure> {
-    // RFC 7644 section 4: a filter here is answered 403.
-    if exchange.query.filter.is_some() {
-        let detail = "Discovery endpoints do not filter.".to_owned();
-        return Err(ScimError { status: 403, scim_type: None, detail }.into());
-    }
-    let base = exchange.base.as_str();
-    let document = match endpoint {
-        Endpoint::ServiceProviderConfig => Some(service_provider_config(exchange)),
-        Endpoint::ResourceTypes => Some(discovery::resource_types(base)),
-        Endpoint::ResourceType(id) => discovery::resource_type(base, id),
-        Endpoint::Schemas => Some(discovery::schemas(base)),
-        Endpoint::Schema(id) => discovery::schema(base, id),
-        _ => None,
+    let document = match exchange.base.version() {
+        Version::V1 => document_1_1(exchange, endpoint)?,
+        Version::V2 => document(exchange, endpoint)?,
     };
     match document {
         Some(document) => Ok(reply::json(StatusCode::OK, &document)),
@@ -50,15 +42,47 @@ pub(super) fn get(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>) -> Result<Re
     }
 }
 
-fn service_provider_config(exchange: &Exchange<'_>) -> Value {
+fn document(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>) -> Result<Option<Value>, ScimError> {
+    // RFC 7644 section 4: a filter here is answered 403.
+    if exchange.query.filter.is_some() {
+        let detail = "Discovery endpoints do not filter.".to_owned();
+        return Err(ScimError { status: 403, scim_type: None, detail });
+    }
+    let base = exchange.base.as_str();
+    Ok(match endpoint {
+        Endpoint::ServiceProviderConfig => Some(discovery::service_provider_config(base, &announcement(exchange))),
+        Endpoint::ResourceTypes => Some(discovery::resource_types(base)),
+        Endpoint::ResourceType(id) => discovery::resource_type(base, id),
+        Endpoint::Schemas => Some(discovery::schemas(base)),
+        Endpoint::Schema(id) => discovery::schema(base, id),
+        _ => None,
+    })
+}
+
+/// The documents of SCIM 1.1. A filter is a way to look a schema up; elsewhere it has nothing to choose from.
+fn document_1_1(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>) -> Result<Option<Value>, ScimError> {
+    let (base, types) = (exchange.base.as_str(), [schema::user(), schema::group()]);
+    Ok(match endpoint {
+        Endpoint::ServiceProviderConfig => Some(v11::service_provider_configs(base, &announcement(exchange))),
+        Endpoint::ResourceTypes => Some(v11::resource_types(&types)),
+        Endpoint::Schemas => {
+            let limits = &exchange.state.options.filter;
+            let asked = exchange.query.filter.as_deref().map(|text| filter::parse(text, limits)).transpose()?;
+            Some(v11::schemas(base, &types, asked.as_ref())?)
+        }
+        Endpoint::Schema(id) => v11::schema(base, &types, id),
+        _ => None,
+    })
+}
+
+fn announcement<'a>(exchange: &Exchange<'_>) -> Announcement<'a> {
     let options = &exchange.state.options;
-    let announcement = Announcement {
+    Announcement {
         max_results: options.page_max,
         bulk: true,
         // Also taken for the most operations in one PATCH (AK-2).
         max_operations: options.bulk_operations,
         max_payload: options.body as u64,
         authentication_schemes: SCHEMES,
-    };
-    discovery::service_provider_config(&exchange.base, &announcement)
+    }
 }

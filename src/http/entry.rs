@@ -8,7 +8,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::FutureExt;
 use tracing::{Instrument, field};
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use super::error::Failure;
 use super::exchange::Exchange;
 use super::request_id::as_uuid;
 use super::route::{Endpoint, Route};
+use super::wire::{Version, json_only};
 use super::{HttpState, bulk, discovery, group, health, user};
 use crate::scim::ScimError;
 use crate::store::tenant::Tenant;
@@ -31,10 +32,15 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request) -> Response {
     let began = Instant::now();
     let _in_flight = state.metrics.http_in_flight();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let path = parts.uri.path();
     let route =
         Route::of(path.strip_prefix(state.prefix.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path));
+    let version = route.version();
+    let meant = version.meant(&parts.method, &parts.headers);
+    if let Ok(Some(method)) = &meant {
+        parts.method = method.clone();
+    }
     let given = parts.headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
     let id = RequestId::from_header(given);
     let operation = route.operation(&parts.method);
@@ -47,8 +53,12 @@ pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request)
         tenant = field::Empty
     );
     let tenant = OnceLock::new();
-    let dispatched = dispatch(&state, &route, &parts, body, as_uuid(id.as_str()), &tenant);
-    let mut response = guarded(dispatched).instrument(span.clone()).await;
+    let dispatched = async {
+        meant?;
+        dispatch(&state, &route, &parts, body, as_uuid(id.as_str()), &tenant).await
+    };
+    let mut response = guarded(version, dispatched).instrument(span.clone()).await;
+    version.label(&mut response);
     let _inside = span.enter();
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -64,11 +74,11 @@ pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request)
 }
 
 /// An answer whatever happens: a failure is one, and so is a panic.
-async fn guarded(dispatched: impl Future<Output = Result<Response, Failure>>) -> Response {
+async fn guarded(version: Version, dispatched: impl Future<Output = Result<Response, Failure>>) -> Response {
     match AssertUnwindSafe(dispatched).catch_unwind().await {
         Ok(Ok(response)) => response,
-        Ok(Err(failure)) => failure.into_response(),
-        Err(panic) => panicked(panic.as_ref()).into_response(),
+        Ok(Err(failure)) => failure.answer(version),
+        Err(panic) => panicked(panic.as_ref()).answer(version),
     }
 }
 
@@ -92,8 +102,9 @@ async fn dispatch(
 ) -> Result<Response, Failure> {
     let read = parts.method == Method::GET || parts.method == Method::HEAD;
     match route {
-        Route::Scim { slug, endpoint } => {
-            let exchange = admitted(state, slug, parts, request_id, seen).await?;
+        Route::Scim { slug, version, endpoint } => {
+            let exchange = admitted(state, (slug, *version), parts, request_id, seen).await?;
+            version.check_accept(&parts.headers)?;
             serve(&exchange, endpoint, Payload::Arriving(&parts.headers, body)).await
         }
         Route::Unknown => Err(Failure::no_such_path()),
@@ -108,7 +119,7 @@ async fn dispatch(
 /// Lets the bearer of a good token in, as long as its tenant keeps within its rate.
 async fn admitted<'a>(
     state: &'a Arc<HttpState>,
-    slug: &str,
+    (slug, version): (&str, Version),
     parts: &Parts,
     request_id: Uuid,
     seen: &OnceLock<Arc<Tenant>>,
@@ -119,7 +130,7 @@ async fn admitted<'a>(
     let _ = seen.set(identity.tenant.clone());
     state.limiter.take(identity.tenant.id, now).map_err(Failure::throttled)?;
     state.doorkeeper.note_use(&identity, &state.store, &state.lifecycle, now);
-    Exchange::new(state, parts, identity, request_id)
+    Exchange::new(state, version, parts, identity, request_id)
 }
 
 /// Who is in gets the endpoint; what does not exist, or not with this method, is said only here.
@@ -154,6 +165,7 @@ pub(super) async fn serve(
         Endpoint::NotOffered(path) => {
             Err(ScimError::not_implemented(format!("This server does not offer {path}.")).into())
         }
+        Endpoint::Xml => Err(json_only().into()),
         Endpoint::Unknown => Err(Failure::no_such_path()),
         Endpoint::ServiceProviderConfig
         | Endpoint::ResourceTypes
@@ -195,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_500_that_does_not_show_its_cause() {
-        let response = guarded(async { panic!("the secret") }).await;
+        let response = guarded(Version::V2, async { panic!("the secret") }).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let text = String::from_utf8(body.to_vec()).unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::wire::Version;
 use super::{etag, reply};
 use crate::directory::DirectoryError;
 use crate::scim::ScimError;
@@ -140,8 +141,15 @@ impl From<StoreError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        self.answer(Version::V2)
+    }
+}
+
+impl Failure {
+    /// The answer, in the words of the client's version of the protocol.
+    pub(super) fn answer(self, version: Version) -> Response {
         let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = reply::json(status, &self.body());
+        let mut response = reply::json(status, &version.error(&self.error));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -13,10 +13,11 @@ use super::error::Failure;
 use super::etag::Conditions;
 use super::query::Query;
 use super::tenant::Identity;
+use super::wire::{Base, Version};
 use crate::directory::{Caller, ListQuery};
 use crate::listen::Peer;
 use crate::policy::Scim;
-use crate::policy::scim::PatchAnswer;
+use crate::policy::scim::{DeleteAnswer, PatchAnswer};
 use crate::scim::{Paging, Projection, ResourceType, ScimError, filter};
 
 /// A request that was let in, or one operation of it.
@@ -32,8 +33,8 @@ pub(super) struct Exchange<'a> {
     /// Whether a change may wait for Jira, so that the client hears a refusal.
     pub(super) settles: bool,
     pub(super) query: Query,
-    /// `{public_url}/scim/{tenant}/v2`.
-    pub(super) base: String,
+    /// The address, and the version of the protocol that goes with it.
+    pub(super) base: Base,
 }
 
 impl<'a> Exchange<'a> {
@@ -43,13 +44,14 @@ impl<'a> Exchange<'a> {
     /// 400 where the query is not text.
     pub(super) fn new(
         state: &'a HttpState,
+        version: Version,
         parts: &Parts,
         identity: Identity,
         request_id: Uuid,
     ) -> Result<Self, Failure> {
         let peer = parts.extensions.get::<Peer>().copied();
         let public = state.origin.base(&parts.headers, parts.uri.authority(), peer);
-        let base = format!("{public}/scim/{}/v2", identity.tenant.slug);
+        let base = Base::new(&public, &identity.tenant.slug, version);
         let caller = Caller {
             tenant: identity.tenant,
             actor: identity.credential.label.clone(),
@@ -115,8 +117,17 @@ impl<'a> Exchange<'a> {
         Ok(ListQuery { filter, start_index, count, with_related })
     }
 
-    /// The JSON of the body, of at most `limit` bytes.
+    /// The JSON of the body, of at most `limit` bytes, as the engine takes it.
     pub(super) async fn body(&self, payload: Payload<'_>, limit: usize) -> Result<Value, Failure> {
-        payload.read(limit, self.state.options.body_timeout).await
+        let body = payload.read(limit, self.state.options.body_timeout).await?;
+        Ok(self.base.version().body(&self.method, body)?)
+    }
+
+    /// How a successful DELETE is answered (S11-21).
+    pub(super) fn deleted(&self) -> StatusCode {
+        match (self.base.version(), self.scim.v1_delete) {
+            (Version::V1, DeleteAnswer::Ok) => StatusCode::OK,
+            (Version::V1, DeleteAnswer::Empty) | (Version::V2, _) => StatusCode::NO_CONTENT,
+        }
     }
 }

@@ -52,9 +52,9 @@ pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
     let groups: Vec<(Option<(Uuid, Uuid)>, Value)> = page.items.into_iter().map(each).collect();
     if groups.iter().all(|(rest, _)| rest.is_none()) {
         let groups = groups.into_iter().map(|(_, group)| group).collect();
-        return Ok(reply::list(groups, page.total, query.start_index));
+        return Ok(reply::list(base, groups, page.total, query.start_index));
     }
-    let pieces = Pieces::list(groups, page.total, query.start_index);
+    let pieces = Pieces::list(base, groups, page.total, query.start_index);
     Ok(reply::printed(StatusCode::OK, pieces.body(exchange, &projection)))
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) 
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
-/// DELETE: 204.
+/// DELETE: 204, or 200 for a client of 1.1 that wants it.
 pub(super) async fn delete(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let gone = Subject::Group(Uuid::try_parse(&id).unwrap_or_default());
@@ -98,7 +98,7 @@ pub(super) async fn delete(exchange: &Exchange<'_>, id: &str) -> Result<Response
         move |directory, caller| async move { directory.delete_group(&caller, &id, &precondition).await },
     )
     .await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT))
+    Ok(reply::empty(exchange.deleted()))
 }
 
 /// What a change of a group is about.
@@ -107,7 +107,7 @@ fn about(view: &GroupView) -> Subject {
 }
 
 fn answer(exchange: &Exchange<'_>, status: StatusCode, view: GroupView, projection: &Projection) -> Response {
-    let (base, rest) = (exchange.base.as_str(), goes_on(&view));
+    let (base, rest) = (&exchange.base, goes_on(&view));
     let group = Resource::group(view, base);
     let Some((id, after)) = rest else { return group.respond(status, base, projection) };
     group.respond_with(base, |group| {

@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Exchange;
+use super::wire::Base;
 use crate::directory::{Directory, MemberRef};
-use crate::scim::{Projection, list_response, schema};
+use crate::scim::{Projection, schema};
 use crate::telemetry::Chain;
 
 /// The members of a group that the answer does not hold yet.
@@ -61,9 +62,9 @@ impl Pieces {
     }
 
     /// A list answer.
-    pub(super) fn list(groups: Vec<(Option<(Uuid, Uuid)>, Value)>, total: u64, start_index: u64) -> Self {
+    pub(super) fn list(base: &Base, groups: Vec<(Option<(Uuid, Uuid)>, Value)>, total: u64, start_index: u64) -> Self {
         let mut pieces = Self::default();
-        let mut envelope = list_response(Vec::new(), total, start_index);
+        let mut envelope = base.version().list(Vec::new(), total, start_index);
         let count = groups.len();
         if let Some(envelope) = envelope.as_object_mut() {
             envelope.remove("Resources");
@@ -91,7 +92,7 @@ impl Pieces {
         let source = Source {
             directory: exchange.state.directory.clone(),
             tenant_id: exchange.caller.tenant.id,
-            base: exchange.base.clone(),
+            base: exchange.base.to_string(),
             projection: projection.clone(),
         };
         Body::from_stream(stream::try_unfold((self.0, source), |(mut pieces, source)| async move {

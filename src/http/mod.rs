@@ -1,12 +1,13 @@
-//! Layer 4: SCIM 2.0 over HTTP, and what monitors ask for.
+//! Layer 4: SCIM 2.0 and 1.1 over HTTP, and what monitors ask for.
 //!
 //! Every request takes one way. `entry` gives it an id, a span and a place in the metrics, and turns a panic into a 500;
 //! `dispatch` finds out what is asked for; `serve_tenant` lets the tenant in and hands on to one file an endpoint.
-//! Nothing here decides about identities (the directory does) or speaks to a Jira (the writer does).
+//! What the version of the protocol changes is in `wire`. Nothing here decides about identities (the directory does) or speaks to a Jira (the writer does).
 //!
 //! Leniencies of the wire, each explained where it lives: content types (`body`, GEN-1; those of GET and DELETE are not
-//! read, GEN-2), slashes in paths (`route`, GEN-5), unknown parameters and `+` (`query`, GEN-5, GEN-6). `Accept` is never
-//! read, so nothing is answered 406 (GEN-3); every answer is JSON with a charset (`reply`, GEN-4).
+//! read, GEN-2), slashes in paths (`route`, GEN-5), unknown parameters and `+` (`query`, GEN-5, GEN-6). `Accept` is read
+//! for clients of 1.1 that understand nothing but XML (`wire`), and by nobody else (GEN-3); every answer is JSON with a
+//! charset (GEN-4).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,7 @@ mod request_id;
 mod route;
 mod tenant;
 mod user;
+mod wire;
 
 use self::exchange::Exchange;
 

@@ -10,12 +10,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::wire::{Base, Version};
 use super::{etag, members};
 use crate::directory::{GroupRef, GroupView, UserView};
-use crate::scim::{Attrs, Projection, ResourceType, list_response, resource, schema};
-
-/// Both versions of the protocol are content with it, and one client insists on the charset (GEN-4).
-const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json; charset=utf-8");
+use crate::scim::{Attrs, Projection, ResourceType, resource, schema};
 
 /// A resource on its way to the client.
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Resource {
 
     /// The whole answer to a request about one resource. A 201 says where the new resource is; so does every other
     /// answer, as RFC 7644 section 3.3 allows.
-    pub(super) fn respond(self, status: StatusCode, base: &str, projection: &Projection) -> Response {
+    pub(super) fn respond(self, status: StatusCode, base: &Base, projection: &Projection) -> Response {
         self.respond_with(base, |resource| json(status, &resource.document(base, projection)))
     }
 
@@ -105,7 +103,7 @@ impl Resource {
     }
 
     /// The document that the client sees.
-    pub(super) fn document(self, base: &str, projection: &Projection) -> Value {
+    pub(super) fn document(self, base: &Base, projection: &Projection) -> Value {
         let location = self.location(base);
         let schemas = resource::schemas_of(self.kind, &self.attrs).into_iter().map(Value::from).collect();
         let mut meta = Map::new();
@@ -124,7 +122,7 @@ impl Resource {
         if !projection.is_default() {
             projection.apply(self.kind, &mut document);
         }
-        Value::Object(document)
+        base.version().resource(self.kind, Value::Object(document))
     }
 
     fn location(&self, base: &str) -> String {
@@ -133,11 +131,11 @@ impl Resource {
 }
 
 /// A page of resources (RFC 7644 section 3.4.2).
-pub(super) fn list(resources: Vec<Value>, total: u64, start_index: u64) -> Response {
-    json(StatusCode::OK, &list_response(resources, total, start_index))
+pub(super) fn list(base: &Base, resources: Vec<Value>, total: u64, start_index: u64) -> Response {
+    json(StatusCode::OK, &base.version().list(resources, total, start_index))
 }
 
-/// A JSON answer under SCIM's media type.
+/// A JSON answer, under the media type of 2.0 until it goes out.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     // Serialising a `Value` into memory cannot fail; were it to, an empty body with the right status is what is left.
     printed(status, serde_json::to_vec(value).unwrap_or_default())
@@ -147,7 +145,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 pub(super) fn printed(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, SCIM_JSON);
+    response.headers_mut().insert(header::CONTENT_TYPE, Version::V2.media());
     response
 }
 
@@ -184,6 +182,10 @@ mod tests {
         value.as_object().unwrap().clone()
     }
 
+    fn base(version: Version) -> Base {
+        Base::new("https://scim.example", "acme", version)
+    }
+
     fn view() -> UserView {
         UserView {
             id: Uuid::from_u128(7),
@@ -200,7 +202,7 @@ mod tests {
         let projection = Projection::parse(schema::user(), None, None).unwrap();
         let id = "00000000-0000-0000-0000-000000000007";
         assert_eq!(
-            Resource::user(view(), BASE).document(BASE, &projection),
+            Resource::user(view(), BASE).document(&base(Version::V2), &projection),
             json!({
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
                 "id": id,
@@ -226,7 +228,7 @@ mod tests {
     #[test]
     fn the_headers_say_version_place_and_type() {
         let projection = Projection::parse(schema::user(), Some("userName"), None).unwrap();
-        let response = Resource::user(view(), BASE).respond(StatusCode::CREATED, BASE, &projection);
+        let response = Resource::user(view(), BASE).respond(StatusCode::CREATED, &base(Version::V2), &projection);
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
         assert_eq!(header(header::ETAG), "W/\"3\"");
         assert_eq!(header(header::LOCATION), format!("{BASE}/Users/00000000-0000-0000-0000-000000000007"));

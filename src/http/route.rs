@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use axum::http::Method;
 use percent_encoding::percent_decode_str;
 
+use super::wire::Version;
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
@@ -23,6 +25,8 @@ pub(super) enum Route<'a> {
     Scim {
         /// The tenant's name as the client wrote it: not yet known to exist.
         slug: &'a str,
+        /// The version of the protocol that the path is for (S11-36).
+        version: Version,
         /// What of it.
         endpoint: Endpoint<'a>,
     },
@@ -46,6 +50,8 @@ pub(super) enum Endpoint<'a> {
     Me,
     /// Several changes in one request (RFC 7644 section 3.7).
     Bulk,
+    /// Something in XML, which this server does not write.
+    Xml,
     /// An endpoint of the RFC that this server does not offer.
     NotOffered(&'static str),
     Unknown,
@@ -57,11 +63,14 @@ impl<'a> Route<'a> {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
         let route = match segments.next() {
             Some("scim") => match (segments.next(), segments.next()) {
-                (Some(slug), Some("v2")) => {
-                    return Self::Scim {
-                        slug,
-                        endpoint: Endpoint::of([segments.next(), segments.next(), segments.next()]),
+                (Some(slug), Some(version)) => {
+                    let Some(version) = Version::read(version) else { return Self::Unknown };
+                    let below = [segments.next(), segments.next(), segments.next()];
+                    let endpoint = match version {
+                        Version::V1 => Endpoint::of_1_1(below),
+                        Version::V2 => Endpoint::of(below),
                     };
+                    return Self::Scim { slug, version, endpoint };
                 }
                 _ => return Self::Unknown,
             },
@@ -72,6 +81,14 @@ impl<'a> Route<'a> {
             _ => return Self::Unknown,
         };
         if segments.next().is_some() { Self::Unknown } else { route }
+    }
+
+    /// The version of the protocol in which failures are told.
+    pub(super) fn version(&self) -> Version {
+        match self {
+            Self::Scim { version, .. } => *version,
+            _ => Version::V2,
+        }
     }
 
     /// The path with its variable parts left open: a label with few values for logs and metrics.
@@ -102,6 +119,23 @@ impl<'a> Endpoint<'a> {
     pub(super) fn parse(path: &'a str) -> Self {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
         Self::of([segments.next(), segments.next(), segments.next()])
+    }
+
+    /// As [`Endpoint::of`] for SCIM 1.1 (S11-1): the configuration has a plural name, a suffix names the format (S11-4), and
+    /// there is neither `/Me` nor `/.search`.
+    fn of_1_1(mut segments: [Option<&'a str>; 3]) -> Self {
+        if let Some(last) = segments.iter_mut().flatten().last() {
+            match last.rsplit_once('.') {
+                Some((name, "json")) => *last = name,
+                Some((_, "xml")) => return Self::Xml,
+                _ => {}
+            }
+        }
+        match Self::of(segments) {
+            Self::Unknown if segments == [Some("ServiceProviderConfigs"), None, None] => Self::ServiceProviderConfig,
+            Self::Me | Self::NotOffered(_) => Self::Unknown,
+            other => other,
+        }
     }
 
     /// From what follows the version; a third segment is always too many.
@@ -141,7 +175,7 @@ impl<'a> Endpoint<'a> {
             Self::Me => "/Me",
             Self::Bulk => "/Bulk",
             Self::NotOffered(path) => path,
-            Self::Unknown => "unknown",
+            Self::Xml | Self::Unknown => "unknown",
         }
     }
 
@@ -196,7 +230,7 @@ mod tests {
     use super::*;
 
     fn scim(endpoint: Endpoint<'_>) -> Route<'_> {
-        Route::Scim { slug: "acme", endpoint }
+        Route::Scim { slug: "acme", version: Version::V2, endpoint }
     }
 
     #[test]
@@ -230,6 +264,35 @@ mod tests {
         for (path, route) in table {
             assert_eq!(Route::of(path), route, "{path}");
         }
+    }
+
+    #[test]
+    fn the_older_version_has_its_own_names() {
+        let table = [
+            ("Users", Endpoint::Users),
+            ("Users.json", Endpoint::Users),
+            ("Users/7.json/", Endpoint::User("7".into())),
+            ("Users/7.xml", Endpoint::Xml),
+            ("Groups.xml", Endpoint::Xml),
+            ("Groups/g", Endpoint::Group("g".into())),
+            ("ServiceProviderConfigs", Endpoint::ServiceProviderConfig),
+            ("ServiceProviderConfigs.json", Endpoint::ServiceProviderConfig),
+            ("ServiceProviderConfig", Endpoint::ServiceProviderConfig),
+            ("ServiceProviderConfigs/1", Endpoint::Unknown),
+            ("Schemas/urn:scim:schemas:core:1.0:User", Endpoint::Schema("urn:scim:schemas:core:1.0:User".into())),
+            ("ResourceTypes", Endpoint::ResourceTypes),
+            ("Bulk", Endpoint::Bulk),
+            ("Me", Endpoint::Unknown),
+            (".search", Endpoint::Unknown),
+            ("Users/.search", Endpoint::Unknown),
+            ("", Endpoint::Unknown),
+        ];
+        for (path, endpoint) in table {
+            let path = format!("/scim/acme/v1/{path}");
+            assert_eq!(Route::of(&path), Route::Scim { slug: "acme", version: Version::V1, endpoint }, "{path}");
+        }
+        assert_eq!(Route::of("/scim/acme/v2/Users/7.json"), scim(Endpoint::User("7.json".into())));
+        assert_eq!(Route::of("/scim/acme/v2/ServiceProviderConfigs"), scim(Endpoint::Unknown));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
     let page = exchange.state.directory.list_users(&exchange.caller.tenant, &query).await?;
     let base = &exchange.base;
     let users = page.items.into_iter().map(|view| Resource::user(view, base).document(base, &projection)).collect();
-    Ok(reply::list(users, page.total, query.start_index))
+    Ok(reply::list(base, users, page.total, query.start_index))
 }
 
 /// PUT: 200 with the user.
@@ -75,7 +75,7 @@ pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) 
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
-/// DELETE: 204.
+/// DELETE: 204, or 200 for a client of 1.1 that wants it.
 pub(super) async fn delete(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let gone = Subject::User(Uuid::try_parse(&id).unwrap_or_default());
@@ -85,7 +85,7 @@ pub(super) async fn delete(exchange: &Exchange<'_>, id: &str) -> Result<Response
         move |directory, caller| async move { directory.delete_user(&caller, &id, &precondition).await },
     )
     .await?;
-    Ok(reply::empty(StatusCode::NO_CONTENT))
+    Ok(reply::empty(exchange.deleted()))
 }
 
 /// What a change of a user is about.

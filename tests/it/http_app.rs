@@ -309,14 +309,15 @@ impl Ask<'_> {
     }
 
     pub async fn send(self) -> Answer {
-        let scim = self.request.uri().path().starts_with("/scim/");
+        let path = self.request.uri().path();
+        let (scim, old) = (path.starts_with("/scim/"), path.split('/').nth(3) == Some("v1"));
         let head = self.request.method() == Method::HEAD;
         let response = self.router.clone().oneshot(self.request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let answer = Answer { status, headers, body };
-        answer.examine(scim && !head, bytes.len());
+        answer.examine(scim && !head, old, bytes.len());
         answer
     }
 }
@@ -330,14 +331,17 @@ pub struct Answer {
 
 impl Answer {
     /// What is true of every answer.
-    fn examine(&self, scim: bool, length: usize) {
+    fn examine(&self, scim: bool, old: bool, length: usize) {
         assert!(self.headers.contains_key("x-request-id"), "{self:?}");
         if !scim {
             return;
         }
-        if matches!(self.status, 204 | 304) {
+        if matches!(self.status, 204 | 304) || (old && self.status == 200 && length == 0) {
             assert_eq!(length, 0, "{self:?}");
             return;
+        }
+        if old {
+            return self.examine_1_1();
         }
         assert_eq!(self.header(header::CONTENT_TYPE), "application/scim+json; charset=utf-8", "{self:?}");
         if self.status >= 400 {
@@ -346,6 +350,17 @@ impl Answer {
             assert!(!self.detail().is_empty(), "{self:?}");
         } else {
             assert!(self.body["schemas"].is_array(), "{self:?}");
+        }
+    }
+
+    /// What is true of every answer of SCIM 1.1.
+    fn examine_1_1(&self) {
+        assert_eq!(self.header(header::CONTENT_TYPE), "application/json; charset=utf-8", "{self:?}");
+        assert_eq!(self.body["schemas"][0], "urn:scim:schemas:core:1.0", "{self:?}");
+        assert!(!self.body.to_string().contains("urn:ietf:params:scim"), "{self:?}");
+        if self.status >= 400 {
+            let told = json!([{"description": self.detail(), "code": self.status.to_string()}]);
+            assert_eq!((&self.body["Errors"], self.detail().is_empty()), (&told, false), "{self:?}");
         }
     }
 

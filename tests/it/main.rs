@@ -53,4 +53,5 @@ mod store_filter;
 mod store_list;
 mod store_tenant;
 mod story_settle;
+mod v11;
 mod world;
