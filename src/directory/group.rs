@@ -32,11 +32,22 @@ struct Wish {
 }
 
 /// What a request asks for of the members.
+#[derive(Clone)]
 enum Wanted {
-    /// Exactly these.
-    Whole(Vec<Member>),
-    /// These changes, in order.
-    Changes(Vec<MemberChange>),
+    /// This difference; what is no id of ours is named.
+    Known(Delta, Vec<String>),
+    /// These changes, in order, some of which the present members have to be asked about.
+    Asking(Vec<MemberChange>),
+}
+
+impl Wanted {
+    fn of(changes: Vec<MemberChange>) -> Self {
+        if changes.iter().any(|change| matches!(change, MemberChange::RemoveWhere(_))) {
+            return Self::Asking(changes);
+        }
+        let (delta, odd) = members::fold(&changes);
+        Self::Known(delta, odd)
+    }
 }
 
 /// What a request does to a group.
@@ -169,14 +180,15 @@ impl Directory {
         &self,
         caller: &Caller,
         id: &str,
-        body: Value,
+        mut body: Value,
         pre: &Precondition,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
         let shown = audited(&body);
+        let members = patch::take_members(&mut body).map(|members| members::ids(&members.unwrap_or_default()));
         self.change_group(caller, ("group.replace", 200), id, &shown, pre, |stored| {
-            let mut attrs = scim::check_replace(scim::group(), body.clone(), stored)?;
-            let members = Wanted::Whole(patch::take_members(&mut attrs)?.unwrap_or_default());
-            Ok(Wish { attrs, members })
+            let attrs = scim::check_replace(scim::group(), body.clone(), stored)?;
+            let (add, odd) = members.clone()?;
+            Ok(Wish { attrs, members: Wanted::Known(Delta { replace: true, add, remove: Vec::new() }, odd) })
         })
         .await
     }
@@ -192,12 +204,14 @@ impl Directory {
         body: Value,
         pre: &Precondition,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
-        let parsed = patch::parse(scim::group(), &body).and_then(patch::split_members);
         let shown = audited(&body);
+        let parsed = patch::parse(scim::group(), &body).and_then(patch::split_members);
+        drop(body);
+        let parsed = parsed.map(|GroupPatch { attrs, members }| (attrs, Wanted::of(members)));
         self.change_group(caller, ("group.patch", 204), id, &shown, pre, |stored| {
-            let GroupPatch { attrs, members } = parsed.as_ref().map_err(Clone::clone)?;
+            let (attrs, members) = parsed.as_ref().map_err(Clone::clone)?;
             let attrs = patch::apply(attrs, scim::group(), stored)?;
-            Ok(Wish { attrs, members: Wanted::Changes(members.clone()) })
+            Ok(Wish { attrs, members: members.clone() })
         })
         .await
     }
@@ -265,11 +279,8 @@ impl Directory {
         Wish { attrs, members }: Wish,
     ) -> Result<Change, DirectoryError> {
         let (delta, odd) = match members {
-            Wanted::Whole(members) => {
-                let (add, odd) = members::ids(&members);
-                (Delta { replace: true, add, remove: Vec::new() }, odd)
-            }
-            Wanted::Changes(mut changes) => {
+            Wanted::Known(delta, odd) => (delta, odd),
+            Wanted::Asking(mut changes) => {
                 self.name_those_meant(conn, deed.tenant_id, id, &mut changes).await?;
                 members::fold(&changes)
             }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value;
 
 use super::error::Failure;
+use super::group_body::Parser;
 use crate::scim::ScimError;
 
 /// How many bytes of a body that is too large are thrown away so that the client, still sending, reads the answer
@@ -25,29 +27,82 @@ pub(super) enum Payload<'a> {
 }
 
 impl Payload<'_> {
-    /// The JSON; a body that is still on its way has at most `limit` bytes and arrives within `patience`.
+    /// The JSON; a body that is still on its way has at most so many bytes and arrives within `patience`.
     ///
     /// # Errors
     /// 400 `invalidSyntax`, 408, 413 or 415.
-    pub(super) async fn read(self, limit: usize, patience: Duration) -> Result<Value, Failure> {
+    pub(super) async fn read(self, size: Size, patience: Duration) -> Result<Value, Failure> {
         match self {
-            Self::Arriving(headers, body) => read(headers, body, limit, patience).await,
+            Self::Arriving(headers, body) => read(headers, body, size, patience).await,
             Self::Read(value) => Ok(value),
         }
     }
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Value, Failure> {
-    check_content_type(headers)?;
-    let bytes = match tokio::time::timeout(patience, collect(headers, body, limit)).await {
-        Ok(bytes) => bytes?,
-        Err(_) => return Err(Failure::body_timed_out()),
-    };
-    Ok(parse(&bytes)?)
+/// How large a body may be, in bytes, and hence how it is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Size {
+    /// Collected, then parsed.
+    Small { limit: usize },
+    /// Parsed while it arrives, members cut down to their ids; see [`super::group_body`].
+    Large { limit: usize },
 }
 
-async fn collect(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+/// Large bodies up to this size are collected all the same: that is quicker.
+const COLLECTED: usize = 64 << 10;
+
+async fn read(headers: &HeaderMap, body: Body, size: Size, patience: Duration) -> Result<Value, Failure> {
+    check_content_type(headers)?;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let (Size::Small { limit } | Size::Large { limit }) = size;
+    let mut sink = match size {
+        Size::Large { .. } if announced.is_none_or(|length| length > COLLECTED) => Sink::Parsed(Parser::start()),
+        Size::Small { .. } | Size::Large { .. } => {
+            Sink::Collected(Vec::with_capacity(announced.unwrap_or(0).min(limit)))
+        }
+    };
+    let reading = async {
+        arriving(headers, announced, body, limit, &mut sink).await?;
+        sink.value().await
+    };
+    tokio::time::timeout(patience, reading).await.unwrap_or_else(|_| Err(Failure::body_timed_out()))
+}
+
+/// Where a body goes.
+enum Sink {
+    Collected(Vec<u8>),
+    Parsed(Parser),
+}
+
+impl Sink {
+    async fn take(&mut self, chunk: Bytes) {
+        match self {
+            Self::Collected(bytes) => bytes.extend_from_slice(&chunk),
+            Self::Parsed(parser) => parser.feed(chunk).await,
+        }
+    }
+
+    /// What the whole body says.
+    async fn value(self) -> Result<Value, Failure> {
+        match self {
+            Self::Collected(bytes) => Ok(parse(&bytes)?),
+            Self::Parsed(parser) => {
+                let parsed = parser.finish().await.ok_or_else(Failure::internal)?;
+                let value = parsed.map_err(|e| not_json(&e))?;
+                if holds_nul(&value) { Err(nul().into()) } else { Ok(value) }
+            }
+        }
+    }
+}
+
+/// Hands over the body as it arrives, of at most `limit` bytes.
+async fn arriving(
+    headers: &HeaderMap,
+    announced: Option<usize>,
+    body: Body,
+    limit: usize,
+    sink: &mut Sink,
+) -> Result<(), Failure> {
     let mut stream = body.into_data_stream();
     if announced.is_some_and(|length| length > limit) {
         // A client that waits for `100 Continue` has sent nothing yet and need not.
@@ -56,17 +111,17 @@ async fn collect(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8
         }
         return Err(too_large(limit));
     }
-    let mut bytes = Vec::with_capacity(announced.unwrap_or(0));
+    let mut length = 0;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| ScimError::invalid_syntax("The body ended before it was complete."))?;
-        if bytes.len() + chunk.len() > limit {
-            drop(bytes);
+        length += chunk.len();
+        if length > limit {
             drain(&mut stream).await;
             return Err(too_large(limit));
         }
-        bytes.extend_from_slice(&chunk);
+        sink.take(chunk).await;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 async fn drain(stream: &mut BodyDataStream) {
@@ -109,15 +164,21 @@ fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ScimError::invalid_syntax("The body is empty."));
     }
-    let value = serde_json::from_slice(bytes).map_err(|e| {
-        // Only the place: the parser's own words may repeat what the client sent.
-        ScimError::invalid_syntax(format!("The body is not valid JSON: line {}, column {}.", e.line(), e.column()))
-    })?;
+    let value = serde_json::from_slice(bytes).map_err(|e| not_json(&e))?;
     // In JSON a NUL can only stand as this escape, so that nearly every body is done after one scan.
     if may_hold_nul(bytes) && holds_nul(&value) {
-        return Err(ScimError::invalid_value("The body contains a NUL character."));
+        return Err(nul());
     }
     Ok(value)
+}
+
+fn not_json(e: &serde_json::Error) -> ScimError {
+    // Only the place: the parser's own words may repeat what the client sent.
+    ScimError::invalid_syntax(format!("The body is not valid JSON: line {}, column {}.", e.line(), e.column()))
+}
+
+fn nul() -> ScimError {
+    ScimError::invalid_value("The body contains a NUL character.")
 }
 
 fn may_hold_nul(bytes: &[u8]) -> bool {
@@ -140,6 +201,7 @@ mod tests {
     use crate::scim::ScimType;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+    const THOUSAND: Size = Size::Large { limit: 1000 };
 
     fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
@@ -198,22 +260,24 @@ mod tests {
     #[tokio::test]
     async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
         let text = r#"{"a":"bcd"}"#;
-        assert!(read(&HeaderMap::new(), Body::from(text), text.len(), PATIENCE).await.is_ok());
-        let failure = read(&HeaderMap::new(), Body::from(text), text.len() - 1, PATIENCE).await.unwrap_err();
-        assert_eq!(failure.status(), 413);
+        for size in [|limit| Size::Small { limit }, |limit| Size::Large { limit }] {
+            assert!(read(&HeaderMap::new(), Body::from(text), size(text.len()), PATIENCE).await.is_ok());
+            let failure = read(&HeaderMap::new(), Body::from(text), size(text.len() - 1), PATIENCE).await.unwrap_err();
+            assert_eq!(failure.status(), 413);
+        }
     }
 
     #[tokio::test]
     async fn an_announced_length_is_refused_before_the_body_comes() {
         let headers = headers(&[(header::CONTENT_LENGTH, "3000000"), (header::EXPECT, "100-continue")]);
         let never = Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
-        assert_eq!(read(&headers, never, 1000, PATIENCE).await.unwrap_err().status(), 413);
+        assert_eq!(read(&headers, never, THOUSAND, PATIENCE).await.unwrap_err().status(), 413);
     }
 
     #[tokio::test]
     async fn a_body_that_does_not_come_is_408() {
         let never = Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
-        assert_eq!(read(&HeaderMap::new(), never, 1000, Duration::ZERO).await.unwrap_err().status(), 408);
+        assert_eq!(read(&HeaderMap::new(), never, THOUSAND, Duration::ZERO).await.unwrap_err().status(), 408);
     }
 
     #[tokio::test]
@@ -222,6 +286,6 @@ mod tests {
             Ok(bytes::Bytes::from_static(b"{")),
             Err(std::io::Error::other("reset")),
         ]));
-        assert_eq!(read(&HeaderMap::new(), broken, 1000, PATIENCE).await.unwrap_err().status(), 400);
+        assert_eq!(read(&HeaderMap::new(), broken, THOUSAND, PATIENCE).await.unwrap_err().status(), 400);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::HttpState;
-use super::body::Payload;
+use super::body::{Payload, Size};
 use super::error::Failure;
 use super::etag::Conditions;
 use super::query::Query;
@@ -119,7 +119,14 @@ impl<'a> Exchange<'a> {
 
     /// The JSON of the body, of at most `limit` bytes, as the engine takes it.
     pub(super) async fn body(&self, payload: Payload<'_>, limit: usize) -> Result<Value, Failure> {
-        let body = payload.read(limit, self.state.options.body_timeout).await?;
+        let body = payload.read(Size::Small { limit }, self.state.options.body_timeout).await?;
+        Ok(self.base.version().body(&self.method, body)?)
+    }
+
+    /// The JSON of the body of a group, with its members as ids.
+    pub(super) async fn group_body(&self, payload: Payload<'_>) -> Result<Value, Failure> {
+        let limit = self.state.options.group_body;
+        let body = payload.read(Size::Large { limit }, self.state.options.body_timeout).await?;
         Ok(self.base.version().body(&self.method, body)?)
     }
 

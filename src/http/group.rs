@@ -20,9 +20,9 @@ use crate::store::outbox::Subject;
 /// POST: 201 with the group and its `Location`; 409 where the name is taken (GEN-16).
 pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::group())?;
-    let body = exchange.body(body, exchange.state.options.group_body).await?;
-    let mut attrs = resource::check_new(schema::group(), body)?;
-    let members = patch::take_members(&mut attrs)?.unwrap_or_default();
+    let mut body = exchange.group_body(body).await?;
+    let members = patch::take_members(&mut body)?.unwrap_or_default();
+    let attrs = resource::check_new(schema::group(), body)?;
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.create_group(&caller, attrs, members).await
     })
@@ -61,7 +61,7 @@ pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
 /// PUT: 200 with the group.
 pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::group())?;
-    let body = judged(exchange, id, exchange.body(body, exchange.state.options.group_body).await).await?;
+    let body = judged(exchange, id, exchange.group_body(body).await).await?;
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.replace_group(&caller, &id, body, &precondition).await
@@ -75,7 +75,7 @@ pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>
 /// choice or where the client asks for attributes (RFC 7644 section 3.5.2).
 pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(schema::group())?;
-    let body = judged(exchange, id, exchange.body(body, exchange.state.options.group_body).await).await?;
+    let body = judged(exchange, id, exchange.group_body(body).await).await?;
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.patch_group(&caller, &id, body, &precondition).await

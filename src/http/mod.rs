@@ -40,6 +40,7 @@ mod error;
 mod etag;
 mod exchange;
 mod group;
+mod group_body;
 mod health;
 mod limits;
 mod members;

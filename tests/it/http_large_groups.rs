@@ -66,3 +66,34 @@ async fn a_large_group_is_cut_down_to_what_is_asked_for() {
     let got = app.get(&format!("/Groups/{group}?excludedAttributes=members")).await.is(200);
     assert_eq!(got.body.get("members"), None);
 }
+
+#[tokio::test]
+async fn a_large_body_is_understood_like_a_small_one() {
+    let app = App::new().await;
+    let (group, ids) = crowd(&app, "Everybody").await;
+    let path = format!("/Groups/{group}");
+    let entry =
+        |id: &String| json!({"value": id, "display": "Somebody", "$ref": format!("../Users/{id}"), "type": "User"});
+    let list = |ids: &[String]| ids.iter().map(entry).collect::<Vec<Value>>();
+    let (half, last) = (&ids[..MANY / 2], &ids[MANY - 1..]);
+
+    app.patch(&path, json!([{"op": "remove", "path": "members", "value": list(half)}])).await.is(204);
+    assert_eq!(app.members(&group).await, &ids[MANY / 2..]);
+    app.patch(&path, json!([{"op": "replace", "value": {"displayName": "Half", "members": list(half)}}])).await.is(204);
+    assert_eq!(app.members(&group).await, half);
+    app.patch(&path, json!([{"op": "add", "value": list(last), "path": "members"}, {"op": "add", "path": "members", "value": list(half)}]))
+        .await
+        .is(204);
+    assert_eq!(app.members(&group).await.len(), MANY / 2 + 1);
+    let answer = app.put(&path, json!({"displayName": "All", "members": list(&ids)})).await.is(200);
+    assert_eq!(values(&answer.body["members"]), ids);
+    let made = app.post("/Groups", json!({"displayName": "More", "members": list(&ids)})).await.is(201);
+    assert_eq!(app.members(&made.id()).await, ids);
+
+    let without_an_id: Vec<Value> = list(&ids).into_iter().chain([json!({"display": "Nobody"})]).collect();
+    app.put(&path, json!({"displayName": "All", "members": without_an_id})).await.refuses(400, "invalidValue");
+    let mut cut_off = json!({"displayName": "All", "members": list(&ids)}).to_string();
+    cut_off.pop();
+    app.ask(axum::http::Method::PUT, &path).body(cut_off).send().await.refuses(400, "invalidSyntax");
+    assert_eq!(app.members(&group).await, ids);
+}

@@ -9,7 +9,6 @@ use super::partial::entries;
 use super::{Patch, PatchOp, Verb};
 use crate::scim::error::ScimError;
 use crate::scim::filter::{Expr, Literal, Op};
-use crate::scim::resource::Attrs;
 use crate::scim::schema::check::{At, accept};
 use crate::scim::schema::{Attribute, group};
 
@@ -64,14 +63,16 @@ pub fn split_members(patch: Patch) -> Result<GroupPatch, ScimError> {
     Ok(split)
 }
 
-/// Takes the members out of a checked POST or PUT body. `None` where the body has no `members`, which on PUT a caller
-/// may want to tell from an empty list.
+/// Takes the members out of a POST or PUT body, before the rest is checked: they never become a document. `None` where
+/// the body has no `members`.
 ///
 /// # Errors
 ///
-/// 400 `invalidValue` for an entry without `value`.
-pub fn take_members(attrs: &mut Attrs) -> Result<Option<Vec<Member>>, ScimError> {
-    attrs.remove("members").map(|value| list(Some(value))).transpose()
+/// 400 `invalidValue` for a list that is none, or an entry without `value`.
+pub fn take_members(body: &mut Value) -> Result<Option<Vec<Member>>, ScimError> {
+    let Value::Object(body) = body else { return Ok(None) };
+    let Some(key) = body.keys().find(|key| key.eq_ignore_ascii_case("members")).cloned() else { return Ok(None) };
+    body.remove(&key).map(|value| list(Some(value))).transpose()
 }
 
 fn read(op: PatchOp, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
@@ -133,6 +134,10 @@ fn unnested(value: Value) -> Value {
 /// The members that a value lists, each once: objects (P-24, P-25) or bare ids (P-35); null lists nobody (P-36).
 fn list(value: Option<Value>) -> Result<Vec<Member>, ScimError> {
     let Some(attribute) = group().attribute("members") else { return Ok(Vec::new()) };
+    let value = match value {
+        Some(Value::Array(entries)) if entries.iter().all(is_bare) => return Ok(bare(entries)),
+        other => other,
+    };
     let Some(Value::Array(entries)) = accept(attribute, value.unwrap_or(Value::Null), At::root("members"))? else {
         return Ok(Vec::new());
     };
@@ -148,6 +153,17 @@ fn list(value: Option<Value>) -> Result<Vec<Member>, ScimError> {
         }
     }
     Ok(members)
+}
+
+/// A member as its id alone. Large bodies are cut down to that while they are read, so such a list is taken as it is,
+/// without a copy to find what is named twice.
+fn is_bare(entry: &Value) -> bool {
+    entry.as_str().is_some_and(|id| !id.trim().is_empty() && !id.contains('\0'))
+}
+
+fn bare(entries: Vec<Value>) -> Vec<Member> {
+    let id = |entry| if let Value::String(id) = entry { Some(Member { value: id, kind: None }) } else { None };
+    entries.into_iter().filter_map(id).collect()
 }
 
 fn kind(members: &Attribute, entry: &Value) -> Option<&'static str> {

@@ -527,13 +527,14 @@ fn the_kind_of_a_member_is_taken_from_its_type_or_reference() {
 #[test]
 fn members_are_taken_out_of_a_body() {
     let take = |body| {
-        let mut attrs = check_new(group(), body).unwrap();
-        let members = take_members(&mut attrs).unwrap();
-        assert!(!attrs.contains_key("members"));
+        let mut body: Value = body;
+        let members = take_members(&mut body).unwrap();
+        assert_eq!(body, json!({ "displayName": "Crew" }));
         members
     };
     assert_eq!(take(json!({ "displayName": "Crew" })), None);
-    assert_eq!(take(json!({ "displayName": "Crew", "members": null })), None);
+    assert_eq!(take(json!({ "displayName": "Crew", "MEMBERS": null })), Some(Vec::new()));
+    assert_eq!(take(json!({ "displayName": "Crew", "members": ["u-1", "u-2"] })), Some(named(&["u-1", "u-2"])));
     assert_eq!(take(json!({ "displayName": "Crew", "members": [] })), Some(Vec::new()), "OKTA-17");
     let members = json!([{ "value": "u-1", "display": "ann" }, { "value": "u-1" }, "u-2"]);
     assert_eq!(take(json!({ "displayName": "Crew", "members": members })), Some(named(&["u-1", "u-2"])));
