@@ -271,6 +271,50 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
+fn every_provider_has_its_page_which_the_readme_and_the_other_pages_lead_to() {
+    const PAGES: [&str; 10] = [
+        "entra",
+        "google",
+        "jumpcloud",
+        "okta",
+        "okta-on-premises",
+        "one-identity",
+        "onelogin",
+        "other",
+        "ping",
+        "quirks",
+    ];
+    let mut there = Vec::new();
+    files(&root().join("docs/idp"), "md", &mut there);
+    let mut there: Vec<_> = there.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+    there.sort_unstable();
+    assert_eq!(there, PAGES);
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for page in PAGES {
+        assert!(readme.contains(&format!("(docs/idp/{page}.md)")), "the README does not lead to {page}");
+        let text = document(&format!("idp/{page}.md"));
+        for other in PAGES.iter().filter(|other| **other != page) {
+            assert!(text.contains(&format!("({other}.md)")), "{page} does not lead to {other}");
+        }
+    }
+}
+
+/// What a page says to type, its limits, how to try it: an administrator looks for the same things on each.
+#[test]
+fn every_page_of_a_provider_says_how_to_make_a_tenant_and_how_to_try_it() {
+    let mut pages = Vec::new();
+    files(&root().join("docs/idp"), "md", &mut pages);
+    for page in pages.iter().filter(|page| !page.ends_with("quirks.md")) {
+        let text = fs::read_to_string(page).unwrap();
+        let code = code_of(&text).join("\n");
+        for command in ["jira-scim tenant create", "jira-scim token create", "jira-scim simulate --profile"] {
+            assert!(code.contains(command), "{}: no `{command}`", page.display());
+        }
+        assert!(code.contains("https://scim."), "{}: no base URL", page.display());
+    }
+}
+
+#[test]
 fn every_file_of_ours_that_a_document_names_exists() {
     let pattern = r"(?m)^((?:src|tests|docs|config|migrations|writer|http|scim|store|jira|directory)/[a-z0-9_/.*-]*)$";
     for (path, text) in documents() {

@@ -275,6 +275,14 @@ pub async fn basic(store: &Store, username: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal()))
 }
 
+/// Tells tenant `acme` to write, as the command would.
+pub async fn enforce(store: &Store) {
+    let origin = Origin { actor: "test", request_id: Uuid::now_v7(), at: Utc::now() };
+    let change = tenant::TenantChange { mode: Some(Mode::Enforce), ..tenant::TenantChange::default() };
+    let mut connection = store.pool().acquire().await.unwrap();
+    tenant::update(&mut connection, "acme", &change, origin).await.unwrap();
+}
+
 pub struct Ask<'a> {
     router: &'a Router,
     request: Request<Body>,

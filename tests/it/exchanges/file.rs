@@ -72,7 +72,7 @@ pub struct Play {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// `observe`; Jira is not compared with the store then.
+    /// `observe`; Jira is compared with the store only if a step ends that.
     pub mode: Option<String>,
     /// How long a request waits for Jira.
     pub settle_ms: Option<u64>,
@@ -133,6 +133,9 @@ pub struct Step {
     /// A body that is no JSON, or whose spelling matters.
     #[serde(default)]
     pub raw: Option<String>,
+    /// Whether the tenant, which observed, is told to write before this is asked.
+    #[serde(default)]
+    pub enforce: bool,
     /// What Jira does wrong while this is asked, as the sandbox's faults are written.
     #[serde(default)]
     pub jira_does: Option<String>,
