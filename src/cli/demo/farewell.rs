@@ -62,6 +62,14 @@ fn commands(stage: &Stage, cast: &Cast) -> Vec<(String, String)> {
         let command = format!("curl -sS -i -X DELETE {token} '{url}/Users/{}'", user.id);
         add(format!("Delete {}", user.user_name), command);
     }
+    let program = std::env::current_exe().map_or_else(|_| "jira-scim".to_owned(), |path| path.display().to_string());
+    add(
+        "Let an Entra ID play against it (or another: see simulate --help)".to_owned(),
+        format!(
+            "JIRA_SCIM_SIMULATE_TOKEN='{}' \\\n  {program} simulate --profile entra --users 100 --url '{url}'",
+            stage.token.expose()
+        ),
+    );
     let base = stage.app.base_url();
     add("Health of the daemon".to_owned(), format!("curl -sS '{base}/healthz'"));
     add("Metrics".to_owned(), format!("curl -sS '{base}/metrics'"));
