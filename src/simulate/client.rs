@@ -280,11 +280,11 @@ impl Connection {
             .uri(target)
             .body(Full::new(request.body.clone().unwrap_or_default()))?;
         *message.headers_mut() = self.headers.clone();
-        for (name, value) in &request.headers {
-            message.headers_mut().insert(name.clone(), value.clone());
-        }
         if request.body.is_none() {
             message.headers_mut().remove(hyper::header::CONTENT_TYPE);
+        }
+        for (name, value) in &request.headers {
+            message.headers_mut().insert(name.clone(), value.clone());
         }
         Ok(message)
     }

@@ -4,6 +4,8 @@
 /// Somebody who does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
+    /// Which of the people of a seed.
+    pub number: u64,
     /// `ann.moss@corp.example`; also the e-mail address.
     pub user_name: String,
     /// The given name.
@@ -27,10 +29,10 @@ impl Person {
         let given = GIVEN[given as usize];
         let family = FAMILY[family as usize];
         let numeral = if again == 0 { String::new() } else { (again + 1).to_string() };
-        let domain = if seed == 0 { "corp.example".to_owned() } else { format!("corp-{seed}.example") };
-        let user_name = format!("{}.{}{numeral}@{domain}", given.to_lowercase(), family.to_lowercase());
+        let user_name = format!("{}.{}{numeral}@{}", given.to_lowercase(), family.to_lowercase(), domain(seed));
         let secret = letters(seed, number, 1);
         Self {
+            number,
             user_name,
             given: given.to_owned(),
             family: family.to_owned(),
@@ -39,9 +41,36 @@ impl Person {
         }
     }
 
+    /// A department, for providers that send one.
+    pub fn department(&self) -> &'static str {
+        AREA[(self.number % AREA.len() as u64) as usize]
+    }
+
+    /// `10042`, for providers that send one.
+    pub fn employee_number(&self) -> String {
+        (10_000 + self.number).to_string()
+    }
+
+    /// `ann.moss.corp.example`: a short name that nobody else has.
+    pub fn nickname(&self) -> String {
+        self.user_name.replace('@', ".")
+    }
+
+    /// The provider's own id of the person, for those that have GUIDs.
+    pub fn guid(&self) -> String {
+        guid(&self.user_name)
+    }
+
     /// `Ann Moss`.
     pub fn display_name(&self) -> String {
         format!("{} {}", self.given, self.family)
+    }
+
+    /// Somebody else of the same seed, for a test besides: `trial.ann.moss@corp.example`.
+    #[must_use]
+    pub fn besides(&self, what: &str) -> Self {
+        let user_name = format!("{what}.{}", self.user_name);
+        Self { user_name, external_id: format!("{}{what}", self.external_id), ..self.clone() }
     }
 
     /// The same person after a wedding.
@@ -65,6 +94,25 @@ pub fn group_name(seed: u64, number: u64) -> String {
         name.push_str(&format!(" S{seed}"));
     }
     name
+}
+
+/// Where the people of a seed have their addresses.
+pub fn domain(seed: u64) -> String {
+    if seed == 0 { "corp.example".to_owned() } else { format!("corp-{seed}.example") }
+}
+
+/// Whether a userName or a group's name holds the mark of a seed other than 0. What has it was made by a simulator: nobody's
+/// address ends in `.example`.
+pub fn is_marked(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let address = || name.rsplit_once("@corp-")?.1.strip_suffix(".example").map(number);
+    address().unwrap_or_else(|| name.rsplit_once(" S").is_some_and(|(_, seed)| number(seed)))
+}
+
+/// A GUID that depends on the text alone.
+pub fn guid(text: &str) -> String {
+    let hash = |start: u64| text.bytes().fold(start, |hash, byte| mix(hash ^ u64::from(byte)));
+    uuid::Uuid::from_u64_pair(hash(0), hash(1)).to_string()
 }
 
 /// 17 letters and digits that depend on the three numbers alone.
@@ -121,6 +169,16 @@ mod tests {
             people.map(|person| (person.user_name, person.external_id)).unzip();
         assert_eq!((names.len(), ids.len()), (10_000, 10_000));
         assert_eq!((0..1000).map(|number| group_name(0, number)).collect::<HashSet<_>>().len(), 1000);
+    }
+
+    #[test]
+    fn only_names_of_a_seed_other_than_0_are_marked() {
+        let names = |seed| [Person::new(seed, 3).user_name, group_name(seed, 3)];
+        assert!(names(7).iter().all(|name| is_marked(name)));
+        assert!(!names(0).iter().any(|name| is_marked(name)));
+        for name in ["ann@corp-north.example", "ann@corp-7.com", "Crew S", "Crew Support", "iPhone S7 "] {
+            assert!(!is_marked(name), "{name}");
+        }
     }
 
     #[test]

@@ -1,18 +1,17 @@
 //! A connection on which every answer is checked and recorded.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method};
 use serde_json::Value;
 
-use super::check::{self, Answer, Check};
+use super::check::{self, Answer, Check, Fault, Protocol};
 use super::client::{Connection, Request, Service};
-use super::latency::Latencies;
-use super::report::{Complaint, Report, Row};
 use crate::telemetry::Chain;
+
+pub use super::recorder::{Budget, Recorder};
 
 /// A request with what is expected of its answer.
 #[derive(Clone, Debug)]
@@ -21,6 +20,8 @@ pub struct Ask {
     pub name: &'static str,
     /// Whom or what it is about, for people.
     pub about: String,
+    /// The quirks by which it is sent like this: `OKTA-6`.
+    pub cites: &'static str,
     /// What is sent.
     pub request: Request,
     /// The statuses that are right.
@@ -33,7 +34,7 @@ impl Ask {
     /// A request whose answer is right with one of these statuses.
     pub fn new(name: &'static str, method: Method, path: impl Into<String>, statuses: &'static [u16]) -> Self {
         let request = Request::new(method, path);
-        Self { name, about: String::new(), request, statuses, checks: Vec::new() }
+        Self { name, about: String::new(), cites: "", request, statuses, checks: Vec::new() }
     }
 
     /// With this JSON body.
@@ -50,6 +51,13 @@ impl Ask {
         self
     }
 
+    /// Sent because of these quirks.
+    #[must_use]
+    pub fn cites(mut self, quirks: &'static str) -> Self {
+        self.cites = quirks;
+        self
+    }
+
     /// With a further check.
     #[must_use]
     pub fn check(mut self, check: Check) -> Self {
@@ -62,13 +70,17 @@ impl Ask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed;
 
-/// When to stop early.
+/// How a provider speaks, whatever it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// After so many requests.
-    pub requests: Option<u64>,
-    /// After this time.
-    pub duration: Option<Duration>,
+pub struct Manner {
+    /// Which SCIM.
+    pub protocol: Protocol,
+    /// What stands in the query of every URL (ENTRA-12).
+    pub flag: Option<&'static str>,
+    /// The `Content-Type` of requests without a body (SLACK-1).
+    pub empty_type: Option<&'static str>,
+    /// Whether it fails where an answer does not say its charset (SLACK-6).
+    pub charset: bool,
 }
 
 /// How a provider waits.
@@ -76,85 +88,59 @@ pub struct Budget {
 pub struct Patience {
     /// For an answer.
     pub answer: Duration,
-    /// How often a request that was answered with 429 is sent in all.
+    /// How often a request that was answered with 429 is sent in all; 1: a 429 is an error like others.
     pub attempts: u32,
+    /// How often a request that was not answered is sent in all.
+    pub sends: u32,
 }
 
-/// What was asked and answered on all connections.
-#[derive(Debug)]
-pub struct Recorder {
-    budget: Budget,
-    started: Instant,
-    sent: AtomicU64,
-    kept: Mutex<Kept>,
-}
+/// Longer than this no 429 is obeyed: the session has to end.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// Before a request that was not answered is sent again; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-#[derive(Debug, Default)]
-struct Kept {
-    latencies: BTreeMap<&'static str, Latencies>,
-    complaints: Vec<Complaint>,
-    complained: u64,
-    throttled: u64,
-}
+impl Manner {
+    /// SCIM 2.0, plainly.
+    pub const V2: Self = Self { protocol: Protocol::V2, flag: None, empty_type: None, charset: false };
+    /// SCIM 1.1, plainly.
+    pub const V1: Self = Self { protocol: Protocol::V1, ..Self::V2 };
 
-/// So many complaints are kept word for word.
-const WORD_FOR_WORD: usize = 200;
-
-impl Recorder {
-    /// An empty record. The time of the budget begins now.
-    pub fn new(budget: Budget) -> Self {
-        Self { budget, started: Instant::now(), sent: AtomicU64::new(0), kept: Mutex::default() }
-    }
-
-    /// Whether a limit was given at all.
-    pub fn is_limited(&self) -> bool {
-        self.budget != Budget::default()
-    }
-
-    /// Whether the limit is reached.
-    pub fn is_spent(&self) -> bool {
-        self.budget.requests.is_some_and(|most| self.sent() >= most)
-            || self.budget.duration.is_some_and(|most| self.started.elapsed() >= most)
-    }
-
-    /// Requests so far.
-    pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Complaints so far.
-    pub fn complained(&self) -> u64 {
-        self.kept().complained
-    }
-
-    /// Something that is wrong with several answers together.
-    pub fn complain(&self, about: impl Into<String>, what: impl Into<String>) {
-        self.keep(Complaint { exchange: about.into(), what: what.into() });
-    }
-
-    /// What is on record.
-    pub fn report(&self) -> Report {
-        let kept = self.kept();
-        let rows = kept.latencies.iter().map(|(name, latencies)| Row::new(name, latencies)).collect();
-        Report {
-            rows,
-            took: self.started.elapsed(),
-            complaints: kept.complaints.clone(),
-            complained: kept.complained,
-            throttled: kept.throttled,
+    fn put_on(&self, ask: &mut Ask) {
+        if let Some(flag) = self.flag {
+            let joint = if ask.request.path.contains('?') { '&' } else { '?' };
+            ask.request.path.push(joint);
+            ask.request.path.push_str(flag);
+        }
+        if let Some(media) = self.empty_type.filter(|_| ask.request.body.is_none()) {
+            ask.request.headers.push((CONTENT_TYPE, HeaderValue::from_static(media)));
+        }
+        if self.charset {
+            ask.checks.push(Check::Charset);
         }
     }
+}
 
-    fn keep(&self, complaint: Complaint) {
-        let mut kept = self.kept();
-        kept.complained += 1;
-        if kept.complaints.len() < WORD_FOR_WORD {
-            kept.complaints.push(complaint);
+impl Patience {
+    /// How long to wait before a request that was answered with 429 is sent again.
+    ///
+    /// # Errors
+    /// Why it is not sent again.
+    fn after_throttling(&self, attempt: u32, answer: &Answer) -> Result<Duration, Fault> {
+        if attempt >= self.attempts {
+            return Err(Fault::new(format!("429 after {attempt} attempts"), "OKTA-27"));
         }
+        let seconds = check::retry_after(answer).map_err(|what| Fault::new(what, "OKTA-27"))?;
+        let wait = Duration::from_secs(seconds);
+        if wait > LONGEST_WAIT {
+            let what = format!("Retry-After of {seconds} s is more than this session waits");
+            return Err(Fault::new(what, "OKTA-27"));
+        }
+        Ok(wait)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long to wait before a request that was not answered is sent again; `None`: it is not.
+    fn after_silence(&self, attempt: u32) -> Option<Duration> {
+        (attempt < self.sends).then(|| FIRST_PAUSE * 2_u32.saturating_pow(attempt.min(6) - 1))
     }
 }
 
@@ -174,14 +160,24 @@ pub struct Wire {
     connection: Connection,
     recorder: Arc<Recorder>,
     patience: Patience,
+    manner: Manner,
     watch: Option<Arc<dyn Watch>>,
+    /// Whether the last request may have been done without our knowing.
+    in_doubt: bool,
 }
 
 impl Wire {
     /// A connection that sends these headers with every request.
     pub fn new(service: Arc<Service>, headers: HeaderMap, recorder: Arc<Recorder>, patience: Patience) -> Self {
         let connection = Connection::new(service, headers, patience.answer);
-        Self { connection, recorder, patience, watch: None }
+        Self { connection, recorder, patience, manner: Manner::default(), watch: None, in_doubt: false }
+    }
+
+    /// Speaks in this manner.
+    #[must_use]
+    pub fn speaking(mut self, manner: Manner) -> Self {
+        self.manner = manner;
+        self
     }
 
     /// Tells this watcher of every exchange.
@@ -196,69 +192,80 @@ impl Wire {
         &self.recorder
     }
 
-    /// Sends a request, checks the answer, and puts both on record. A 429 is obeyed (OKTA-27).
+    /// Whether the server may have done the last request without our knowing: no answer came, or a 5xx.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    /// Sends a request, checks the answer, and puts both on record. A 429 is obeyed (OKTA-27); what was not answered is
+    /// sent again where the provider does so (KC-2).
     ///
     /// # Errors
     /// The answer cannot be worked with; see [`Failed`].
     pub async fn ask(&mut self, mut ask: Ask) -> Result<Answer, Failed> {
+        self.manner.put_on(&mut ask);
         if let Some(watch) = &self.watch {
             watch.before(&mut ask);
         }
+        self.in_doubt = false;
         for attempt in 1.. {
-            let answer = self.exchange(&ask).await?;
+            let Some(answer) = self.exchange(&ask).await? else {
+                let Some(pause) = self.patience.after_silence(attempt) else { return Err(Failed) };
+                tokio::time::sleep(pause).await;
+                continue;
+            };
             if answer.status != 429 || ask.statuses.contains(&429) {
                 return if ask.statuses.contains(&answer.status) { Ok(answer) } else { Err(Failed) };
             }
-            let wait = match check::retry_after(&answer) {
-                Ok(seconds) => Duration::from_secs(seconds),
-                Err(what) => return self.give_up(&ask, what),
-            };
-            if attempt >= self.patience.attempts {
-                return self.give_up(&ask, format!("429 after {attempt} attempts"));
+            match self.patience.after_throttling(attempt, &answer) {
+                Ok(wait) => tokio::time::sleep(wait).await,
+                Err(fault) => {
+                    self.recorder.complain(shown(&ask), fault);
+                    return Err(Failed);
+                }
             }
-            tokio::time::sleep(wait).await;
         }
         Err(Failed)
     }
 
-    fn give_up(&self, ask: &Ask, what: String) -> Result<Answer, Failed> {
-        self.recorder.keep(Complaint { exchange: shown(ask), what });
-        Err(Failed)
-    }
-
-    async fn exchange(&mut self, ask: &Ask) -> Result<Answer, Failed> {
+    /// One request, one answer; `None` where none came.
+    async fn exchange(&mut self, ask: &Ask) -> Result<Option<Answer>, Failed> {
         if self.recorder.is_spent() {
             return Err(Failed);
         }
-        self.recorder.sent.fetch_add(1, Ordering::Relaxed);
-        let started = Instant::now();
+        self.recorder.sending();
+        let started = std::time::Instant::now();
         let reply = match self.connection.send(&ask.request).await {
             Ok(reply) => reply,
             Err(error) => {
-                let what = vec![Chain(&error).to_string()];
-                self.record(ask, None, started.elapsed(), &what).await;
-                return Err(Failed);
+                self.in_doubt = true;
+                let faults = vec![Fault::new(Chain(&error).to_string(), "GEN-22")];
+                self.record(ask, None, started.elapsed(), faults).await;
+                self.recorder.unanswered();
+                return Ok(None);
             }
         };
+        self.recorder.answered(ask.name, reply.took);
         let answer = Answer::new(reply.status.as_u16(), reply.headers, &reply.body);
+        self.in_doubt = answer.status >= 500;
         let throttled = answer.status == 429 && !ask.statuses.contains(&429);
-        let complaints = if throttled { Vec::new() } else { check::complaints(ask.statuses, &ask.checks, &answer) };
-        if throttled {
-            self.recorder.kept().throttled += 1;
-        }
-        self.record(ask, Some(answer.status), reply.took, &complaints).await;
-        Ok(answer)
+        let faults = if throttled {
+            self.recorder.throttled();
+            Vec::new()
+        } else {
+            check::faults(self.manner.protocol, ask.statuses, ask.cites, &ask.checks, &answer)
+        };
+        self.record(ask, Some(answer.status), reply.took, faults).await;
+        Ok(Some(answer))
     }
 
-    async fn record(&self, ask: &Ask, status: Option<u16>, took: Duration, complaints: &[String]) {
-        if status.is_some() {
-            self.recorder.kept().latencies.entry(ask.name).or_default().push(took);
-        }
-        for what in complaints {
-            self.recorder.keep(Complaint { exchange: shown(ask), what: what.clone() });
-        }
+    async fn record(&self, ask: &Ask, status: Option<u16>, took: Duration, faults: Vec<Fault>) {
         if let Some(watch) = &self.watch {
-            watch.after(ask, status, took, complaints).await;
+            let complaints: Vec<String> = faults.iter().map(Fault::to_string).collect();
+            watch.after(ask, status, took, &complaints).await;
+        }
+        for fault in faults {
+            self.recorder.complain(shown(ask), fault);
         }
     }
 }
@@ -270,4 +277,50 @@ fn shown(ask: &Ask) -> String {
         text.push_str(&format!(" ({})", ask.about));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use hyper::header::RETRY_AFTER;
+
+    use super::*;
+
+    const PATIENCE: Patience = Patience { answer: Duration::from_secs(60), attempts: 3, sends: 3 };
+
+    fn throttled(retry_after: &'static str) -> Answer {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(retry_after))]);
+        Answer::new(429, headers, b"")
+    }
+
+    #[test]
+    fn a_flag_is_in_every_query_and_a_form_type_on_what_has_no_body() {
+        let manner = Manner { flag: Some("flag"), empty_type: Some("text/form"), charset: true, ..Manner::default() };
+        let put_on = |mut ask: Ask| {
+            manner.put_on(&mut ask);
+            (ask.request.path, ask.request.headers.len(), ask.checks)
+        };
+        let ask = |method, path| Ask::new("", method, path, &[200]);
+        let charset = || vec![Check::Charset];
+        assert_eq!(put_on(ask(Method::GET, "/Users?count=1")), ("/Users?count=1&flag".into(), 1, charset()));
+        let write = ask(Method::PUT, "/Users/u-1").json(&Value::Null);
+        assert_eq!(put_on(write), ("/Users/u-1?flag".into(), 0, charset()));
+    }
+
+    #[test]
+    fn a_429_is_obeyed_so_often_and_never_for_long() {
+        assert_eq!(PATIENCE.after_throttling(1, &throttled("7")).unwrap(), Duration::from_secs(7));
+        assert!(PATIENCE.after_throttling(3, &throttled("7")).unwrap_err().what.contains("after 3 attempts"));
+        assert!(PATIENCE.after_throttling(1, &throttled("3600")).unwrap_err().what.contains("more than"));
+        assert!(PATIENCE.after_throttling(1, &throttled("soon")).unwrap_err().what.contains("not an integer"));
+    }
+
+    #[test]
+    fn silence_is_answered_with_ever_longer_pauses_and_then_with_giving_up() {
+        let pauses: Vec<_> = (1..=3).map(|attempt| PATIENCE.after_silence(attempt)).collect();
+        assert_eq!(pauses, [Some(FIRST_PAUSE), Some(FIRST_PAUSE * 2), None]);
+        let once = Patience { sends: 1, ..PATIENCE };
+        assert_eq!(once.after_silence(1), None);
+    }
 }

@@ -48,6 +48,7 @@ mod sandbox_client;
 mod sandbox_faults;
 mod sandbox_groups;
 mod simulate;
+mod simulate_broken;
 mod spine;
 mod store_filter;
 mod store_list;

@@ -12,12 +12,14 @@ use jira_scim::lifecycle::Lifecycle;
 use jira_scim::sandbox::{NewAccount, Sandbox, SandboxOptions};
 use jira_scim::scim;
 use jira_scim::secret::Secret;
+use jira_scim::simulate::check::Protocol;
 use jira_scim::simulate::client::{self, Service};
 use jira_scim::simulate::people::Person;
 use jira_scim::simulate::profile::{Group, Member, Movement, Profile, okta};
-use jira_scim::simulate::session::Size;
+use jira_scim::simulate::report::Report;
+use jira_scim::simulate::session::{Ending, Size};
 use jira_scim::simulate::wire::{Budget, Recorder, Wire};
-use jira_scim::simulate::{self, Options};
+use jira_scim::simulate::{self, Credential, Options};
 use jira_scim::store::seed::{self, SeedUser};
 use jira_scim::store::tenant::{self, Mode, NewTenant, Origin};
 use jira_scim::store::token::{self, NewToken};
@@ -82,15 +84,19 @@ impl Daemon {
     fn options(&self, profile: Profile) -> Options {
         Options {
             profile,
-            url: format!("{}/scim/acme/v2", self.app.base_url()),
-            token: Secret::new(self.token.as_str()),
+            url: format!("{}/scim/acme/{}", self.app.base_url(), version(profile)),
+            credential: Credential::Token(Secret::new(self.token.as_str())),
             extra_ca: None,
-            size: Size { users: 30, groups: 3, keep: false },
+            size: Size { users: 20, groups: 2, ending: Ending::Usual },
             connections: 4,
-            seed: 0,
+            seed: 7,
             budget: Budget::default(),
             progress: false,
         }
+    }
+
+    async fn play(&self, options: Options) -> Report {
+        simulate::run(options, std::future::pending()).await.unwrap()
     }
 
     async fn stop(self) {
@@ -99,16 +105,27 @@ impl Daemon {
     }
 }
 
+fn version(profile: Profile) -> &'static str {
+    match profile.idp().manner().protocol {
+        Protocol::V1 => "v1",
+        Protocol::V2 => "v2",
+    }
+}
+
+/// Twice: the first meets nobody, the second those whom the first left behind, switched off or deleted.
 async fn a_session_is_clean(profile: Profile) {
     let daemon = Daemon::start().await;
-    // The first meets nobody, the second those whom the first left behind, switched off.
+    let mut leaves_people = false;
     for round in ["first", "second"] {
-        let report = simulate::run(daemon.options(profile)).await.unwrap();
+        let report = daemon.play(daemon.options(profile)).await;
         assert!(report.is_clean(), "{round}\n{report}");
         assert!(report.requests() > 100, "{round}\n{report}");
+        assert_eq!((report.left.groups, report.left.active_users), (0, 0), "{round}\n{report}");
+        leaves_people = report.left.inactive_users > 0;
     }
-    let accounts = daemon.sandbox.accounts();
-    assert_eq!(accounts.len(), 31, "thirty people and the administrator");
+    let active = daemon.sandbox.accounts().iter().filter(|account| account.active).count();
+    assert_eq!(active, 1, "the administrator alone");
+    assert_eq!(leaves_people, !profile.idp().deletes_users());
     daemon.stop().await;
 }
 
@@ -123,23 +140,129 @@ async fn an_okta_private_app_has_nothing_to_complain_about() {
 }
 
 #[tokio::test]
+async fn entra_has_nothing_to_complain_about_with_its_flag() {
+    a_session_is_clean(Profile::Entra).await;
+}
+
+#[tokio::test]
+async fn entra_has_nothing_to_complain_about_without_its_flag() {
+    a_session_is_clean(Profile::EntraLegacy).await;
+}
+
+#[tokio::test]
+async fn google_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Google).await;
+}
+
+#[tokio::test]
+async fn onelogin_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Onelogin).await;
+}
+
+#[tokio::test]
+async fn pingone_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Pingone).await;
+}
+
+#[tokio::test]
+async fn pingfederate_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Pingfederate).await;
+}
+
+#[tokio::test]
+async fn jumpcloud_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Jumpcloud).await;
+}
+
+#[tokio::test]
+async fn keycloak_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Keycloak).await;
+}
+
+#[tokio::test]
+async fn authentik_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Authentik).await;
+}
+
+#[tokio::test]
+async fn one_identity_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::OneIdentity).await;
+}
+
+#[tokio::test]
+async fn an_okta_of_scim_1_1_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::OktaV1).await;
+}
+
+#[tokio::test]
+async fn oktas_on_premises_agent_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::OktaOpp).await;
+}
+
+#[tokio::test]
+async fn a_client_made_for_slack_has_nothing_to_complain_about() {
+    a_session_is_clean(Profile::Slack).await;
+}
+
+#[tokio::test]
 async fn a_session_stops_when_its_budget_is_spent() {
     let daemon = Daemon::start().await;
     let budget = Budget { requests: Some(50), duration: None };
-    let report = simulate::run(Options { budget, ..daemon.options(Profile::Okta) }).await.unwrap();
+    let size = Size { users: 30, groups: 3, ending: Ending::Keep };
+    let report = daemon.play(Options { budget, size, ..daemon.options(Profile::Okta) }).await;
     assert!(report.is_clean(), "{report}");
     assert!((50..54).contains(&report.requests()), "each connection may have one more under way\n{report}");
     daemon.stop().await;
 }
 
 #[tokio::test]
+async fn a_session_that_is_ended_early_cleans_up_all_the_same() {
+    let daemon = Daemon::start().await;
+    let size = Size { users: 30, groups: 3, ending: Ending::Purge };
+    let budget = Budget { requests: Some(50), duration: None };
+    let report = daemon.play(Options { budget, size, ..daemon.options(Profile::Okta) }).await;
+    assert!(report.is_clean() && report.left.is_nothing() && report.left.deleted > 10, "{report}");
+    let stopped = Options { size, seed: 8, ..daemon.options(Profile::Okta) };
+    let report = simulate::run(stopped, std::future::ready(())).await.unwrap();
+    assert!(report.is_clean() && report.left.is_nothing(), "{report}");
+    daemon.stop().await;
+}
+
+/// Seed 0 gives names without a mark: whoever has one was not made by a simulator.
+#[tokio::test]
+async fn who_was_there_before_is_left_alone() {
+    let daemon = Daemon::start().await;
+    seed_three(&daemon).await;
+    let before = daemon.app.store().clone();
+    let rows = users_as_they_are(&before).await;
+    let size = Size { users: 5, groups: 2, ending: Ending::Purge };
+    let report = daemon.play(Options { size, seed: 0, ..daemon.options(Profile::Entra) }).await;
+    assert_eq!(report.left.left_alone, 3, "{report}");
+    assert!(report.is_clean() && report.left.is_nothing(), "{report}");
+    assert_eq!(users_as_they_are(&before).await, rows);
+    let nobody = Size { users: 3, ..size };
+    let report = daemon.play(Options { size: nobody, seed: 0, ..daemon.options(Profile::Entra) }).await;
+    assert!(report.complaints[0].what.contains("nobody could be assigned"), "{report}");
+    daemon.stop().await;
+}
+
+/// Id, version and state of everybody who is there.
+async fn users_as_they_are(store: &jira_scim::store::Store) -> Vec<(Uuid, i64, bool)> {
+    sqlx::query_as("SELECT id, version, active FROM scim_user WHERE deleted_at IS NULL ORDER BY id")
+        .fetch_all(store.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
 async fn a_wrong_token_and_a_server_that_speaks_no_scim_are_complained_about() {
     let daemon = Daemon::start().await;
-    let stranger = Options { token: Secret::new("jst_wrong"), ..daemon.options(Profile::Okta) };
-    let report = simulate::run(stranger).await.unwrap();
+    let wrong = Credential::Token(Secret::new("jst_wrong"));
+    let report = daemon.play(Options { credential: wrong, ..daemon.options(Profile::Okta) }).await;
     assert!(report.complaints[0].what.contains("status 401 instead of 200"), "{report}");
+    assert_eq!(report.complaints[0].cites, "OKTA-4, F-18");
     let jira = Options { url: daemon.sandbox.base_url().to_owned(), ..daemon.options(Profile::Okta) };
-    assert!(!simulate::run(jira).await.unwrap().is_clean());
+    assert!(!daemon.play(jira).await.is_clean());
     daemon.stop().await;
 }
 
@@ -185,7 +308,7 @@ async fn seeded_people_are_as_if_they_had_come_over_scim() {
     idp.verify_members(&mut wire, &group, &members[..2]).await.unwrap();
     let movement = Movement { all: &members[1..], joining: &members[2..], leaving: &members[..1] };
     idp.move_members(&mut wire, &group, movement).await.unwrap();
-    idp.set_active(&mut wire, &members[1], false).await.unwrap();
+    idp.set_active(&mut wire, &members[1].id, &Person::new(0, 1), false).await.unwrap();
     assert!(recorder.report().is_clean(), "{}", recorder.report());
 
     let name = |number: u64| Person::new(0, number).user_name;

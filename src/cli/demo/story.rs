@@ -117,8 +117,8 @@ async fn change(
 
     let (gone, back) = (&people[4], &people[9]);
     screen.chapter(&format!("{} and {} leave", persons[4].display_name(), persons[9].display_name()));
-    idp.set_active(wire, gone, false).await?;
-    idp.set_active(wire, back, false).await?;
+    idp.set_active(wire, &gone.id, &persons[4], false).await?;
+    idp.set_active(wire, &back.id, &persons[9], false).await?;
     screen.chapter(&format!("{} is hired again, under the same id", persons[9].display_name()));
-    idp.set_active(wire, back, true).await
+    idp.set_active(wire, &back.id, &persons[9], true).await
 }

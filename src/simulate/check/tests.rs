@@ -1,10 +1,15 @@
 //! For each check, a good answer passes and a broken one is reported.
 #![allow(clippy::unwrap_used)]
 
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::json;
 
 use super::*;
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+const CAPABLE: &str = "urn:okta:schemas:scim:providerconfig:1.0";
 
 fn answer(status: u16, body: Value) -> Answer {
     let mut headers = HeaderMap::new();
@@ -32,26 +37,47 @@ fn without(mut body: Value, name: &str) -> Value {
 }
 
 fn passes(check: Check, answer: &Answer) {
-    assert_eq!(complaints(&[answer.status], &[check], answer), Vec::<String>::new());
+    passes_in(Protocol::V2, check, answer);
 }
 
-/// The broken answer gets exactly one complaint, which holds this text.
+fn passes_in(protocol: Protocol, check: Check, answer: &Answer) {
+    assert_eq!(faults(protocol, &[answer.status], "", &[check], answer), []);
+}
+
+/// The broken answer gets exactly one complaint, which holds this text, and says by which quirk.
 fn reports(check: Check, answer: &Answer, text: &str) {
-    let found = complaints(&[answer.status], &[check], answer);
-    assert!(found.len() == 1 && found[0].contains(text), "wanted `{text}`, got {found:?}");
+    reports_in(Protocol::V2, check, answer, text);
+}
+
+fn reports_in(protocol: Protocol, check: Check, answer: &Answer, text: &str) {
+    let found = faults(protocol, &[answer.status], "", &[check], answer);
+    assert!(found.len() == 1 && found[0].what.contains(text), "wanted `{text}`, got {found:?}");
+    assert!(!found[0].cites.is_empty(), "{found:?}");
 }
 
 #[test]
 fn another_status_is_reported_with_the_servers_own_words_and_nothing_else() {
     let refused = answer(400, json!({ "detail": "No seats." }));
-    let found = complaints(&[200, 204], &[Check::Resource(Kind::User)], &refused);
-    assert_eq!(found, ["status 400 instead of 200 or 204 (No seats.)"]);
+    let found = faults(Protocol::V2, &[200, 204], "OKTA-15", &[Check::Resource(Kind::User)], &refused);
+    assert_eq!(found, [Fault::new("status 400 instead of 200 or 204 (No seats.)", "OKTA-15")]);
+    let older = answer(400, json!({ "Errors": [{ "description": "No seats." }] }));
+    assert_eq!(faults(Protocol::V1, &[200, 204], "OKTA-15", &[], &older), found);
+}
+
+#[test]
+fn a_request_that_may_end_in_a_conflict_has_checks_for_both_ends() {
+    let checks = [Check::Resource(Kind::User), Check::Error];
+    let conflict = answer(409, json!({ "schemas": [ERROR], "status": "409", "detail": "There is one." }));
+    for answer in [answer(201, ann()), conflict] {
+        assert_eq!(faults(Protocol::V2, &[201, 409], "", &checks, &answer), []);
+    }
+    assert_eq!(faults(Protocol::V2, &[201, 409], "", &checks, &answer(409, Value::Null)).len(), 3);
 }
 
 #[test]
 fn a_body_that_is_not_json_is_reported() {
     let page = Answer::new(200, HeaderMap::new(), b"<html>");
-    assert!(complaints(&[200], &[], &page)[0].contains("not JSON"));
+    assert!(faults(Protocol::V2, &[200], "", &[], &page)[0].what.contains("not JSON"));
 }
 
 #[test]
@@ -83,6 +109,7 @@ fn a_patch_may_be_answered_with_nothing_or_with_everything() {
     let check = || Check::ResourceOrNothing(Kind::User);
     passes(check(), &answer(204, Value::Null));
     passes(check(), &answer(200, ann()));
+    assert_eq!(check().cites(), "OKTA-15, VAL-9");
     reports(check(), &answer(200, Value::Null), "no User");
     reports(check(), &answer(204, json!({})), "with a body");
 }
@@ -104,7 +131,7 @@ fn a_create_needs_an_absolute_location() {
     passes(check(), &at("https://scim.corp.example/v2/Users/u-7f31"));
     reports(check(), &answer(201, ann()), "no Location");
     reports(check(), &at("https://other.example/v2/Users/u-7f31"), "differ");
-    assert_eq!(complaints(&[201], &[check()], &at("/v2/Users/u-7f31")).len(), 2);
+    assert_eq!(faults(Protocol::V2, &[201], "", &[check()], &at("/v2/Users/u-7f31")).len(), 2);
 }
 
 #[test]
@@ -202,4 +229,116 @@ fn only_an_integer_tells_okta_how_long_to_wait() {
     assert!(retry_after(&throttled).unwrap_err().contains("integer"));
     throttled.headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
     assert_eq!(retry_after(&throttled), Ok(2));
+}
+
+#[test]
+fn a_resource_of_scim_1_1_has_another_urn_and_no_type() {
+    let old = |body: Value| {
+        with(with(body, "schemas", json!([CORE1])), "meta", json!({ "location": "https://x/v1/Users/u-7f31" }))
+    };
+    let check = || Check::Resource(Kind::User);
+    passes_in(Protocol::V1, check(), &answer(200, old(ann())));
+    reports_in(Protocol::V1, check(), &answer(200, ann()), CORE1);
+    reports_in(Protocol::V1, check(), &answer(200, without(old(ann()), "id")), "no id");
+}
+
+#[test]
+fn what_a_template_left_empty_need_not_come_back_and_text_may_become_a_boolean() {
+    let sent = json!({
+        "userName": "ann.moss@corp.example", "active": "true", "title": "", "addresses[].city": "", "nickName": null,
+        "emails": { "value": "ann.moss@corp.example" }, "urn:vendor:custom:1.0": { "shift": "late" },
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": { "manager": null }
+    });
+    passes(Check::Echo(sent), &answer(201, ann()));
+    reports(Check::Echo(json!({ "active": "false" })), &answer(201, ann()), "active");
+    reports(Check::Echo(json!({ "title": "Lead" })), &answer(201, ann()), "title");
+    let enterprise = json!({ "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": { "department": "Ops" } });
+    reports(Check::Echo(enterprise), &answer(201, ann()), "enterprise");
+}
+
+#[test]
+fn what_was_sent_is_looked_for_in_the_first_resource_of_a_list() {
+    let check = |given: &str| Check::Echo(json!({ "name": { "givenName": given } }));
+    passes(check("Ann"), &answer(200, page()));
+    reports(check("Bo"), &answer(200, page()), "name was sent");
+}
+
+#[test]
+fn a_member_list_that_nobody_wants_is_reported() {
+    let group = |members| answer(200, json!({ "displayName": "Crew", "members": members }));
+    passes(Check::Without("members"), &answer(200, json!({ "displayName": "Crew" })));
+    passes(Check::Without("members"), &answer(204, Value::Null));
+    reports(Check::Without("members"), &group(json!([])), "members is in the answer");
+}
+
+#[test]
+fn an_unpaged_list_needs_a_total_and_ids_and_nothing_else() {
+    let bare = json!({ "schemas": [LIST], "totalResults": 1, "Resources": [ann()] });
+    passes(Check::Unpaged, &answer(200, bare.clone()));
+    reports(Check::Unpaged, &answer(200, with(bare.clone(), "totalResults", json!("1"))), "not an integer");
+    reports(Check::Unpaged, &answer(200, with(bare.clone(), "Resources", json!({}))), "not a list");
+    reports(Check::Unpaged, &answer(200, with(bare, "Resources", json!([{}]))), "has no id");
+}
+
+#[test]
+fn a_list_of_scim_1_1_has_the_urn_of_everything() {
+    let old = with(page(), "schemas", json!([CORE1]));
+    passes_in(Protocol::V1, Check::List { start: 1, count: 100 }, &answer(200, old));
+    reports_in(Protocol::V1, Check::List { start: 1, count: 100 }, &answer(200, page()), CORE1);
+}
+
+#[test]
+fn an_error_of_scim_1_1_needs_both_envelopes() {
+    let good = || json!({ "Errors": [{ "description": "No such user.", "code": "404" }], "detail": "No such user." });
+    let check = |body| (Protocol::V1, Check::Error, answer(404, body));
+    let passes = |(protocol, check, answer): (_, _, Answer)| passes_in(protocol, check, &answer);
+    let reports = |(protocol, check, answer): (_, _, Answer), text| reports_in(protocol, check, &answer, text);
+    passes(check(good()));
+    passes(check(with(good(), "Errors", json!([{ "description": "No such user.", "code": 404 }]))));
+    reports(check(without(good(), "Errors")), "no Errors");
+    reports(check(with(good(), "Errors", json!([{ "code": "404" }]))), "no description");
+    reports(check(with(good(), "Errors", json!([{ "description": "x", "code": "400" }]))), "is not 404");
+    reports(check(without(good(), "detail")), "no detail");
+}
+
+#[test]
+fn an_answer_without_a_charset_is_reported() {
+    let mut broken = answer(200, ann());
+    passes(Check::Charset, &broken);
+    broken.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reports(Check::Charset, &broken, "no charset");
+}
+
+fn configuration() -> Value {
+    json!({
+        "patch": { "supported": true }, "bulk": { "supported": false, "maxOperations": 100, "maxPayloadSize": 2097152 },
+        "filter": { "supported": true, "maxResults": 200 }, "changePassword": { "supported": false },
+        "sort": { "supported": false }, "etag": { "supported": false }, "authenticationSchemes": []
+    })
+}
+
+#[test]
+fn a_configuration_speaks_in_booleans_and_integers() {
+    let check = || Check::Configuration;
+    passes(check(), &answer(200, configuration()));
+    let text = json!({ "supported": "true" });
+    reports(check(), &answer(200, with(configuration(), "patch", text)), "patch.supported");
+    reports(check(), &answer(200, with(configuration(), "filter", json!({ "supported": true }))), "filter.maxResults");
+    reports(check(), &answer(200, without(configuration(), "authenticationSchemes")), "authenticationSchemes");
+}
+
+#[test]
+fn a_schema_that_is_not_described_is_reported() {
+    let schemas = answer(200, json!({ "Resources": [{ "id": USER, "name": "User" }] }));
+    passes(Check::Describes(&[USER, "User"]), &schemas);
+    reports(Check::Describes(&["User", "Group"]), &schemas, "Group is not described");
+}
+
+#[test]
+fn a_capability_that_is_not_offered_is_reported() {
+    let check = || Check::Capabilities(CAPABLE, &["GROUP_PUSH", "PUSH_NEW_USERS"]);
+    let offers = |names: &[&str]| answer(200, json!({ CAPABLE: { "userManagementCapabilities": names } }));
+    passes(check(), &offers(&["PUSH_NEW_USERS", "GROUP_PUSH"]));
+    reports(check(), &offers(&["GROUP_PUSH"]), "PUSH_NEW_USERS");
+    reports(check(), &answer(200, json!({})), "no feature");
 }

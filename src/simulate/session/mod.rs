@@ -1,5 +1,10 @@
 //! A session that every identity provider could play: connect, assign people, push groups, change things, import, and
 //! clean up. What goes over the wire is the profile's; what happens, and what must be true afterwards, is here.
+//!
+//! Only what the session made is touched, and what an earlier one with the same mark made: see `profile/steps`.
+
+mod ending;
+mod moves;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
+use super::check::{Fault, Kind};
 use super::people::{Person, group_name};
 use super::profile::{Group, Idp, Member, Movement};
 use super::progress::Progress;
@@ -22,8 +28,20 @@ pub struct Size {
     pub users: usize,
     /// Groups of one round.
     pub groups: usize,
-    /// Leave the groups and the people as they are at the end.
-    pub keep: bool,
+    /// What happens to them at the end.
+    pub ending: Ending,
+}
+
+/// What happens to groups and people at the end of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// What the provider does when an application is taken from everybody: people are deleted or switched off.
+    #[default]
+    Usual,
+    /// They are left as they are.
+    Keep,
+    /// Everything that the session made is deleted, also by a provider that never deletes people.
+    Purge,
 }
 
 pub(super) struct Session {
@@ -44,6 +62,8 @@ pub(super) struct Stage {
 struct Subject {
     person: Person,
     member: Option<Member>,
+    /// The id before he was deleted and created again.
+    former: Option<String>,
     /// The index of the group that he is in.
     group: usize,
 }
@@ -61,6 +81,8 @@ enum Fate {
     Moved,
     Leaves,
     Returns,
+    /// Deleted and created again, by providers that delete.
+    Rehired,
     Stays,
 }
 
@@ -71,6 +93,7 @@ impl Fate {
             3 => Self::Moved,
             5 => Self::Leaves,
             7 => Self::Returns,
+            9 => Self::Rehired,
             _ => Self::Stays,
         }
     }
@@ -79,24 +102,46 @@ impl Fate {
 impl Session {
     /// Plays one round, or rounds with other people until the budget is spent.
     pub(super) async fn play(mut self) {
-        let idp = &*self.idp;
-        let Some(first) = self.stage.wires.first_mut() else { return };
-        if idp.test_connection(first).await.is_err() {
+        if self.connect().await.is_err() {
             return;
         }
         for round in 0.. {
-            let mut people = self.people(round);
-            self.assign(&mut people).await;
-            self.accept(&people).await;
-            let mut groups = self.push(&people, round).await;
-            self.change(&mut people, &mut groups).await;
-            self.import(&people).await;
-            if !self.size.keep {
-                self.clean_up(&people, &groups).await;
+            self.play_round(round).await;
+            if self.size.ending != Ending::Keep {
+                self.recorder.begin_clean_up();
+                self.sweep().await;
+                self.recorder.end_clean_up();
             }
             if !self.recorder.is_limited() || self.recorder.is_spent() {
                 return;
             }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Failed> {
+        let first = self.stage.wires.first_mut().ok_or(Failed)?;
+        self.idp.test_connection(first).await?;
+        let stranger = Person::new(self.seed, 0).besides("trial");
+        // A failure is on record, and no reason not to go on.
+        let _ = self.idp.activate(first, &stranger, &format!("Trial {}", group_name(self.seed, 0))).await;
+        Ok(())
+    }
+
+    async fn play_round(&mut self, round: u64) {
+        let mut people = self.people(round);
+        self.assign(&mut people).await;
+        if people.iter().all(|subject| subject.member.is_none()) && !people.is_empty() && !self.recorder.is_spent() {
+            self.recorder.complain("", Fault::new("nobody could be assigned: there is nothing to go on with", ""));
+            return;
+        }
+        self.accept(&people).await;
+        let mut groups = self.push(&people, round).await;
+        self.change(&mut people, &mut groups).await;
+        self.import(&people).await;
+        if self.size.ending != Ending::Keep {
+            self.recorder.begin_clean_up();
+            self.clean_up(&people, &groups).await;
+            self.recorder.end_clean_up();
         }
     }
 
@@ -106,6 +151,7 @@ impl Session {
             .map(|number| Subject {
                 person: Person::new(self.seed, first + number as u64),
                 member: None,
+                former: None,
                 group: number % self.size.groups.max(1),
             })
             .collect()
@@ -136,9 +182,9 @@ impl Session {
     /// Groups, then their members: in batches, several for one group at the same time (OKTA-29, OKTA-30).
     async fn push(&mut self, people: &[Subject], round: u64) -> Vec<Option<Pushed>> {
         let idp = &*self.idp;
-        let names: Vec<String> = (0..self.size.groups)
-            .map(|number| group_name(self.seed, round * self.size.groups as u64 + number as u64))
-            .collect();
+        let many = if idp.pushes_groups() { self.size.groups } else { 0 };
+        let names: Vec<String> =
+            (0..many).map(|number| group_name(self.seed, round * many as u64 + number as u64)).collect();
         let found = tokio::sync::Mutex::new((0..names.len()).map(|_| None).collect::<Vec<_>>());
         each(&mut self.stage, "groups", names.len(), async |wire: &mut Wire, number| {
             if let Ok(group) = group_one(idp, wire, &names[number]).await {
@@ -185,16 +231,19 @@ impl Session {
         .await;
     }
 
-    /// Names change, people move between groups, leave, and return.
+    /// Names change, people move between groups, leave, and return; one group gets another name.
     async fn change(&mut self, people: &mut [Subject], groups: &mut [Option<Pushed>]) {
         let idp = &*self.idp;
-        let subjects = &*people;
-        each(&mut self.stage, "changes", subjects.len(), async |wire: &mut Wire, number| {
+        let slots: Vec<_> = people.iter_mut().map(tokio::sync::Mutex::new).collect();
+        each(&mut self.stage, "changes", slots.len(), async |wire: &mut Wire, number| {
             // What goes wrong is on record, and the others go on.
-            let _ = change_one(idp, wire, &subjects[number], Fate::of(number)).await;
+            let _ = change_one(idp, wire, &mut **slots[number].lock().await, Fate::of(number)).await;
         })
         .await;
-        let moves = moves(people, groups);
+        drop(slots);
+        self.rename(groups).await;
+        let idp = &*self.idp;
+        let moves = moves::moves(people, groups);
         let pushed = &*groups;
         each(&mut self.stage, "moves", moves.len(), async |wire: &mut Wire, number| {
             let step = &moves[number];
@@ -207,6 +256,16 @@ impl Session {
         self.verify("moved members", groups).await;
     }
 
+    /// The first group of all gets another name, which keeps the mark.
+    async fn rename(&mut self, groups: &mut [Option<Pushed>]) {
+        let Some(pushed) = groups.iter_mut().flatten().next() else { return };
+        let Some(wire) = self.stage.wires.first_mut() else { return };
+        let name = format!("Renamed {}", pushed.group.name);
+        if let Ok(group) = self.idp.rename_group(wire, &pushed.group, &name, &pushed.members).await {
+            pushed.group = group;
+        }
+    }
+
     /// Everybody of ours is there once, where everything was read.
     async fn import(&mut self, people: &[Subject]) {
         let Some(wire) = self.stage.wires.first_mut() else { return };
@@ -214,106 +273,62 @@ impl Session {
         let distinct: HashSet<&str> = ids.iter().map(String::as_str).collect();
         if distinct.len() < ids.len() {
             let twice = ids.len() - distinct.len();
-            self.recorder.complain("GET /Users (import)", format!("{twice} users were listed twice"));
+            let fault = Fault::new(format!("{twice} users were listed twice"), "OKTA-21, PING-5");
+            self.recorder.complain("GET /Users (all)", fault);
         }
         let ours = people.iter().filter_map(|subject| subject.member.as_ref());
         let missing = ours.filter(|member| !distinct.contains(member.id.as_str())).count();
         if complete && missing > 0 {
-            self.recorder.complain("GET /Users (import)", format!("{missing} users of ours are not listed"));
+            let fault = Fault::new(format!("{missing} users of ours are not listed"), "OKTA-21, GEN-15");
+            self.recorder.complain("GET /Users (all)", fault);
         }
-    }
-
-    /// The groups are emptied and deleted, the people switched off: Okta never deletes people (OKTA-10).
-    async fn clean_up(&mut self, people: &[Subject], groups: &[Option<Pushed>]) {
-        let idp = &*self.idp;
-        let groups: Vec<&Group> = groups.iter().flatten().map(|pushed| &pushed.group).collect();
-        let members: Vec<&Member> = people
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| Fate::of(*number) != Fate::Leaves)
-            .filter_map(|(_, subject)| subject.member.as_ref())
-            .collect();
-        each(&mut self.stage, "clean-up", groups.len() + members.len(), async |wire: &mut Wire, number| {
-            let _ = match groups.get(number) {
-                Some(group) => empty_and_delete(idp, wire, group).await,
-                None => idp.set_active(wire, members[number - groups.len()], false).await,
-            };
-        })
-        .await;
     }
 }
 
 async fn assign_one(idp: &dyn Idp, wire: &mut Wire, person: &Person) -> Result<String, Failed> {
-    match idp.find_user(wire, person).await? {
-        None => idp.create_user(wire, person).await,
-        Some(found) => {
-            idp.update_user(wire, &found.id, person).await?;
-            if !found.active {
-                let member = Member { id: found.id.clone(), user_name: person.user_name.clone() };
-                idp.set_active(wire, &member, true).await?;
-            }
-            Ok(found.id)
-        }
+    let Some(found) = idp.find_user(wire, person).await? else { return idp.create_user(wire, person).await };
+    if !idp.takes_over(wire, Kind::User, &found.id, &person.user_name) {
+        return Err(Failed);
     }
+    idp.update_user(wire, &found.id, person).await?;
+    if !found.active {
+        idp.set_active(wire, &found.id, person, true).await?;
+    }
+    Ok(found.id)
 }
 
-/// A group that is there is taken over, and emptied first, so that its members are known.
+/// A group of an earlier session is gone on with, and emptied first, so that its members are known.
 async fn group_one(idp: &dyn Idp, wire: &mut Wire, name: &str) -> Result<Group, Failed> {
-    match idp.find_group(wire, name).await? {
-        None => idp.create_group(wire, name).await,
-        Some(group) => {
-            idp.push_members(wire, &group, &[]).await?;
-            Ok(group)
-        }
+    let Some(group) = idp.find_group(wire, name).await? else { return idp.create_group(wire, name).await };
+    if !idp.takes_over(wire, Kind::Group, &group.id, name) {
+        return Err(Failed);
     }
+    idp.push_members(wire, &group, &[]).await?;
+    Ok(group)
 }
 
-async fn change_one(idp: &dyn Idp, wire: &mut Wire, subject: &Subject, fate: Fate) -> Result<(), Failed> {
+async fn change_one(idp: &dyn Idp, wire: &mut Wire, subject: &mut Subject, fate: Fate) -> Result<(), Failed> {
     let Some(member) = &subject.member else { return Ok(()) };
     match fate {
-        Fate::Stays | Fate::Moved => Ok(()),
-        Fate::Renamed => idp.update_user(wire, &member.id, &subject.person.renamed()).await,
-        Fate::Leaves => idp.set_active(wire, member, false).await,
+        Fate::Renamed => {
+            let renamed = subject.person.renamed();
+            idp.update_user(wire, &member.id, &renamed).await?;
+            subject.person = renamed;
+        }
+        Fate::Leaves => idp.set_active(wire, &member.id, &subject.person, false).await?,
         Fate::Returns => {
-            idp.set_active(wire, member, false).await?;
-            idp.set_active(wire, member, true).await
+            idp.set_active(wire, &member.id, &subject.person, false).await?;
+            idp.set_active(wire, &member.id, &subject.person, true).await?;
         }
+        Fate::Rehired if idp.deletes_users() => {
+            idp.delete_user(wire, member).await?;
+            subject.former = subject.member.take().map(|member| member.id);
+            let id = assign_one(idp, wire, &subject.person).await?;
+            subject.member = Some(Member { id, user_name: subject.person.user_name.clone() });
+        }
+        Fate::Stays | Fate::Moved | Fate::Rehired => {}
     }
-}
-
-async fn empty_and_delete(idp: &dyn Idp, wire: &mut Wire, group: &Group) -> Result<(), Failed> {
-    idp.push_members(wire, group, &[]).await?;
-    idp.verify_members(wire, group, &[]).await?;
-    idp.delete_group(wire, group).await
-}
-
-/// One group's part of the moves.
-#[derive(Default)]
-struct Step {
-    group: usize,
-    joining: Vec<Member>,
-    leaving: Vec<Member>,
-}
-
-/// Moves the moved on to the next group, on paper; one step for each group that is concerned.
-fn moves(people: &[Subject], groups: &mut [Option<Pushed>]) -> Vec<Step> {
-    let mut steps: Vec<Step> = (0..groups.len()).map(|group| Step { group, ..Step::default() }).collect();
-    for (number, subject) in people.iter().enumerate() {
-        let Some(member) = subject.member.as_ref().filter(|_| Fate::of(number) == Fate::Moved) else { continue };
-        let to = (subject.group + 1) % groups.len().max(1);
-        if to == subject.group || groups.get(to).is_none_or(Option::is_none) {
-            continue;
-        }
-        let Some(Some(from)) = groups.get_mut(subject.group) else { continue };
-        from.members.retain(|other| other.id != member.id);
-        steps[subject.group].leaving.push(member.clone());
-        steps[to].joining.push(member.clone());
-        if let Some(to) = &mut groups[to] {
-            to.members.push(member.clone());
-        }
-    }
-    steps.retain(|step| !(step.joining.is_empty() && step.leaving.is_empty()));
-    steps
+    Ok(())
 }
 
 /// Does `work` for 0 to `count`, each connection the next one as soon as it is free.
