@@ -7,23 +7,39 @@ use uuid::Uuid;
 use crate::scim::patch::{Member, MemberChange};
 use crate::store::group::Delta;
 
-/// Members as ids; what is no id of ours is returned as text, to be skipped and recorded.
+/// The longest text that is recorded of what is no id of ours, in characters; an id has 36.
+const LONGEST: usize = 80;
+/// So many of them are recorded for one request.
+const MOST_RECORDED: usize = 1000;
+
+/// Members as ids; what is no id of ours is returned as text, to be refused, or skipped and recorded.
 pub(super) fn ids(members: &[Member]) -> (Vec<Uuid>, Vec<String>) {
     let mut known = Vec::with_capacity(members.len());
     let mut odd = Vec::new();
     for member in members {
         match Uuid::try_parse(member.value.trim()) {
             Ok(id) => known.push(id),
-            Err(_) => odd.push(member.value.clone()),
+            Err(_) => odd.push(recorded(&member.value)),
         }
     }
     known.sort_unstable();
     known.dedup();
-    (known, odd)
+    (known, distinct(odd))
+}
+
+fn recorded(odd: &str) -> String {
+    odd.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+fn distinct(mut odd: Vec<String>) -> Vec<String> {
+    odd.sort_unstable();
+    odd.dedup();
+    odd.truncate(MOST_RECORDED);
+    odd
 }
 
 /// Folds the changes of one request, in order, into one difference. `RemoveWhere` must have been turned into `Remove`.
-pub(super) fn fold(changes: &[MemberChange]) -> (Delta, Vec<String>) {
+pub(super) fn fold(changes: &[MemberChange]) -> Delta {
     let mut replace = false;
     let mut fate: BTreeMap<Uuid, bool> = BTreeMap::new();
     let mut odd = Vec::new();
@@ -51,7 +67,7 @@ pub(super) fn fold(changes: &[MemberChange]) -> (Delta, Vec<String>) {
         }
     }
     let side = |joins: bool| fate.iter().filter(|(_, fate)| **fate == joins).map(|(id, _)| *id).collect();
-    (Delta { replace, add: side(true), remove: side(false) }, odd)
+    Delta { replace, add: side(true), remove: side(false), odd: distinct(odd) }
 }
 
 #[cfg(test)]
@@ -72,18 +88,21 @@ mod tests {
         let add = |n| MemberChange::Add(vec![member(n)]);
         let remove = |n| MemberChange::Remove(vec![member(n).value]);
         let cases: Vec<(Vec<MemberChange>, Delta)> = vec![
-            (vec![add(1), remove(2)], Delta { replace: false, add: uuids(&[1]), remove: uuids(&[2]) }),
-            (vec![add(1), remove(1)], Delta { replace: false, add: vec![], remove: uuids(&[1]) }),
-            (vec![remove(1), add(1)], Delta { replace: false, add: uuids(&[1]), remove: vec![] }),
-            (vec![add(1), MemberChange::RemoveAll, add(2)], Delta { replace: true, add: uuids(&[2]), remove: vec![] }),
+            (vec![add(1), remove(2)], Delta { replace: false, add: uuids(&[1]), remove: uuids(&[2]), odd: vec![] }),
+            (vec![add(1), remove(1)], Delta { replace: false, add: vec![], remove: uuids(&[1]), odd: vec![] }),
+            (vec![remove(1), add(1)], Delta { replace: false, add: uuids(&[1]), remove: vec![], odd: vec![] }),
+            (
+                vec![add(1), MemberChange::RemoveAll, add(2)],
+                Delta { replace: true, add: uuids(&[2]), remove: vec![], odd: vec![] },
+            ),
             (
                 vec![MemberChange::ReplaceAll(vec![member(1), member(2)]), remove(2)],
-                Delta { replace: true, add: uuids(&[1]), remove: uuids(&[2]) },
+                Delta { replace: true, add: uuids(&[1]), remove: uuids(&[2]), odd: vec![] },
             ),
             (vec![], Delta::default()),
         ];
         for (changes, expected) in cases {
-            assert_eq!(fold(&changes).0, expected, "{changes:?}");
+            assert_eq!(fold(&changes), expected, "{changes:?}");
         }
     }
 
@@ -93,6 +112,8 @@ mod tests {
             MemberChange::Add(vec![Member { value: "u-7f31".to_owned(), kind: None }]),
             MemberChange::Remove(vec!["u-7f31".to_owned()]),
         ];
-        assert_eq!(fold(&changes), (Delta::default(), vec!["u-7f31".to_owned()]));
+        assert_eq!(fold(&changes), Delta { odd: vec!["u-7f31".to_owned()], ..Delta::default() });
+        let long = Member { value: format!("\u{7}{}", "x".repeat(500)), kind: None };
+        assert_eq!(ids(&[long.clone(), long]), (vec![], vec!["x".repeat(80)]), "short, and once");
     }
 }

@@ -4,6 +4,7 @@
 //! business: the directory only nudges the subjects it touched and hands the nudges back, so that the caller may settle.
 
 mod group;
+mod group_change;
 mod members;
 pub mod undo;
 mod user;
@@ -15,8 +16,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::scim::Attrs;
 use crate::scim::filter::Expr;
+use crate::scim::{Attrs, Types};
 use crate::store::outbox::{NudgeAs, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::user::Deed;
@@ -29,6 +30,10 @@ pub use crate::store::outbox::Nudge;
 pub struct Caller {
     /// The tenant that the credential belongs to.
     pub tenant: Arc<Tenant>,
+    /// Its schemas.
+    pub types: Types,
+    /// Whether a member id that is nobody's is an error; else it is left out and recorded.
+    pub refuses_unknown_members: bool,
     /// The label of the credential; goes into the audit.
     pub actor: String,
     /// The request's id, in and out.
@@ -105,8 +110,9 @@ pub struct GroupView {
     pub id: Uuid,
     /// What the client owns, without `members`.
     pub attrs: Attrs,
-    /// For the ETag.
-    pub version: i64,
+    /// For the ETag. After a change of a group whose members change fast it is not known, because counting costs more than
+    /// the change; a read knows it always.
+    pub version: Option<i64>,
     /// `meta.created`.
     pub created: DateTime<Utc>,
     /// `meta.lastModified`.

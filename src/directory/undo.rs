@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::group::write_attrs;
+use super::group_change::write_attrs;
 use super::user::document;
 use super::{Caller, Directory, DirectoryError, Undo, audited};
 use crate::scim::{self, Attrs};
@@ -47,7 +47,7 @@ impl Directory {
                 Ok(user::delete(&mut conn, &deed, id, Some(version)).await?.is_some())
             }
             Before::User { id, version, attrs } => {
-                let folded = scim::folded(scim::user(), &attrs);
+                let folded = scim::folded(caller.types.user, &attrs);
                 let mut conn = self.conn().await?;
                 Ok(user::update(&mut conn, &deed, id, version, &document(&attrs, &folded)).await?.is_some())
             }
@@ -71,13 +71,11 @@ impl Directory {
             Before::Group { id, attrs, joined } => {
                 let mut tx = self.begin().await?;
                 if let Some((row_version, attrs)) = attrs {
-                    let Some(old) = group::get(&mut tx, deed.tenant_id, id, true).await? else { return Ok(false) };
-                    if old.row_version != row_version || !write_attrs(&mut tx, deed.tenant_id, id, &old, &attrs).await?
-                    {
+                    if !write_attrs(&mut tx, &caller, id, row_version, &attrs).await? {
                         return Ok(false);
                     }
                 }
-                let delta = Delta { replace: false, add: Vec::new(), remove: joined };
+                let delta = Delta { remove: joined, ..Delta::default() };
                 let with = With { attrs_changed: true, nudge_group: false };
                 group::change_members(&mut tx, &deed, id, &delta, with).await?;
                 tx.commit().await.map_err(StoreError::from)?;

@@ -23,7 +23,7 @@ impl Directory {
     /// 409 `uniqueness` when a living user has the userName.
     pub async fn create_user(&self, caller: &Caller, mut attrs: Attrs) -> Result<Accepted<UserView>, DirectoryError> {
         attrs.entry("active").or_insert(Value::Bool(true));
-        let folded = scim::folded(scim::user(), &attrs);
+        let folded = scim::folded(caller.types.user, &attrs);
         let body = audited(&Value::Object(attrs.clone()));
         let written = persist(|| async {
             let deed = caller.deed("user.create", Some(&body), 201);
@@ -101,7 +101,7 @@ impl Directory {
     ) -> Result<Accepted<UserView>, DirectoryError> {
         let shown = audited(&body);
         self.change_user(caller, "user.replace", id, &shown, pre, |stored| {
-            scim::check_replace(scim::user(), body.clone(), stored)
+            scim::check_replace(caller.types.user, body.clone(), stored)
         })
         .await
     }
@@ -117,10 +117,10 @@ impl Directory {
         body: Value,
         pre: &Precondition,
     ) -> Result<Accepted<UserView>, DirectoryError> {
-        let parsed = patch::parse(scim::user(), &body);
+        let parsed = patch::parse(caller.types.user, &body);
         let shown = audited(&body);
         self.change_user(caller, "user.patch", id, &shown, pre, |stored| {
-            patch::apply(parsed.as_ref().map_err(Clone::clone)?, scim::user(), stored)
+            patch::apply(parsed.as_ref().map_err(Clone::clone)?, caller.types.user, stored)
         })
         .await
     }
@@ -145,7 +145,7 @@ impl Directory {
             if attrs == old.attrs {
                 return Ok(Tried::Done(unchanged(uuid, old)));
             }
-            let folded = scim::folded(scim::user(), &attrs);
+            let folded = scim::folded(caller.types.user, &attrs);
             let deed = caller.deed(action, Some(shown), 200);
             let written = user::update(&mut conn, &deed, uuid, old.version, &document(&attrs, &folded))
                 .await

@@ -13,7 +13,7 @@ use super::reply;
 use super::route::Endpoint;
 use super::wire::Version;
 use crate::scim::discovery::{self, Announcement, AuthenticationScheme};
-use crate::scim::{ScimError, filter, schema, v11};
+use crate::scim::{ScimError, filter, v11};
 
 const SCHEMES: &[AuthenticationScheme] = &[
     AuthenticationScheme {
@@ -48,20 +48,20 @@ fn document(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>) -> Result<Option<V
         let detail = "Discovery endpoints do not filter.".to_owned();
         return Err(ScimError { status: 403, scim_type: None, detail });
     }
-    let base = exchange.base.as_str();
+    let (base, types) = (exchange.base.as_str(), exchange.types());
     Ok(match endpoint {
         Endpoint::ServiceProviderConfig => Some(discovery::service_provider_config(base, &announcement(exchange))),
-        Endpoint::ResourceTypes => Some(discovery::resource_types(base)),
-        Endpoint::ResourceType(id) => discovery::resource_type(base, id),
-        Endpoint::Schemas => Some(discovery::schemas(base)),
-        Endpoint::Schema(id) => discovery::schema(base, id),
+        Endpoint::ResourceTypes => Some(discovery::resource_types(types, base)),
+        Endpoint::ResourceType(id) => discovery::resource_type(types, base, id),
+        Endpoint::Schemas => Some(discovery::schemas(types, base)),
+        Endpoint::Schema(id) => discovery::schema(types, base, id),
         _ => None,
     })
 }
 
 /// The documents of SCIM 1.1. A filter is a way to look a schema up; elsewhere it has nothing to choose from.
 fn document_1_1(exchange: &Exchange<'_>, endpoint: &Endpoint<'_>) -> Result<Option<Value>, ScimError> {
-    let (base, types) = (exchange.base.as_str(), [schema::user(), schema::group()]);
+    let (base, types) = (exchange.base.as_str(), exchange.types().all());
     Ok(match endpoint {
         Endpoint::ServiceProviderConfig => Some(v11::service_provider_configs(base, &announcement(exchange))),
         Endpoint::ResourceTypes => Some(v11::resource_types(&types)),

@@ -40,11 +40,11 @@ impl Conditions {
     }
 
     /// Whether `If-None-Match` says that the client has this version already.
-    pub(super) fn is_known(&self, version: i64) -> bool {
+    pub(super) fn is_known(&self, version: Option<i64>) -> bool {
         match &self.if_none_match {
             Tags::None => false,
             Tags::Any => true,
-            Tags::Versions(versions) => versions.contains(&version),
+            Tags::Versions(versions) => version.is_some_and(|version| versions.contains(&version)),
         }
     }
 }
@@ -122,8 +122,8 @@ mod tests {
             [("W/\"3\"", true), ("*", true), ("W/\"2\", W/\"3\"", true), ("W/\"4\"", false), ("x", false)]
         {
             let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, line.parse().unwrap())]);
-            assert_eq!(Conditions::of(&headers).is_known(3), known, "{line}");
+            assert_eq!(Conditions::of(&headers).is_known(Some(3)), known, "{line}");
         }
-        assert!(!Conditions::of(&HeaderMap::new()).is_known(3));
+        assert!(!Conditions::of(&HeaderMap::new()).is_known(Some(3)));
     }
 }

@@ -17,8 +17,8 @@ use super::wire::{Base, Version};
 use crate::directory::{Caller, ListQuery};
 use crate::listen::Peer;
 use crate::policy::Scim;
-use crate::policy::scim::{DeleteAnswer, PatchAnswer};
-use crate::scim::{Paging, Projection, ResourceType, ScimError, filter};
+use crate::policy::scim::{DeleteAnswer, PatchAnswer, UnknownMembers};
+use crate::scim::{Paging, Projection, ResourceType, ScimError, Types, filter};
 
 /// A request that was let in, or one operation of it.
 pub(super) struct Exchange<'a> {
@@ -54,6 +54,8 @@ impl<'a> Exchange<'a> {
         let base = Base::new(&public, &identity.tenant.slug, version);
         let caller = Caller {
             tenant: identity.tenant,
+            types: identity.types,
+            refuses_unknown_members: identity.scim.unknown_members == UnknownMembers::Refuse,
             actor: identity.credential.label.clone(),
             request_id,
             remote: state.origin.remote(&parts.headers, peer),
@@ -86,6 +88,11 @@ impl<'a> Exchange<'a> {
             query: Query::default(),
             base: self.base.clone(),
         }
+    }
+
+    /// The schemas of this tenant.
+    pub(super) fn types(&self) -> Types {
+        self.caller.types
     }
 
     /// GET or HEAD.

@@ -14,41 +14,41 @@ use super::error::Failure;
 use super::members::Pieces;
 use super::reply::{self, Resource};
 use crate::directory::GroupView;
-use crate::scim::{Projection, patch, resource, schema};
+use crate::scim::{Projection, patch, resource};
 use crate::store::outbox::Subject;
 
 /// POST: 201 with the group and its `Location`; 409 where the name is taken (GEN-16).
 pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::group())?;
+    let projection = exchange.projection(exchange.types().group)?;
     let mut body = exchange.group_body(body).await?;
     let members = patch::take_members(&mut body)?.unwrap_or_default();
-    let attrs = resource::check_new(schema::group(), body)?;
+    let attrs = resource::check_new(exchange.types().group, body)?;
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.create_group(&caller, attrs, members).await
     })
     .await?;
-    let view = with_members(exchange, view, &projection).await;
+    let view = reread(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::CREATED, view, &projection))
 }
 
 /// GET by id: 200, or 304 where the client has the version.
 pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::group())?;
+    let projection = exchange.projection(exchange.types().group)?;
     let tenant = &exchange.caller.tenant;
     let view = exchange.state.directory.get_group(tenant, id, projection.wants("members")).await?;
     if exchange.conditions.is_known(view.version) {
-        return Ok(Resource::group(view, &exchange.base).not_modified());
+        return Ok(Resource::group(exchange.types(), view, &exchange.base).not_modified());
     }
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
 /// GET of a page. Nothing found is an empty page (GEN-14).
 pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::group())?;
-    let query = exchange.list_query(schema::group(), projection.wants("members"))?;
+    let projection = exchange.projection(exchange.types().group)?;
+    let query = exchange.list_query(exchange.types().group, projection.wants("members"))?;
     let page = exchange.state.directory.list_groups(&exchange.caller.tenant, &query).await?;
-    let base = &exchange.base;
-    let each = |view| (goes_on(&view), Resource::group(view, base).document(base, &projection));
+    let (types, base) = (exchange.types(), &exchange.base);
+    let each = |view| (goes_on(&view), Resource::group(types, view, base).document(base, &projection));
     let groups: Vec<(Option<(Uuid, Uuid)>, Value)> = page.items.into_iter().map(each).collect();
     if groups.iter().all(|(rest, _)| rest.is_none()) {
         let groups = groups.into_iter().map(|(_, group)| group).collect();
@@ -60,21 +60,21 @@ pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
 
 /// PUT: 200 with the group.
 pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::group())?;
+    let projection = exchange.projection(exchange.types().group)?;
     let body = judged(exchange, id, exchange.group_body(body).await).await?;
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
         directory.replace_group(&caller, &id, body, &precondition).await
     })
     .await?;
-    let view = with_members(exchange, view, &projection).await;
+    let view = reread(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
 /// PATCH: 204, which is asked for on groups (ENTRA-25) and leaves the members unread; 200 with the group by the tenant's
 /// choice or where the client asks for attributes (RFC 7644 section 3.5.2).
 pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::group())?;
+    let projection = exchange.projection(exchange.types().group)?;
     let body = judged(exchange, id, exchange.group_body(body).await).await?;
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
@@ -82,9 +82,9 @@ pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) 
     })
     .await?;
     if !exchange.shows_patched(exchange.scim.group_patch) {
-        return Ok(Resource::group(view, &exchange.base).no_content());
+        return Ok(Resource::group(exchange.types(), view, &exchange.base).no_content());
     }
-    let view = with_members(exchange, view, &projection).await;
+    let view = reread(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
@@ -108,7 +108,7 @@ fn about(view: &GroupView) -> Subject {
 
 fn answer(exchange: &Exchange<'_>, status: StatusCode, view: GroupView, projection: &Projection) -> Response {
     let (base, rest) = (&exchange.base, goes_on(&view));
-    let group = Resource::group(view, base);
+    let group = Resource::group(exchange.types(), view, base);
     let Some((id, after)) = rest else { return group.respond(status, base, projection) };
     group.respond_with(base, |group| {
         let mut pieces = Pieces::default();
@@ -131,15 +131,10 @@ async fn judged<T>(exchange: &Exchange<'_>, id: &str, body: Result<T, Failure>) 
     body
 }
 
-/// The answer to a change shows the members too where they are wanted. Only they are read again: the rest of the answer
-/// is what this request wrote.
-async fn with_members(exchange: &Exchange<'_>, mut view: GroupView, projection: &Projection) -> GroupView {
-    if view.members.is_none() && projection.wants("members") {
-        let id = view.id.to_string();
-        // Whatever goes wrong here, the change itself is done and must be answered as done.
-        if let Ok(now) = exchange.state.directory.get_group(&exchange.caller.tenant, &id, true).await {
-            view.members = now.members;
-        }
-    }
-    view
+/// The answer to a change shows the group as it is now, with its members where they are wanted: what others changed
+/// meanwhile belongs to the version that is read here.
+async fn reread(exchange: &Exchange<'_>, view: GroupView, projection: &Projection) -> GroupView {
+    let (id, members) = (view.id.to_string(), projection.wants("members"));
+    // Whatever goes wrong here, the change itself is done and must be answered as done.
+    exchange.state.directory.get_group(&exchange.caller.tenant, &id, members).await.unwrap_or(view)
 }

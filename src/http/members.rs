@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Exchange;
 use super::wire::Base;
 use crate::directory::{Directory, MemberRef};
-use crate::scim::{Projection, schema};
+use crate::scim::{self, Projection};
 use crate::telemetry::Chain;
 
 /// The members of a group that the answer does not hold yet.
@@ -132,7 +132,7 @@ impl Source {
     fn printed(&self, page: &[MemberRef]) -> Vec<u8> {
         let mut document = Map::new();
         document.insert("members".to_owned(), page.iter().map(|member| shown(member, &self.base)).collect());
-        self.projection.apply(schema::group(), &mut document);
+        self.projection.apply(scim::group(), &mut document);
         let mut text = Vec::new();
         for member in document.get("members").and_then(Value::as_array).into_iter().flatten() {
             text.push(b',');

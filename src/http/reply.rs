@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::wire::{Base, Version};
 use super::{etag, members};
 use crate::directory::{GroupRef, GroupView, UserView};
-use crate::scim::{Attrs, Projection, ResourceType, resource, schema};
+use crate::scim::{Attrs, Projection, ResourceType, Types, resource, urn};
 
 /// A resource on its way to the client.
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(super) struct Resource {
     kind: &'static ResourceType,
     id: Uuid,
     attrs: Attrs,
-    version: i64,
+    /// `None` where a change did not learn it.
+    version: Option<i64>,
     created: DateTime<Utc>,
     modified: DateTime<Utc>,
     /// `groups` of a user or `members` of a group, where they were loaded.
@@ -30,13 +31,13 @@ pub(super) struct Resource {
 
 impl Resource {
     /// A user; `$ref` of its groups is built on `base`.
-    pub(super) fn user(view: UserView, base: &str) -> Self {
+    pub(super) fn user(types: Types, view: UserView, base: &str) -> Self {
         let groups = view.groups.map(|groups| ("groups", groups.iter().map(|group| group_ref(group, base)).collect()));
         Self {
-            kind: schema::user(),
+            kind: types.user,
             id: view.id,
             attrs: view.attrs,
-            version: view.version,
+            version: Some(view.version),
             created: view.created,
             modified: view.modified,
             related: groups,
@@ -44,12 +45,12 @@ impl Resource {
     }
 
     /// A group; `$ref` of its members is built on `base`.
-    pub(super) fn group(view: GroupView, base: &str) -> Self {
+    pub(super) fn group(types: Types, view: GroupView, base: &str) -> Self {
         let members = view
             .members
             .map(|members| ("members", members.first.iter().map(|member| members::shown(member, base)).collect()));
         Self {
-            kind: schema::group(),
+            kind: types.group,
             id: view.id,
             attrs: view.attrs,
             version: view.version,
@@ -67,10 +68,10 @@ impl Resource {
 
     /// The same where `print` makes the body.
     pub(super) fn respond_with(self, base: &str, print: impl FnOnce(Self) -> Response) -> Response {
-        let (tag, location) = (etag::of(self.version), self.location(base));
+        let (tag, location) = (self.tag(), self.location(base));
         let mut response = print(self);
         let headers = response.headers_mut();
-        if let Ok(tag) = HeaderValue::try_from(tag) {
+        if let Some(tag) = tag {
             headers.insert(header::ETAG, tag);
         }
         if let Ok(location) = HeaderValue::try_from(location) {
@@ -91,14 +92,19 @@ impl Resource {
 
     fn bare(&self, status: StatusCode) -> Response {
         let mut response = empty(status);
-        if let Ok(tag) = HeaderValue::try_from(etag::of(self.version)) {
+        if let Some(tag) = self.tag() {
             response.headers_mut().insert(header::ETAG, tag);
         }
         response
     }
 
+    /// An answer that does not know its version says none.
+    fn tag(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(etag::of(self.version?)).ok()
+    }
+
     /// The version, for a comparison with the client's.
-    pub(super) fn version(&self) -> i64 {
+    pub(super) fn version(&self) -> Option<i64> {
         self.version
     }
 
@@ -111,7 +117,9 @@ impl Resource {
         meta.insert("created".into(), timestamp(self.created).into());
         meta.insert("lastModified".into(), timestamp(self.modified).into());
         meta.insert("location".into(), location.into());
-        meta.insert("version".into(), etag::of(self.version).into());
+        if let Some(version) = self.version {
+            meta.insert("version".into(), etag::of(version).into());
+        }
         let mut document = self.attrs;
         document.insert("schemas".into(), Value::Array(schemas));
         document.insert("id".into(), self.id.to_string().into());
@@ -119,9 +127,8 @@ impl Resource {
         if let Some((name, value)) = self.related {
             document.insert(name.into(), value);
         }
-        if !projection.is_default() {
-            projection.apply(self.kind, &mut document);
-        }
+        add_manager_ref(&mut document, base);
+        projection.apply(self.kind, &mut document);
         base.version().resource(self.kind, Value::Object(document))
     }
 
@@ -159,6 +166,16 @@ pub(super) fn empty(status: StatusCode) -> Response {
 /// To the microsecond, as stored, so that a filter on the shown time finds exactly this resource.
 fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// A manager who can be one of ours is given an address; whether there is such a user is not looked up.
+fn add_manager_ref(document: &mut Attrs, base: &str) {
+    let manager = document.get_mut(urn::ENTERPRISE_USER).and_then(|enterprise| enterprise.get_mut("manager"));
+    let Some(Value::Object(manager)) = manager else { return };
+    let id = manager.get("value").and_then(Value::as_str).filter(|id| Uuid::try_parse(id).is_ok());
+    if let Some(address) = id.map(|id| format!("{base}/Users/{id}")) {
+        manager.insert("$ref".into(), address.into());
+    }
 }
 
 fn group_ref(group: &GroupRef, base: &str) -> Value {
@@ -199,10 +216,10 @@ mod tests {
 
     #[test]
     fn a_user_is_shown_with_its_schemas_meta_and_groups() {
-        let projection = Projection::parse(schema::user(), None, None).unwrap();
+        let projection = Projection::parse(Types::built_in().user, None, None).unwrap();
         let id = "00000000-0000-0000-0000-000000000007";
         assert_eq!(
-            Resource::user(view(), BASE).document(&base(Version::V2), &projection),
+            Resource::user(Types::built_in(), view(), BASE).document(&base(Version::V2), &projection),
             json!({
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
                 "id": id,
@@ -227,8 +244,12 @@ mod tests {
 
     #[test]
     fn the_headers_say_version_place_and_type() {
-        let projection = Projection::parse(schema::user(), Some("userName"), None).unwrap();
-        let response = Resource::user(view(), BASE).respond(StatusCode::CREATED, &base(Version::V2), &projection);
+        let projection = Projection::parse(Types::built_in().user, Some("userName"), None).unwrap();
+        let response = Resource::user(Types::built_in(), view(), BASE).respond(
+            StatusCode::CREATED,
+            &base(Version::V2),
+            &projection,
+        );
         let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
         assert_eq!(header(header::ETAG), "W/\"3\"");
         assert_eq!(header(header::LOCATION), format!("{BASE}/Users/00000000-0000-0000-0000-000000000007"));

@@ -18,6 +18,7 @@ use super::error::Failure;
 use crate::config::is_slug;
 use crate::lifecycle::Lifecycle;
 use crate::policy::{Policy, Scim};
+use crate::scim::Types;
 use crate::store::tenant::Tenant;
 use crate::store::token::{self, Credential};
 use crate::store::{Store, StoreError};
@@ -37,16 +38,19 @@ pub(super) struct Identity {
     pub(super) credential: Arc<Credential>,
     /// How the tenant's clients are answered, from its policy.
     pub(super) scim: Arc<Scim>,
+    /// The schemas that its policy declares, with those of every tenant.
+    pub(super) types: Types,
 }
 
 impl Identity {
     fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
-        let policy = Policy::from_value(&tenant.policy).map_err(|problems| {
+        let read = |policy: Policy| Ok((policy.scim.types()?, policy.scim));
+        let (types, scim) = Policy::from_value(&tenant.policy).and_then(read).map_err(|problems| {
             // It was checked when it was written; a newer version of this program may have written it.
             tracing::error!(tenant = tenant.slug, problems = problems.join(" "), "the tenant's policy cannot be read");
             Failure::internal()
         })?;
-        Ok(Self { tenant: Arc::new(tenant), credential: Arc::new(credential), scim: Arc::new(policy.scim) })
+        Ok(Self { tenant: Arc::new(tenant), credential: Arc::new(credential), scim: Arc::new(scim), types })
     }
 }
 

@@ -10,14 +10,14 @@ use super::body::Payload;
 use super::error::Failure;
 use super::reply::{self, Resource};
 use crate::directory::UserView;
-use crate::scim::{Projection, resource, schema};
+use crate::scim::{Projection, resource};
 use crate::store::outbox::Subject;
 
 /// POST: 201 with the user and its `Location`; 409 where the name is taken (GEN-16).
 pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::user())?;
+    let projection = exchange.projection(exchange.types().user)?;
     let body = exchange.body(body, exchange.state.options.body).await?;
-    let attrs = resource::check_new(schema::user(), body)?;
+    let attrs = resource::check_new(exchange.types().user, body)?;
     let view =
         accept(exchange, about, move |directory, caller| async move { directory.create_user(&caller, attrs).await })
             .await?;
@@ -26,10 +26,10 @@ pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result
 
 /// GET by id: 200, or 304 where the client has the version. Inactive users are shown like others (GEN-15).
 pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::user())?;
+    let projection = exchange.projection(exchange.types().user)?;
     let tenant = &exchange.caller.tenant;
     let view = exchange.state.directory.get_user(tenant, id, projection.wants("groups")).await?;
-    let user = Resource::user(view, &exchange.base);
+    let user = Resource::user(exchange.types(), view, &exchange.base);
     if exchange.conditions.is_known(user.version()) {
         return Ok(user.not_modified());
     }
@@ -38,17 +38,18 @@ pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, F
 
 /// GET of a page. Nothing found is an empty page (GEN-14).
 pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::user())?;
-    let query = exchange.list_query(schema::user(), projection.wants("groups"))?;
+    let projection = exchange.projection(exchange.types().user)?;
+    let query = exchange.list_query(exchange.types().user, projection.wants("groups"))?;
     let page = exchange.state.directory.list_users(&exchange.caller.tenant, &query).await?;
-    let base = &exchange.base;
-    let users = page.items.into_iter().map(|view| Resource::user(view, base).document(base, &projection)).collect();
+    let (types, base) = (exchange.types(), &exchange.base);
+    let users =
+        page.items.into_iter().map(|view| Resource::user(types, view, base).document(base, &projection)).collect();
     Ok(reply::list(base, users, page.total, query.start_index))
 }
 
 /// PUT: 200 with the user.
 pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::user())?;
+    let projection = exchange.projection(exchange.types().user)?;
     let body = judged(exchange, id, exchange.body(body, exchange.state.options.body).await).await?;
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
@@ -61,7 +62,7 @@ pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>
 
 /// PATCH: 200 with the user (VAL-9), or 204 by the tenant's choice.
 pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(schema::user())?;
+    let projection = exchange.projection(exchange.types().user)?;
     let body = judged(exchange, id, exchange.body(body, exchange.state.options.body).await).await?;
     let (id, precondition) = (id.to_owned(), exchange.conditions.precondition());
     let view = accept(exchange, about, move |directory, caller| async move {
@@ -69,7 +70,7 @@ pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) 
     })
     .await?;
     if !exchange.shows_patched(exchange.scim.user_patch) {
-        return Ok(Resource::user(view, &exchange.base).no_content());
+        return Ok(Resource::user(exchange.types(), view, &exchange.base).no_content());
     }
     let view = with_groups(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::OK, view, &projection))
@@ -94,7 +95,7 @@ fn about(view: &UserView) -> Subject {
 }
 
 fn answer(exchange: &Exchange<'_>, status: StatusCode, view: UserView, projection: &Projection) -> Response {
-    Resource::user(view, &exchange.base).respond(status, &exchange.base, projection)
+    Resource::user(exchange.types(), view, &exchange.base).respond(status, &exchange.base, projection)
 }
 
 /// An unknown id is 404 before its body is judged.

@@ -112,6 +112,7 @@ impl Policy {
         if blank(&policy.protect.allow) {
             problems.push("policy.protect.allow: a group name is empty.".to_owned());
         }
+        problems.extend(policy.scim.types().err().unwrap_or_default());
         if problems.is_empty() { Ok(policy) } else { Err(problems) }
     }
 }

@@ -1,6 +1,9 @@
 //! How the tenant's clients are answered: what the RFCs leave open and clients disagree about.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::scim::Types;
 
 /// The body of a successful PATCH (RFC 7644 section 3.5.2 allows both).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,19 @@ pub struct Scim {
     pub unknown_members: UnknownMembers,
     /// See [`DeleteAnswer`].
     pub v1_delete: DeleteAnswer,
+    /// Extensions of this tenant: schema documents (RFC 7643 section 7) with one more key, `resource`. Read by
+    /// [`Types::declared`].
+    pub schemas: Vec<Value>,
+}
+
+impl Scim {
+    /// The schemas of the tenant: those of every tenant, and its own.
+    ///
+    /// # Errors
+    /// One sentence for each thing that is wrong in a declaration.
+    pub fn types(&self) -> Result<Types, Vec<String>> {
+        Types::declared(&self.schemas)
+    }
 }
 
 impl Default for Scim {
@@ -55,6 +71,7 @@ impl Default for Scim {
             group_patch: PatchAnswer::Empty,
             unknown_members: UnknownMembers::default(),
             v1_delete: DeleteAnswer::default(),
+            schemas: Vec::new(),
         }
     }
 }

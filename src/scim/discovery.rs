@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::list::list_response;
-use super::schema::{self, Attribute, Kind, ResourceType, Schema};
+use super::schema::{Attribute, Kind, ResourceType, Schema, Types};
 use super::urn;
 
 /// A way to authenticate, as `/ServiceProviderConfig` names it (RFC 7643 section 5).
@@ -73,26 +73,23 @@ pub fn service_provider_config(base_url: &str, announcement: &Announcement<'_>) 
 }
 
 /// `/ResourceTypes`.
-pub fn resource_types(base_url: &str) -> Value {
-    list_of([schema::user(), schema::group()].map(|ty| resource_type_document(ty, base_url)).into())
+pub fn resource_types(types: Types, base_url: &str) -> Value {
+    list_of(types.all().map(|ty| resource_type_document(ty, base_url)).into())
 }
 
 /// `/ResourceTypes/{id}`; `None` for what is not served.
-pub fn resource_type(base_url: &str, id: &str) -> Option<Value> {
-    [schema::user(), schema::group()]
-        .into_iter()
-        .find(|ty| ty.name == id)
-        .map(|ty| resource_type_document(ty, base_url))
+pub fn resource_type(types: Types, base_url: &str, id: &str) -> Option<Value> {
+    types.all().into_iter().find(|ty| ty.name == id).map(|ty| resource_type_document(ty, base_url))
 }
 
 /// `/Schemas`.
-pub fn schemas(base_url: &str) -> Value {
-    list_of(schema::all().map(|schema| schema_document(schema, base_url)).into())
+pub fn schemas(types: Types, base_url: &str) -> Value {
+    list_of(types.schemas().map(|schema| schema_document(schema, base_url)).collect())
 }
 
 /// `/Schemas/{urn}`, in any letter case; `None` for what is not served.
-pub fn schema(base_url: &str, id: &str) -> Option<Value> {
-    let found = schema::all().into_iter().find(|schema| schema.id.eq_ignore_ascii_case(id))?;
+pub fn schema(types: Types, base_url: &str, id: &str) -> Option<Value> {
+    let found = types.schemas().find(|schema| schema.id.eq_ignore_ascii_case(id))?;
     Some(schema_document(found, base_url))
 }
 
@@ -183,18 +180,18 @@ mod tests {
 
     #[test]
     fn resource_types_are_listed_and_found_by_name() {
-        let list = resource_types(BASE);
+        let list = resource_types(Types::built_in(), BASE);
         assert_eq!(list["totalResults"], 2);
         assert_eq!(list["Resources"][0]["schemaExtensions"][0]["schema"], urn::ENTERPRISE_USER);
-        assert_eq!(resource_type(BASE, "Group").unwrap()["endpoint"], "/Groups");
-        assert_eq!(resource_type(BASE, "Device"), None);
+        assert_eq!(resource_type(Types::built_in(), BASE, "Group").unwrap()["endpoint"], "/Groups");
+        assert_eq!(resource_type(Types::built_in(), BASE, "Device"), None);
     }
 
     #[test]
     fn schemas_are_listed_and_found_by_urn() {
-        let list = schemas(BASE);
+        let list = schemas(Types::built_in(), BASE);
         assert_eq!(list["totalResults"], 3);
-        let user = schema(BASE, urn::USER).unwrap();
+        let user = schema(Types::built_in(), BASE, urn::USER).unwrap();
         assert_eq!(list["Resources"][0], user);
         let attributes = user["attributes"].as_array().unwrap();
         let named = |name: &str| attributes.iter().find(|attribute| attribute["name"] == name);
@@ -204,7 +201,7 @@ mod tests {
         assert_eq!(named("emails").unwrap()["subAttributes"][2]["canonicalValues"], json!(["work", "home", "other"]));
         assert_eq!(named("photos").unwrap()["subAttributes"][0]["referenceTypes"], json!(["external"]));
         assert_eq!(named("password"), None);
-        assert_eq!(schema(BASE, "urn:example:none"), None);
+        assert_eq!(schema(Types::built_in(), BASE, "urn:example:none"), None);
     }
 
     #[test]
@@ -217,6 +214,6 @@ mod tests {
                 _ => true,
             }
         }
-        assert!(no_nulls(&schemas(BASE)) && no_nulls(&resource_types(BASE)));
+        assert!(no_nulls(&schemas(Types::built_in(), BASE)) && no_nulls(&resource_types(Types::built_in(), BASE)));
     }
 }

@@ -11,7 +11,8 @@ use super::schema::{Attribute, Kind, ResourceType};
 use crate::account::fold;
 
 /// The whole document in comparable form. `id`, `meta` and `groups`, which the caller may have added, are treated like
-/// the rest; members of unknown name are left as they are.
+/// the rest. What no schema knows (any more) is folded as most attributes are, so that filters find it when its schema is
+/// declared again.
 pub fn folded(ty: &ResourceType, attrs: &Attrs) -> Attrs {
     attrs
         .iter()
@@ -21,7 +22,7 @@ pub fn folded(ty: &ResourceType, attrs: &Attrs) -> Attrs {
             } else if let (Some(extension), Value::Object(object)) = (ty.extension(key), value) {
                 Value::Object(folded_parts(extension.attributes, object))
             } else {
-                value.clone()
+                folded_unknown(value)
             };
             (key.clone(), value)
         })
@@ -42,12 +43,21 @@ pub fn folded_value(attribute: &Attribute, value: &Value) -> Value {
     }
 }
 
+fn folded_unknown(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(fold(text)),
+        Value::Array(list) => list.iter().map(folded_unknown).collect(),
+        Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), folded_unknown(value))).collect(),
+        other => other.clone(),
+    }
+}
+
 fn folded_parts(attributes: &[Attribute], object: &Map<String, Value>) -> Map<String, Value> {
     object
         .iter()
         .map(|(key, value)| {
             let attribute = attributes.iter().find(|attribute| attribute.name == key);
-            (key.clone(), attribute.map_or_else(|| value.clone(), |attribute| folded_value(attribute, value)))
+            (key.clone(), attribute.map_or_else(|| folded_unknown(value), |attribute| folded_value(attribute, value)))
         })
         .collect()
 }

@@ -14,10 +14,13 @@
 //! Where a client needs more than the RFCs grant, [`tolerance`] names it.
 
 pub mod bulk;
+#[cfg(test)]
+mod characteristics;
 pub mod discovery;
 pub mod error;
 pub mod filter;
 pub mod folded;
+mod lasting;
 pub mod list;
 pub mod patch;
 pub mod path;
@@ -33,4 +36,4 @@ pub use folded::folded;
 pub use list::{Paging, list_response};
 pub use project::Projection;
 pub use resource::{Attrs, check_new, check_replace, schemas_of};
-pub use schema::{ResourceType, group, user};
+pub use schema::{ResourceType, Types, group, user};

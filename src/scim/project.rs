@@ -1,13 +1,15 @@
 //! `attributes` and `excludedAttributes` (RFC 7644 section 3.9): which parts of a resource the client wants to see.
 //!
-//! `id` and `schemas` are answered whatever is asked for. Names that are not known are ignored (GEN-11).
+//! `id` and `schemas` are answered whatever is asked for, as is every attribute whose schema says `always`. What is
+//! returned on request is answered where `attributes` names it itself; what is never returned, and what belongs to no
+//! schema that the tenant declares (any more), never. Names that are not known are ignored (GEN-11).
 
 use serde_json::Value;
 
 use super::error::ScimError;
 use super::path::{self, Found, Place};
 use super::resource::Attrs;
-use super::schema::{Attribute, ResourceType, Returned};
+use super::schema::{Attribute, ResourceType, Returned, Schema};
 
 /// Names beyond this number are a mistake or an attack.
 const MOST_NAMES: usize = 200;
@@ -47,15 +49,67 @@ impl Projection {
         self.only.is_none() && self.except.is_empty()
     }
 
-    /// Cuts a whole resource, as it would be answered, down to what is wanted.
+    /// Cuts a whole resource, as it would be answered, down to what is wanted and may be seen.
     pub fn apply(&self, ty: &ResourceType, doc: &mut Attrs) {
         if let Some(only) = &self.only {
             doc.retain(|key, value| always(ty, key) || keep(ty, only, key, value));
         }
         for place in &self.except {
-            exclude(ty, place, doc);
+            exclude(place, doc);
+        }
+        // Only extensions have attributes to hide, and only their keys have colons.
+        doc.retain(|key, value| {
+            !key.contains(':') || ty.extension(key).is_some_and(|schema| self.uncover(schema, value))
+        });
+    }
+
+    /// Takes out of an extension's object what is not to be seen; false where nothing is left.
+    fn uncover(&self, schema: &Schema, value: &mut Value) -> bool {
+        let Value::Object(object) = value else { return false };
+        object.retain(|key, value| {
+            let Some(attribute) = schema.attribute(key).filter(|attribute| self.sees(schema, attribute, None)) else {
+                return false;
+            };
+            if !attribute.sub_attributes.iter().any(Attribute::hidden) {
+                return true;
+            }
+            cut(value, &|key| attribute.sub(key).is_some_and(|part| self.sees(schema, attribute, Some(part))))
+        });
+        !object.is_empty()
+    }
+
+    fn sees(&self, schema: &Schema, attribute: &Attribute, sub: Option<&Attribute>) -> bool {
+        let here = |place: &Place| {
+            let at =
+                place.extension.is_some_and(|other| other.id == schema.id) && named(place.attribute, attribute.name);
+            at && sub.is_none_or(|sub| named(place.sub, sub.name))
+        };
+        match sub.unwrap_or(attribute).returned {
+            Returned::Always | Returned::Default => true,
+            Returned::Request => self.only.iter().flatten().any(here),
+            Returned::Never => false,
         }
     }
+}
+
+/// Whether a stored document, given as its text, is answered as it is stored to a client that asks for nothing in
+/// particular: it has nothing to be hidden, and no manager, whose `$ref` is made for each answer. May say no without need.
+pub fn shown_as_stored(ty: &ResourceType, stored: &str) -> bool {
+    let hides = |schema: &&Schema| {
+        let hidden =
+            |attribute: &Attribute| attribute.hidden() || attribute.sub_attributes.iter().any(Attribute::hidden);
+        schema.attributes.iter().any(hidden)
+    };
+    // A key with a colon is an extension's: that of an undeclared one is none of these.
+    let foreign = |key: &str| !ty.extensions.iter().any(|schema| key.strip_prefix(schema.id) == Some(""));
+    !ty.extensions.iter().any(hides) && !stored.contains("\"manager\"") && !quoted_urns(stored).any(foreign)
+}
+
+/// Every string of a JSON text that begins like a URN.
+fn quoted_urns(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text.match_indices('"').map(|(at, _)| &text[at + 1..]);
+    let urns = starts.filter(|rest| rest.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("urn:")));
+    urns.map(|rest| rest.split('"').next().unwrap_or_default())
 }
 
 fn places(ty: &ResourceType, text: &str) -> Result<Vec<Place>, ScimError> {
@@ -72,24 +126,29 @@ fn places(ty: &ResourceType, text: &str) -> Result<Vec<Place>, ScimError> {
 }
 
 fn always(ty: &ResourceType, key: &str) -> bool {
-    key == "schemas" || ty.attribute(key).is_some_and(|attribute| attribute.returned == Returned::Always)
+    key == "schemas" || ty.attribute(key).is_some_and(is_always)
+}
+
+fn is_always(attribute: &Attribute) -> bool {
+    attribute.returned == Returned::Always
 }
 
 /// Whether a member of the document is selected; what is selected only in part is cut.
 fn keep(ty: &ResourceType, only: &[Place], key: &str, value: &mut Value) -> bool {
-    if ty.extension(key).is_none() {
+    let Some(extension) = ty.extension(key) else {
         let here: Vec<&Place> =
             only.iter().filter(|place| place.extension.is_none() && named(place.attribute, key)).collect();
-        return keep_parts(&here, value);
-    }
+        return keep_parts(ty.attribute(key), &here, value);
+    };
     let here: Vec<&Place> = only.iter().filter(|place| place.extension.is_some_and(|e| e.id == key)).collect();
     if here.iter().any(|place| place.attribute.is_none()) {
         return true;
     }
     let Value::Object(object) = value else { return false };
     object.retain(|key, value| {
+        let attribute = extension.attribute(key);
         let here: Vec<&Place> = here.iter().copied().filter(|place| named(place.attribute, key)).collect();
-        keep_parts(&here, value)
+        attribute.is_some_and(is_always) || keep_parts(attribute, &here, value)
     });
     !object.is_empty()
 }
@@ -99,11 +158,16 @@ fn named(attribute: Option<&Attribute>, key: &str) -> bool {
 }
 
 /// Cuts one attribute down to the selected sub-attributes; false where nothing of it is selected or left.
-fn keep_parts(places: &[&Place], value: &mut Value) -> bool {
+fn keep_parts(attribute: Option<&Attribute>, places: &[&Place], value: &mut Value) -> bool {
     if places.iter().any(|place| place.sub.is_none()) {
         return true;
     }
-    let wanted = |key: &str| places.iter().any(|place| named(place.sub, key));
+    let always = |key: &str| attribute.and_then(|attribute| attribute.sub(key)).is_some_and(is_always);
+    !places.is_empty() && cut(value, &|key| places.iter().any(|place| named(place.sub, key)) || always(key))
+}
+
+/// Cuts an object, or the objects of a list, down to the wanted parts; false where nothing is left.
+fn cut(value: &mut Value, wanted: &dyn Fn(&str) -> bool) -> bool {
     match value {
         Value::Array(elements) => {
             elements.retain_mut(|element| match element {
@@ -123,28 +187,27 @@ fn keep_parts(places: &[&Place], value: &mut Value) -> bool {
     }
 }
 
-fn exclude(ty: &ResourceType, place: &Place, doc: &mut Attrs) {
-    let Some(attribute) = place.attribute else {
-        if let Some(extension) = place.extension {
-            doc.remove(extension.id);
+fn exclude(place: &Place, doc: &mut Attrs) {
+    let Some(extension) = place.extension else {
+        if let Some(attribute) = place.attribute {
+            exclude_from(doc, attribute, place.sub);
         }
         return;
     };
-    match place.extension {
-        None if always(ty, attribute.name) => {}
-        None => exclude_from(doc, attribute, place.sub),
-        Some(extension) => {
-            if let Some(Value::Object(object)) = doc.get_mut(extension.id) {
-                exclude_from(object, attribute, place.sub);
-                if object.is_empty() {
-                    doc.remove(extension.id);
-                }
-            }
-        }
+    let Some(Value::Object(object)) = doc.get_mut(extension.id) else { return };
+    match place.attribute {
+        Some(attribute) => exclude_from(object, attribute, place.sub),
+        None => object.retain(|key, _| extension.attribute(key).is_some_and(is_always)),
+    }
+    if object.is_empty() {
+        doc.remove(extension.id);
     }
 }
 
 fn exclude_from(object: &mut Attrs, attribute: &Attribute, sub: Option<&Attribute>) {
+    if is_always(sub.unwrap_or(attribute)) {
+        return;
+    }
     let Some(sub) = sub else {
         object.remove(attribute.name);
         return;

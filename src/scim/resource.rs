@@ -6,8 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::error::ScimError;
+use super::lasting;
 use super::schema::check::{self, At, accept, canonical};
-use super::schema::{ResourceType, Uniqueness};
+use super::schema::{Attribute, ResourceType, Uniqueness};
 
 /// The client-owned document: canonical attribute names, extension objects under their URN, no nulls, no empty values.
 pub type Attrs = Map<String, Value>;
@@ -23,6 +24,13 @@ pub const LONGEST_KEY: usize = 1024;
 /// 400 `invalidSyntax` where the body is no object, 400 `invalidValue` naming the attribute where a value has the wrong
 /// type or a required one is missing.
 pub fn check_new(ty: &ResourceType, body: Value) -> Result<Attrs, ScimError> {
+    let attrs = read(ty, body)?;
+    check_whole(ty, &attrs)?;
+    Ok(attrs)
+}
+
+/// Everything but the rules about the whole document.
+fn read(ty: &ResourceType, body: Value) -> Result<Attrs, ScimError> {
     check::refuse_nul(&body, None)?;
     let Value::Object(body) = body else {
         return Err(ScimError::invalid_syntax("The body must be a JSON object."));
@@ -51,26 +59,30 @@ pub fn check_new(ty: &ResourceType, body: Value) -> Result<Attrs, ScimError> {
             }
         }
         // Anything else is ignored (GEN-11): `password` (OKTA-7), `schemas` (GEN-8), misspelt names and URNs (ENTRA-8,
-        // ENTRA-9, OL-4), attributes of schemas that are not served here.
+        // ENTRA-9, OL-4), attributes of schemas that are not served here (OPP-3).
     }
-    check_whole(ty, &attrs)?;
     Ok(attrs)
 }
 
-/// The document of a PUT body, which replaces `stored`. A body without `active` does not switch a user on or off: the
-/// stored value stays (OKTA-13).
+/// The document of a PUT body, which replaces `stored`. What the client does not see or cannot write stays, so that a
+/// body which is an earlier answer changes nothing (OKTA-12). A body without `active` does not switch a user on or off:
+/// the stored value stays (OKTA-13).
 ///
 /// # Errors
 ///
-/// As [`check_new`].
+/// As [`check_new`]; 400 `mutability` for another value of what is set once.
 pub fn check_replace(ty: &ResourceType, body: Value, stored: &Attrs) -> Result<Attrs, ScimError> {
-    let mut attrs = check_new(ty, body)?;
+    let unsaid = lasting::unsaid(ty, stored, &body);
+    let mut attrs = read(ty, body)?;
+    lasting::restore(ty, unsaid, stored, &mut attrs);
+    lasting::hold(ty, stored, &mut attrs)?;
     if ty.attribute("active").is_some()
         && !attrs.contains_key("active")
         && let Some(active) = stored.get("active")
     {
         attrs.insert("active".to_owned(), active.clone());
     }
+    check_whole(ty, &attrs)?;
     Ok(attrs)
 }
 
@@ -83,12 +95,19 @@ pub fn schemas_of(ty: &ResourceType, attrs: &Attrs) -> Vec<&'static str> {
 /// The rules about the whole document rather than one value: required attributes, and lengths the store cannot index.
 pub(in crate::scim) fn check_whole(ty: &ResourceType, attrs: &Attrs) -> Result<(), ScimError> {
     for attribute in ty.core.attributes {
-        let value = attrs.get(attribute.name).and_then(Value::as_str);
-        if attribute.required && value.is_none_or(|text| text.trim().is_empty()) {
-            return Err(ScimError::invalid_value(format!("{} is required and must not be empty.", attribute.name)));
-        }
+        required(attribute, attrs, At::root(attribute.name))?;
         if attribute.uniqueness == Uniqueness::Server {
-            bounded(attribute.name, value)?;
+            bounded(attribute.name, attrs.get(attribute.name).and_then(Value::as_str))?;
+        }
+    }
+    // An extension as a whole is never required; what it requires is required where it is present.
+    for extension in ty.extensions {
+        if let Some(Value::Object(object)) = attrs.get(extension.id) {
+            let at = At::root(extension.id);
+            extension
+                .attributes
+                .iter()
+                .try_for_each(|attribute| required(attribute, object, at.then(attribute.name)))?;
         }
     }
     bounded("externalId", attrs.get("externalId").and_then(Value::as_str))?;
@@ -96,6 +115,18 @@ pub(in crate::scim) fn check_whole(ty: &ResourceType, attrs: &Attrs) -> Result<(
         for email in emails {
             bounded("emails.value", email.get("value").and_then(Value::as_str))?;
         }
+    }
+    Ok(())
+}
+
+fn required(attribute: &Attribute, holder: &Attrs, at: At<'_>) -> Result<(), ScimError> {
+    let missing = match holder.get(attribute.name) {
+        None => true,
+        Some(Value::String(text)) => text.trim().is_empty(),
+        Some(_) => false,
+    };
+    if attribute.required && missing {
+        return Err(ScimError::invalid_value(format!("{at} is required and must not be empty.")));
     }
     Ok(())
 }

@@ -48,9 +48,9 @@ pub const TOLERANCES: &[Tolerance] = &[
     ),
     row(&["GEN-10", "ENTRA-14"], "schema/check.rs", "\"True\" and \"False\" in any letter case for booleans."),
     row(
-        &["GEN-11", "ENTRA-8", "ENTRA-9", "OL-4"],
+        &["GEN-11", "ENTRA-8", "ENTRA-9", "OL-4", "OPP-3"],
         "resource.rs",
-        "Unknown and misspelt attributes and extensions, which are dropped.",
+        "Unknown and misspelt attributes and undeclared extensions, which are dropped.",
     ),
     row(&["GEN-12"], "schema/check.rs", "The server's own attributes, which are dropped."),
     row(&["OKTA-7"], "resource.rs", "A password, which is dropped."),

@@ -49,18 +49,8 @@ pub struct Group {
     pub modified: DateTime<Utc>,
 }
 
-/// Reads a living group; with `lock` nobody else with a precondition gets past us.
-pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid, lock: bool) -> Result<Option<Group>, StoreError> {
-    if lock {
-        sqlx::query!(
-            "-- group.lock
-            SELECT id FROM scim_group WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
-            tenant_id,
-            id
-        )
-        .fetch_optional(&mut *conn)
-        .await?;
-    }
+/// Reads a living group.
+pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Group>, StoreError> {
     let row = sqlx::query!(
         r#"-- group.get
         SELECT g.attrs AS "attrs: Json<Attrs>", g.version AS row_version, g.created,
@@ -80,6 +70,103 @@ pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid, lock: bool)
         created: row.created,
         modified: row.modified,
     }))
+}
+
+/// As [`get`], and nobody else with a precondition gets past us.
+pub async fn lock(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Group>, StoreError> {
+    sqlx::query!(
+        "-- group.lock
+        SELECT id FROM scim_group WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        tenant_id,
+        id
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    get(conn, tenant_id, id).await
+}
+
+/// A living group as far as a change without a precondition must know it.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// What the client owns, without `members`.
+    pub attrs: Attrs,
+    /// The version of the row alone, for compare-and-set.
+    pub row_version: i64,
+    /// The version that a client sees, unless there are too many touches to count.
+    pub version: Option<i64>,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When it, or its members, last changed, as far as was looked.
+    pub modified: DateTime<Utc>,
+}
+
+impl From<Group> for Glance {
+    fn from(group: Group) -> Self {
+        Self {
+            attrs: group.attrs,
+            row_version: group.row_version,
+            version: Some(group.version),
+            created: group.created,
+            modified: group.modified,
+        }
+    }
+}
+
+/// So many touches are counted for a [`Glance`]. The janitor folds them, so there are more only where members change fast.
+const TOUCHES: i64 = 64;
+
+/// Reads a living group at a cost that does not grow with how fast its members change.
+pub async fn glance(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Glance>, StoreError> {
+    let row = sqlx::query!(
+        r#"-- group.glance
+        SELECT g.attrs AS "attrs: Json<Attrs>", g.version AS row_version, g.created, t.n AS "n!",
+            greatest(g.modified, t.at) AS "modified!"
+        FROM scim_group g
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS n, max(at) AS at
+            FROM (SELECT at FROM group_touch WHERE tenant_id = $1 AND group_id = $2 LIMIT $3) AS few
+        ) t
+        WHERE g.tenant_id = $1 AND g.id = $2 AND g.deleted_at IS NULL"#,
+        tenant_id,
+        id,
+        TOUCHES + 1
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Glance {
+        attrs: row.attrs.0,
+        row_version: row.row_version,
+        version: (row.n <= TOUCHES).then_some(row.row_version + row.n),
+        created: row.created,
+        modified: row.modified,
+    }))
+}
+
+/// Whoever puts groups into groups of a tenant goes one after the other until the transaction ends.
+pub async fn lock_nesting(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(), StoreError> {
+    // The number only keeps this lock apart from others that are named by a tenant.
+    sqlx::query!(
+        "-- group.lock_nesting
+        SELECT pg_advisory_xact_lock(hashtextextended($1::text, 7643))",
+        tenant_id.to_string()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}
+
+/// Which of these ids are neither living users nor living groups.
+pub async fn unknown_among(conn: &mut PgConnection, tenant_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- group.unknown_among
+        SELECT wanted.id AS "id!" FROM unnest($2::uuid[]) AS wanted (id)
+        WHERE NOT EXISTS (SELECT 1 FROM scim_user u WHERE u.tenant_id = $1 AND u.id = wanted.id AND u.deleted_at IS NULL)
+          AND NOT EXISTS (SELECT 1 FROM scim_group g WHERE g.tenant_id = $1 AND g.id = wanted.id AND g.deleted_at IS NULL)"#,
+        tenant_id,
+        ids
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Which of these ids are living groups.
@@ -225,6 +312,8 @@ pub struct Delta {
     pub add: Vec<Uuid>,
     /// Who leaves.
     pub remove: Vec<Uuid>,
+    /// What was named to join and is no id at all: left out, and named in the audit row.
+    pub odd: Vec<String>,
 }
 
 /// A subject that a change of members put into the outbox.
@@ -287,8 +376,8 @@ pub async fn change_members(
         ), audited AS (
             INSERT INTO audit (tenant_id, at, id, request_id, actor, remote, action, kind, subject_id, body, status, skipped)
             SELECT $1, now(), $6, $7, $8, $9, $10, 'group', $2, $11, $12,
-                (SELECT array_agg(id::text) FROM skipped)
-            WHERE $13 OR EXISTS (SELECT 1 FROM moved) OR EXISTS (SELECT 1 FROM skipped)
+                (SELECT array_agg(name) FROM (SELECT id::text AS name FROM skipped UNION ALL SELECT unnest($19::text[])) AS named)
+            WHERE $13 OR EXISTS (SELECT 1 FROM moved) OR EXISTS (SELECT 1 FROM skipped) OR cardinality($19::text[]) > 0
         ), subjects AS (
             SELECT 'user' AS kind, member_id AS id, false AS fan_out FROM moved WHERE NOT is_group
           UNION ALL
@@ -331,6 +420,7 @@ pub async fn change_members(
         deed.token(),
         deed.seconds(),
         LEASED,
+        &delta.odd,
     )
     .fetch_all(conn)
     .await?;

@@ -188,7 +188,10 @@ pub async fn create(
         WITH ghost AS (
             SELECT id FROM scim_user
             WHERE tenant_id = $1 AND deleted_at IS NOT NULL
-              AND (external_id = $4 OR (user_name_key = $3 AND (external_id IS NULL OR $4::text IS NULL)))
+              AND ((external_id = $4
+                    -- Who is alive is not re-hired: then the tombstone is an earlier bearer of that externalId.
+                    AND NOT EXISTS (SELECT 1 FROM scim_user u WHERE u.tenant_id = $1 AND u.external_id = $4 AND u.deleted_at IS NULL))
+                OR (user_name_key = $3 AND (external_id IS NULL OR $4::text IS NULL)))
             ORDER BY (external_id IS NOT DISTINCT FROM $4) DESC, deleted_at DESC LIMIT 1 FOR UPDATE
         ), revived AS (
             UPDATE scim_user u SET user_name_key = $3, external_id = $4, active = $5, email_keys = $6, attrs = $7,

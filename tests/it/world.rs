@@ -8,6 +8,7 @@ use jira_scim::directory::{Accepted, Caller, Directory};
 use jira_scim::jira::{self, ClientOptions, Credential};
 use jira_scim::lifecycle::Lifecycle;
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
+use jira_scim::scim::Types;
 use jira_scim::store::Store;
 use jira_scim::store::tenant::{self, Mode, NewTenant, Origin, Tenant, TenantChange};
 use jira_scim::telemetry::Metrics;
@@ -98,7 +99,15 @@ impl World {
     }
 
     pub fn caller_of(&self, tenant: &Arc<Tenant>, settles: Option<Duration>) -> Caller {
-        Caller { tenant: Arc::clone(tenant), actor: "test".into(), request_id: Uuid::now_v7(), remote: None, settles }
+        Caller {
+            tenant: Arc::clone(tenant),
+            types: Types::built_in(),
+            refuses_unknown_members: false,
+            actor: "test".into(),
+            request_id: Uuid::now_v7(),
+            remote: None,
+            settles,
+        }
     }
 
     /// A second tenant on the same Jira.

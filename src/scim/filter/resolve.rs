@@ -9,7 +9,7 @@ use crate::scim::error::{ScimError, quoted};
 use crate::scim::folded;
 use crate::scim::path::{self, Found, Place};
 use crate::scim::schema::check::boolean;
-use crate::scim::schema::{Attribute, Kind, ResourceType};
+use crate::scim::schema::{Attribute, Kind, ResourceType, Returned};
 
 /// Resolves a filter on resources.
 ///
@@ -62,7 +62,7 @@ fn walk_all(filters: &[Filter], scope: &Scope<'_>) -> Result<Vec<Expr>, ScimErro
 
 fn any(name: &str, filter: &Filter, scope: &Scope<'_>) -> Result<Expr, ScimError> {
     let (leaf, path, multi) = locate(name, scope)?;
-    if leaf.kind != Kind::Complex {
+    if leaf.kind != Kind::Complex && !leaf.multi_valued {
         return Err(ScimError::invalid_filter(format!("{} has no parts to filter by in brackets.", quoted(name))));
     }
     if !leaf.multi_valued {
@@ -126,6 +126,10 @@ fn locate(name: &str, scope: &Scope<'_>) -> Result<Located, ScimError> {
                 _ => Err(unknown()),
             }
         }
+        // An entry without parts is its own value.
+        Scope::Element { of, prefix } if of.kind != Kind::Complex && name.eq_ignore_ascii_case("value") => {
+            Ok((of, prefix.to_vec(), None))
+        }
         Scope::Element { of, prefix } => {
             let part = of.sub(name).filter(|part| filterable(of, part)).ok_or_else(unknown)?;
             let mut path = prefix.to_vec();
@@ -147,7 +151,8 @@ fn document_path(place: Place) -> Option<Located> {
 
 fn kept(place: Place) -> bool {
     match (place.attribute, place.sub) {
-        (Some(attribute), Some(sub)) => filterable(attribute, sub),
+        (Some(attribute), Some(sub)) => attribute.returned != Returned::Never && filterable(attribute, sub),
+        (Some(attribute), None) => attribute.returned != Returned::Never,
         _ => true,
     }
 }
@@ -157,8 +162,9 @@ fn kept(place: Place) -> bool {
 fn filterable(attribute: &Attribute, sub: &Attribute) -> bool {
     let made = (sub.read_only() && sub.kind == Kind::Reference)
         || sub.name == "$ref"
-        || matches!((attribute.name, sub.name), ("meta", "version") | ("manager", "displayName"));
-    !made
+        || (attribute.name, sub.name) == ("meta", "version");
+    // Who may not read a value must not find it out by asking.
+    !made && sub.returned != Returned::Never
 }
 
 fn reference(leaf: &Attribute, path: Vec<String>, multi: Option<usize>) -> AttrRef {

@@ -35,9 +35,7 @@ fn append(attribute: &'static Attribute, value: Value, holder: &mut Map<String, 
     let mut entries = take_list(holder, attribute.name);
     let mut changed = Vec::with_capacity(given.len());
     for entry in given {
-        if let Value::Object(entry) = entry {
-            changed.push(merge_entry(attribute, entry, &mut entries));
-        }
+        changed.push(merge_entry(attribute, entry, &mut entries)?);
     }
     settle_primary(&mut entries, changed.into_iter());
     put_list(holder, attribute.name, entries);

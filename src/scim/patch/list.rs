@@ -7,8 +7,9 @@ use super::target::Target;
 use super::{put_list, take_list};
 use crate::scim::error::ScimError;
 use crate::scim::folded::folded_value;
-use crate::scim::schema::Attribute;
-use crate::scim::schema::check::{At, is_primary, keep_primary};
+use crate::scim::lasting::hold_parts;
+use crate::scim::schema::check::{At, accept_one, is_primary, keep_primary};
+use crate::scim::schema::{Attribute, Kind};
 
 /// How the entry's parts are treated where no sub-attribute is named.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,29 @@ pub(super) fn set_entries(
     outcome
 }
 
+fn nothing_selected(attribute: &Attribute) -> ScimError {
+    ScimError::no_target(format!("No entry of {} is selected by the path.", attribute.name))
+}
+
+/// The selected entries of a list without parts become the value; no value takes them away.
+fn set_plain(
+    attribute: &'static Attribute,
+    value: Value,
+    selected: &[usize],
+    entries: &mut Vec<Value>,
+) -> Result<(), ScimError> {
+    let value = accept_one(attribute, value, At::root(attribute.name))?;
+    let Some(first) = selected.first() else {
+        return if value.is_some() { Err(nothing_selected(attribute)) } else { Ok(()) };
+    };
+    let mut index = 0..;
+    entries.retain(|_| index.next().is_some_and(|index| !selected.contains(&index)));
+    if let Some(value) = value.filter(|value| !entries.iter().any(|entry| stands_for(attribute, value, entry))) {
+        entries.insert(*first, value);
+    }
+    Ok(())
+}
+
 fn set_in(
     target: &Target,
     attribute: &'static Attribute,
@@ -47,6 +71,9 @@ fn set_in(
 ) -> Result<(), ScimError> {
     let selected: Vec<usize> =
         (0..entries.len()).filter(|index| selects(target, attribute, &entries[*index])).collect();
+    if attribute.kind != Kind::Complex {
+        return set_plain(attribute, value, &selected, entries);
+    }
     let seed = match &target.selection {
         Some(selection) => selection.seed.clone(),
         None => Some(Map::new()),
@@ -58,10 +85,10 @@ fn set_in(
             return Ok(());
         }
         let Some(mut entry) = seed else {
-            return Err(ScimError::no_target(format!("No entry of {} is selected by the path.", attribute.name)));
+            return Err(nothing_selected(attribute));
         };
         entry.extend(given);
-        let index = merge_entry(attribute, entry, entries);
+        let index = merge_entry(attribute, Value::Object(entry), entries)?;
         settle_primary(entries, std::iter::once(index));
         return Ok(());
     }
@@ -82,21 +109,22 @@ fn set_in(
 
 /// Adds an entry, or merges it into the one that it stands for, so that a repeated request adds nothing (GEN-22).
 /// Returns where it is.
-pub(super) fn merge_entry(attribute: &Attribute, entry: Map<String, Value>, entries: &mut Vec<Value>) -> usize {
-    let entry = Value::Object(entry);
+///
+/// # Errors
+///
+/// 400 `mutability` for another value of a part that is set once.
+pub(super) fn merge_entry(attribute: &Attribute, entry: Value, entries: &mut Vec<Value>) -> Result<usize, ScimError> {
     let present = entries.iter().position(|stored| stands_for(attribute, &entry, stored));
-    match (present, entry) {
-        (Some(index), Value::Object(entry)) => {
-            if let Value::Object(stored) = &mut entries[index] {
-                stored.extend(entry);
-            }
-            index
-        }
-        (_, entry) => {
-            entries.push(entry);
-            entries.len() - 1
-        }
+    let Some(index) = present else {
+        entries.push(entry);
+        return Ok(entries.len() - 1);
+    };
+    if let (Value::Object(stored), Value::Object(entry)) = (&mut entries[index], entry) {
+        let before = stored.clone();
+        stored.extend(entry);
+        hold_parts(attribute, &before, stored)?;
     }
+    Ok(index)
 }
 
 fn set_entry(
@@ -107,15 +135,19 @@ fn set_entry(
     entry: &mut Map<String, Value>,
 ) -> Result<(), ScimError> {
     let at = At::root(attribute.name);
+    let before = entry.clone();
     match target.place.sub {
-        Some(part) => set_part(part, value, at.then(part.name), entry),
+        Some(part) => set_part(part, value, at.then(part.name), entry)?,
         None => {
             if manner == Manner::Replace {
-                entry.clear();
+                let stays = |part: &Attribute| part.read_only() || part.immutable();
+                entry.retain(|key, _| attribute.sub(key).is_some_and(stays));
             }
-            merge(attribute, value, at, entry)
+            merge(attribute, value, at, entry)?;
         }
     }
+    // An entry that loses everything is removed, which is no change of it.
+    if entry.is_empty() { Ok(()) } else { hold_parts(attribute, &before, entry) }
 }
 
 /// Whether the target means the entry; without a bracket it means each.
@@ -140,7 +172,9 @@ pub(super) fn stands_for(attribute: &Attribute, given: &Value, stored: &Value) -
             _ => false,
         }
     };
-    let Some(given) = given.as_object() else { return given == stored };
+    let Some(given) = given.as_object() else {
+        return folded_value(attribute, given) == folded_value(attribute, stored);
+    };
     match given.get("value") {
         Some(value) => same("value", value) && given.get("type").is_none_or(|value| same("type", value)),
         None => given.iter().all(|(key, value)| key == "primary" || same(key, value)),

@@ -36,6 +36,7 @@ pub use parse::{MOST_OPERATIONS, parse};
 use target::Target;
 
 use super::error::ScimError;
+use super::lasting;
 use super::resource::{Attrs, check_whole};
 use super::schema::{Attribute, ResourceType, check};
 
@@ -79,15 +80,27 @@ impl Patch {
 /// # Errors
 ///
 /// 400 `invalidValue` for a value of the wrong type or a required attribute that would be missing, 400 `noTarget` for an
-/// entry that is not there and cannot be made from the path.
+/// entry that is not there and cannot be made from the path, 400 `mutability` for another value of what is set once. The
+/// sentence names the path.
 pub fn apply(patch: &Patch, ty: &ResourceType, attrs: &Attrs) -> Result<Attrs, ScimError> {
     let mut doc = attrs.clone();
     for op in &patch.ops {
-        apply_one(op, &mut doc)?;
+        apply_one(op, &mut doc).map_err(|error| at_path(op, error))?;
     }
     tidy(ty, &mut doc);
+    lasting::hold(ty, attrs, &mut doc)?;
     check_whole(ty, &doc)?;
     Ok(doc)
+}
+
+/// The sentence with the operation's path, where it does not begin with it anyway.
+fn at_path(op: &PatchOp, error: ScimError) -> ScimError {
+    let path = &op.target.path;
+    if error.detail.starts_with(path) {
+        error
+    } else {
+        ScimError { detail: format!("{path}: {}", error.detail), ..error }
+    }
 }
 
 fn apply_one(op: &PatchOp, doc: &mut Attrs) -> Result<(), ScimError> {
@@ -101,7 +114,9 @@ fn apply_one(op: &PatchOp, doc: &mut Attrs) -> Result<(), ScimError> {
         }
         // A whole extension: the parser leaves nothing but its removal.
         (Some(extension), None) => {
-            doc.remove(extension.id);
+            let mut inner = take_object(doc, extension.id);
+            inner.retain(|key, _| extension.attribute(key).is_some_and(Attribute::read_only));
+            put_object(doc, extension.id, inner);
             Ok(())
         }
         (None, None) => Ok(()),

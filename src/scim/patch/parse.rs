@@ -16,7 +16,7 @@ pub const MOST_OPERATIONS: usize = 2000;
 /// # Errors
 ///
 /// 400 `invalidSyntax` for a body or an operation that is not one, 400 `invalidPath`, `invalidFilter` or `mutability` for
-/// a path, 400 `noTarget` for a `remove` without one, 400 `invalidValue` for a missing value, 413 for more than
+/// a path, 400 `mutability` for a `remove` of what is required, 400 `noTarget` for a `remove` without one, 400 `invalidValue` for a missing value, 413 for more than
 /// [`MOST_OPERATIONS`].
 pub fn parse(ty: &ResourceType, body: &Value) -> Result<Patch, ScimError> {
     check::refuse_nul(body, None)?;
@@ -112,6 +112,10 @@ fn push(
     value: Option<&Value>,
     ops: &mut Vec<PatchOp>,
 ) -> Result<(), ScimError> {
+    if verb == Verb::Remove && target.is_required() {
+        let detail = format!("{} is required and cannot be removed.", target.path);
+        return Err(ScimError::mutability(detail));
+    }
     let whole_extension = target.place.extension.filter(|_| target.place.attribute.is_none());
     match (whole_extension, verb, value) {
         (None, _, _) | (Some(_), Verb::Remove, _) => ops.push(PatchOp { verb, target, value: value.cloned() }),

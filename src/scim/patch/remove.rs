@@ -40,7 +40,7 @@ pub(super) fn apply(
                     entries.retain(|entry| !listed.iter().any(|given| stands_for(attribute, given, entry)));
                 }
                 (None, None) => entries.retain(|entry| !selects(target, attribute, entry)),
-                (None, Some(part)) => remove_part(target, attribute, part, &mut entries),
+                (None, Some(part)) => remove_part(target, attribute, part, &mut entries)?,
             }
             put_list(holder, attribute.name, entries);
         }
@@ -56,13 +56,21 @@ fn listed(attribute: &'static Attribute, value: &Value) -> Result<Vec<Value>, Sc
     }
 }
 
-fn remove_part(target: &Target, attribute: &Attribute, part: &Attribute, entries: &mut Vec<Value>) {
+fn remove_part(
+    target: &Target,
+    attribute: &Attribute,
+    part: &Attribute,
+    entries: &mut Vec<Value>,
+) -> Result<(), ScimError> {
     for entry in entries.iter_mut() {
         if selects(target, attribute, entry)
             && let Value::Object(entry) = entry
+            && entry.remove(part.name).is_some()
+            && part.immutable()
         {
-            entry.remove(part.name);
+            return Err(ScimError::mutability(format!("{}.{} is set once.", attribute.name, part.name)));
         }
     }
     entries.retain(|entry| entry.as_object().is_none_or(|entry| !entry.is_empty()));
+    Ok(())
 }

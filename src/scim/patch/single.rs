@@ -41,6 +41,11 @@ pub(super) fn set_part(
     Ok(())
 }
 
+/// Clears what the client may write.
+fn clear(attribute: &Attribute, object: &mut Map<String, Value>) {
+    object.retain(|key, _| attribute.sub(key).is_some_and(Attribute::read_only));
+}
+
 /// Merges a value into a complex one: parts that are not named stay (P-21), parts given without a value are cleared. A
 /// plain string stands for `value` (P-18), a list of one for the object (P-19), no value at all clears the whole.
 pub(super) fn merge(
@@ -50,8 +55,8 @@ pub(super) fn merge(
     object: &mut Map<String, Value>,
 ) -> Result<(), ScimError> {
     match (value, attribute.sub("value")) {
-        (Value::Null, _) => object.clear(),
-        (Value::String(text), _) if text.is_empty() => object.clear(),
+        (Value::Null, _) => clear(attribute, object),
+        (Value::String(text), _) if text.is_empty() => clear(attribute, object),
         (Value::String(text), Some(part)) => set_part(part, Value::String(text), at.then(part.name), object)?,
         (Value::Object(given), _) => {
             for (key, value) in given {

@@ -15,6 +15,8 @@ const LIMITS: Limits = Limits { depth: 16, terms: 100, length: 8 * 1024 };
 /// A place, and which of its entries.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Target {
+    /// As the client wrote it, for the sentence of an error.
+    pub(super) path: String,
     pub(super) place: Place,
     pub(super) selection: Option<Selection>,
 }
@@ -54,7 +56,10 @@ impl Target {
             Found::Unknown => return Err(unknown()),
         };
         let Some(attribute) = place.attribute else {
-            return if parts.filter.is_none() { Ok(Some(Self { place, selection: None })) } else { Err(unknown()) };
+            return match parts.filter {
+                None => Ok(Some(Self { path: quoted(text), place, selection: None })),
+                Some(_) => Err(unknown()),
+            };
         };
         if let Some(sub) = parts.sub {
             place.sub = Some(attribute.sub(sub).ok_or_else(unknown)?);
@@ -75,7 +80,15 @@ impl Target {
                 Some(Selection { expr: resolve_element(&filter, attribute)?, seed: seed(&filter, attribute) })
             }
         };
-        Ok(Some(Self { place, selection }))
+        Ok(Some(Self { path: quoted(text), place, selection }))
+    }
+}
+
+impl Target {
+    /// Whether all of a required attribute is meant.
+    pub(super) fn is_required(&self) -> bool {
+        let whole = self.selection.is_none() && self.place.sub.is_none();
+        whole && self.place.attribute.is_some_and(|attribute| attribute.required)
     }
 }
 

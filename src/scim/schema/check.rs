@@ -159,8 +159,11 @@ pub(in crate::scim) fn accept_parts(
         if attribute.read_only() {
             continue;
         }
-        if let Some(value) = accept(attribute, value, at.then(attribute.name))? {
-            kept.insert(canonical(key, attribute.name), value);
+        match accept(attribute, value, at.then(attribute.name))? {
+            // Only the list of members tells an empty list from none.
+            Some(Value::Array(list)) if list.is_empty() => {}
+            Some(value) => drop(kept.insert(canonical(key, attribute.name), value)),
+            None => {}
         }
     }
     Ok(kept)

@@ -65,7 +65,7 @@ impl Attribute {
         self
     }
 
-    const fn immutable(mut self) -> Self {
+    const fn once(mut self) -> Self {
         self.mutability = Mutability::Immutable;
         self
     }
@@ -192,12 +192,11 @@ pub(super) static USER: Schema = Schema {
     ],
 };
 
-/// `displayName` and `$ref` of a manager belong to the server: what a client echoes of them would outlive a change of
-/// `value` (GEN-12, OL-5).
+/// `$ref` is made when a user is answered. `displayName`, which RFC 7643 gives to the server, is left out: what a client
+/// says of it would outlive a change of `value` (OL-5), and looking it up would cost a query for each answer.
 const MANAGER: &[Attribute] = &[
     text("value", "The id of the manager.").once_called("managerId").exact(),
     link("$ref", &["User"], "The URL of the manager.").by_server(),
-    text("displayName", "The name of the manager.").by_server(),
 ];
 
 /// The enterprise extension (RFC 7643 section 4.3).
@@ -217,9 +216,9 @@ pub(super) static ENTERPRISE_USER: Schema = Schema {
 };
 
 const MEMBERS: &[Attribute] = &[
-    text("value", "The id of the member.").exact().immutable().required(),
-    link("$ref", &["User", "Group"], "The URL of the member.").immutable(),
-    text("type", "Whether the member is a user or a group.").suggests(&["User", "Group"]).immutable(),
+    text("value", "The id of the member.").exact().once().required(),
+    link("$ref", &["User", "Group"], "The URL of the member.").once(),
+    text("type", "Whether the member is a user or a group.").suggests(&["User", "Group"]).once(),
     text("display", "The name of the member.").by_server(),
 ];
 

@@ -5,9 +5,16 @@
 
 pub(in crate::scim) mod check;
 mod core;
+mod declared;
+mod types;
+
+use serde::Deserialize;
+
+pub use self::types::Types;
 
 /// The data types of RFC 7643 section 2.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// Text.
     String,
@@ -44,14 +51,18 @@ impl Kind {
 }
 
 /// Who may write an attribute (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Mutability {
     /// The server only.
     ReadOnly,
     /// The client at any time.
+    #[default]
     ReadWrite,
-    /// The client when the value is made.
+    /// The client, once.
     Immutable,
+    /// The client at any time; nobody reads it.
+    WriteOnly,
 }
 
 impl Mutability {
@@ -61,17 +72,24 @@ impl Mutability {
             Mutability::ReadOnly => "readOnly",
             Mutability::ReadWrite => "readWrite",
             Mutability::Immutable => "immutable",
+            Mutability::WriteOnly => "writeOnly",
         }
     }
 }
 
 /// When an attribute is part of an answer (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Returned {
     /// Always, whatever the client asks for.
     Always,
     /// Unless the client asks for others.
+    #[default]
     Default,
+    /// Only where the client names it.
+    Request,
+    /// Never.
+    Never,
 }
 
 impl Returned {
@@ -80,17 +98,23 @@ impl Returned {
         match self {
             Returned::Always => "always",
             Returned::Default => "default",
+            Returned::Request => "request",
+            Returned::Never => "never",
         }
     }
 }
 
 /// Whether two resources may have the same value (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Uniqueness {
     /// They may.
+    #[default]
     None,
     /// Not within a tenant.
     Server,
+    /// Not anywhere; of no attribute here.
+    Global,
 }
 
 impl Uniqueness {
@@ -99,6 +123,7 @@ impl Uniqueness {
         match self {
             Uniqueness::None => "none",
             Uniqueness::Server => "server",
+            Uniqueness::Global => "global",
         }
     }
 }
@@ -148,6 +173,16 @@ impl Attribute {
     /// Whether only the server writes it.
     pub fn read_only(&self) -> bool {
         self.mutability == Mutability::ReadOnly
+    }
+
+    /// Whether the client writes it once.
+    pub fn immutable(&self) -> bool {
+        self.mutability == Mutability::Immutable
+    }
+
+    /// Whether a client that asks for nothing in particular does not see it.
+    pub fn hidden(&self) -> bool {
+        matches!(self.returned, Returned::Request | Returned::Never)
     }
 }
 
@@ -244,11 +279,6 @@ pub fn by_name(name: &str) -> Option<&'static ResourceType> {
     [user(), group()].into_iter().find(|ty| ty.name.eq_ignore_ascii_case(name) || ty.core.id.eq_ignore_ascii_case(name))
 }
 
-/// Every schema that is served, in the order of `/Schemas`.
-pub fn all() -> [&'static Schema; 3] {
-    [&core::USER, &core::ENTERPRISE_USER, &core::GROUP]
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -265,7 +295,7 @@ mod tests {
 
     #[test]
     fn every_table_is_coherent() {
-        for schema in all() {
+        for schema in Types::built_in().schemas() {
             walk(schema.attributes, &mut |attribute| {
                 assert_eq!(attribute.kind == Kind::Complex, !attribute.sub_attributes.is_empty(), "{}", attribute.name);
                 assert_eq!(

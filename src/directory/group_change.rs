@@ -1,0 +1,283 @@
+//! Changes of groups. Members never become a document: a request is folded into a difference, and the store changes rows.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::group::{GROUP, member, not_found, nudges, taken};
+use super::members;
+use super::undo::Before;
+use super::user::check;
+use super::{
+    Accepted, Caller, Directory, DirectoryError, GroupView, MemberRef, Precondition, Tried, Undo, audited, parse_id,
+    persist,
+};
+use crate::scim::patch::{self, GroupPatch, MemberChange};
+use crate::scim::{self, Attrs, ScimError, filter};
+use crate::store::group::{self, Delta, Document, Glance, Moved, With};
+use crate::store::outbox::Subject;
+use crate::store::{OnConstraint, StoreError, related};
+
+/// What a request asks for.
+struct Wish {
+    attrs: Attrs,
+    members: Wanted,
+}
+
+/// What a request asks for of the members.
+#[derive(Clone)]
+enum Wanted {
+    /// This difference.
+    Known(Delta),
+    /// These changes, in order, some of which the present members have to be asked about.
+    Asking(Vec<MemberChange>),
+}
+
+impl Wanted {
+    fn of(changes: Vec<MemberChange>) -> Self {
+        let asks = changes.iter().any(|change| matches!(change, MemberChange::RemoveWhere(_)));
+        if asks { Self::Asking(changes) } else { Self::Known(members::fold(&changes)) }
+    }
+}
+
+/// What a request does to a group.
+struct Change {
+    attrs: Attrs,
+    delta: Delta,
+    /// Groups among those that join.
+    nested: Vec<Uuid>,
+}
+
+impl Directory {
+    /// Replaces a group with its members (PUT). Without `members` in the body the group is emptied (RFC 7644 3.5.1).
+    ///
+    /// # Errors
+    /// 400, 404, 409 `uniqueness`, 412.
+    pub async fn replace_group(
+        &self,
+        caller: &Caller,
+        id: &str,
+        mut body: Value,
+        pre: &Precondition,
+    ) -> Result<Accepted<GroupView>, DirectoryError> {
+        let shown = audited(&body);
+        let members = patch::take_members(&mut body).map(|members| members::ids(&members.unwrap_or_default()));
+        self.change_group(caller, ("group.replace", 200), id, &shown, pre, |stored| {
+            let attrs = scim::check_replace(caller.types.group, body.clone(), stored)?;
+            let (add, odd) = members.clone()?;
+            Ok(Wish { attrs, members: Wanted::Known(Delta { replace: true, add, odd, ..Delta::default() }) })
+        })
+        .await
+    }
+
+    /// Applies a PATCH to a group, all or nothing.
+    ///
+    /// # Errors
+    /// 400, 404, 409 `uniqueness`, 412.
+    pub async fn patch_group(
+        &self,
+        caller: &Caller,
+        id: &str,
+        body: Value,
+        pre: &Precondition,
+    ) -> Result<Accepted<GroupView>, DirectoryError> {
+        let shown = audited(&body);
+        let parsed = patch::parse(caller.types.group, &body).and_then(patch::split_members);
+        drop(body);
+        let parsed = parsed.map(|GroupPatch { attrs, members }| (attrs, Wanted::of(members)));
+        self.change_group(caller, ("group.patch", 204), id, &shown, pre, |stored| {
+            let (attrs, members) = parsed.as_ref().map_err(Clone::clone)?;
+            let attrs = patch::apply(attrs, caller.types.group, stored)?;
+            Ok(Wish { attrs, members: members.clone() })
+        })
+        .await
+    }
+
+    async fn change_group(
+        &self,
+        caller: &Caller,
+        (action, status): (&str, i16),
+        id: &str,
+        shown: &Value,
+        pre: &Precondition,
+        plan: impl Fn(&Attrs) -> Result<Wish, ScimError>,
+    ) -> Result<Accepted<GroupView>, DirectoryError> {
+        let uuid = parse_id(GROUP, id)?;
+        persist(|| async {
+            let deed = caller.deed(action, Some(shown), status);
+            let mut conn = self.conn().await?;
+            if *pre == Precondition::None {
+                let old = group::glance(&mut conn, deed.tenant_id, uuid).await?.ok_or_else(|| not_found(id))?;
+                let change = resolve(&mut conn, caller, uuid, plan(&old.attrs)?).await?;
+                if change.attrs == old.attrs && change.nested.is_empty() {
+                    // The usual case: members alone, in one statement.
+                    let moved = group::change_members(&mut conn, &deed, uuid, &change.delta, With::default()).await?;
+                    return Ok(Tried::Done(accepted(uuid, old, None, change, moved)));
+                }
+            }
+            drop(conn);
+            let mut tx = self.begin().await?;
+            let old = match pre {
+                Precondition::None => group::glance(&mut tx, deed.tenant_id, uuid).await?,
+                Precondition::Versions(_) => group::lock(&mut tx, deed.tenant_id, uuid).await?.map(Glance::from),
+            };
+            let old = old.ok_or_else(|| not_found(id))?;
+            if let Some(version) = old.version {
+                check(pre, version)?;
+            }
+            let change = resolve(&mut tx, caller, uuid, plan(&old.attrs)?).await?;
+            refuse_circle(&mut tx, deed.tenant_id, uuid, &change.nested).await?;
+            let attrs_changed = change.attrs != old.attrs;
+            if attrs_changed && !write_attrs(&mut tx, caller, uuid, old.row_version, &change.attrs).await? {
+                return Ok(Tried::Again);
+            }
+            let with = With { attrs_changed, nudge_group: false };
+            let moved = group::change_members(&mut tx, &deed, uuid, &change.delta, with).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            let before = attrs_changed.then(|| (old.row_version + 1, old.attrs.clone()));
+            Ok(Tried::Done(accepted(uuid, old, before, change, moved)))
+        })
+        .await
+    }
+}
+
+/// Turns what a request wants into a difference.
+async fn resolve(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    id: Uuid,
+    Wish { attrs, members }: Wish,
+) -> Result<Change, DirectoryError> {
+    let tenant_id = caller.tenant.id;
+    let delta = match members {
+        Wanted::Known(delta) => delta,
+        Wanted::Asking(mut changes) => {
+            name_those_meant(conn, tenant_id, id, &mut changes).await?;
+            members::fold(&changes)
+        }
+    };
+    refuse_unknown(conn, caller, &delta).await?;
+    let nested = match delta.add.as_slice() {
+        [] => Vec::new(),
+        add => group::groups_among(conn, tenant_id, add).await?,
+    };
+    Ok(Change { attrs, delta, nested })
+}
+
+/// Where the tenant wants it so, ids that are nobody's are an error. Somebody who is deleted after this look is left
+/// out, as if deleted a moment after having joined.
+pub(super) async fn refuse_unknown(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    delta: &Delta,
+) -> Result<(), DirectoryError> {
+    if !caller.refuses_unknown_members {
+        return Ok(());
+    }
+    const NAMED: usize = 10;
+    let mut unknown = delta.odd.clone();
+    if !delta.add.is_empty() {
+        let missing = group::unknown_among(conn, caller.tenant.id, &delta.add).await?;
+        unknown.extend(missing.iter().map(Uuid::to_string));
+    }
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let more = match unknown.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    unknown.truncate(NAMED);
+    let detail = format!("members: there is no user or group with the id {}{more}.", unknown.join(", "));
+    Err(ScimError::invalid_value(detail).into())
+}
+
+/// Refuses groups that would close a circle. Only who puts groups into groups waits for others who do, and so cannot
+/// close the other half at the same time.
+async fn refuse_circle(
+    tx: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Uuid,
+    nested: &[Uuid],
+) -> Result<(), DirectoryError> {
+    if nested.is_empty() {
+        return Ok(());
+    }
+    group::lock_nesting(tx, tenant_id).await?;
+    if group::reaches(tx, tenant_id, nested, id).await? {
+        let detail = "members: a group cannot be a member of itself, directly or through other groups.";
+        return Err(ScimError::invalid_value(detail).into());
+    }
+    Ok(())
+}
+
+/// A filter of a PATCH path that is more than an id is asked of the members that are there.
+async fn name_those_meant(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Uuid,
+    changes: &mut [MemberChange],
+) -> Result<(), StoreError> {
+    let rows = related::members_of(conn, tenant_id, &[id]).await?;
+    let present: Vec<Value> = rows.into_iter().map(|row| shown_member(&member(row))).collect();
+    for change in changes {
+        if let MemberChange::RemoveWhere(expr) = change {
+            let hit = present.iter().filter(|document| filter::eval(expr, document));
+            let values = hit.filter_map(|document| Some(document.get("value")?.as_str()?.to_owned()));
+            *change = MemberChange::Remove(values.collect());
+        }
+    }
+    Ok(())
+}
+
+/// A member as a filter of a PATCH path sees it.
+fn shown_member(member: &MemberRef) -> Value {
+    serde_json::json!({
+        "value": member.id.to_string(),
+        "display": member.display.as_deref().map(crate::account::fold),
+        "type": if member.is_group { "group" } else { "user" },
+    })
+}
+
+pub(super) async fn write_attrs(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    id: Uuid,
+    row_version: i64,
+    attrs: &Attrs,
+) -> Result<bool, DirectoryError> {
+    let folded = scim::folded(caller.types.group, attrs);
+    let document = Document { attrs, folded: &folded };
+    group::update(conn, caller.tenant.id, id, row_version, &document)
+        .await
+        .on_constraint("scim_group_display_name_key", || taken(attrs))
+}
+
+fn accepted(
+    id: Uuid,
+    old: Glance,
+    before: Option<(i64, Attrs)>,
+    change: Change,
+    moved: Vec<Moved>,
+) -> Accepted<GroupView> {
+    let joined: Vec<Uuid> =
+        moved.iter().filter(|moved| moved.joined == Some(true)).map(|moved| moved.subject.id()).collect();
+    let members_moved = moved.iter().any(|moved| moved.joined.is_some());
+    let changed = before.is_some() || members_moved;
+    let version = old.version.map(|version| version + i64::from(before.is_some()) + i64::from(members_moved));
+    let undo = (before.is_some() || !joined.is_empty()).then_some(Undo(Before::Group { id, attrs: before, joined }));
+    Accepted {
+        about: Subject::Group(id),
+        view: GroupView {
+            id,
+            attrs: change.attrs,
+            version,
+            created: old.created,
+            modified: old.modified,
+            members: None,
+        },
+        changed,
+        nudged: nudges(&moved, None),
+        undo,
+    }
+}
