@@ -1,7 +1,7 @@
 //! The query of a request: the parameters of RFC 7644 sections 3.4.2 and 3.9, and nothing else.
 //!
 //! Names compare without regard to letter case, values may write a space as `+` (GEN-6), anything unknown is ignored,
-//! Entra's `aadOptscim062020` included (GEN-5, ENTRA-12). Meaning is given by `scim`; here is only the wire.
+//! a flag on the base URL included (GEN-5, ENTRA-12). Meaning is given by `scim`; here is only the wire.
 
 use percent_encoding::percent_decode;
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn entras_flag_may_stand_before_the_others() {
+    fn a_flag_on_the_base_url_may_stand_before_the_others() {
         let query = Query::of(Some("aadOptscim062020&filter=title+eq+\"why?\"")).unwrap();
         assert_eq!(query.filter.as_deref(), Some("title eq \"why?\""));
     }

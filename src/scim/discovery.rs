@@ -29,7 +29,7 @@ pub struct Announcement<'a> {
     pub max_results: u64,
     /// Whether Bulk is served.
     pub bulk: bool,
-    /// The most operations in one Bulk. Announced also where Bulk is not served: authentik takes it for the number of
+    /// The most operations in one Bulk. Announced also where Bulk is not served: one client takes it for the number of
     /// operations in one PATCH (AK-2), so 0 would mean "no limit".
     pub max_operations: u64,
     /// The largest body, in bytes.

@@ -165,7 +165,7 @@ impl ScimError {
         Self::new(503, None, detail)
     }
 
-    /// The error envelope of SCIM 2.0. `status` is a string, as RFC 7644 and the Okta listing test want it (OKTA-9).
+    /// The error envelope of SCIM 2.0. `status` is a string, as RFC 7644 and one client want it (OKTA-9).
     pub fn body(&self) -> Value {
         let mut body = json!({ "schemas": [urn::ERROR], "status": self.status.to_string(), "detail": self.detail });
         if let Some(scim_type) = self.scim_type {

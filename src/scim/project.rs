@@ -37,7 +37,7 @@ impl Projection {
     }
 
     /// Whether an attribute is wanted in whole or in part. Answering `members` or `groups` costs a query of its own, which
-    /// this saves (ENTRA's F-8).
+    /// this saves (F-8, ENTRA-7).
     pub fn wants(&self, name: &str) -> bool {
         let names = |place: &Place| place.attribute.is_some_and(|attribute| attribute.name.eq_ignore_ascii_case(name));
         self.only.as_ref().is_none_or(|only| only.iter().any(names))

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use regex::Regex;
+
 /// The layer of each module at the top of `src`; see the front page of the library.
 const LAYERS: &[(&str, u8)] = &[
     ("config", 0),
@@ -126,6 +128,29 @@ fn sql_is_in_the_store_alone_and_the_paths_of_a_jira_in_jira_alone() {
             if code.contains(needle) {
                 assert!(homes.iter().any(|home| inside.starts_with(home)), "{needle} in {}", inside.display());
             }
+        }
+    }
+}
+
+/// Names under which identity providers go.
+const PROVIDERS: &str = r"(?i)okta|entra|azure|microsoft|google|onelogin|ping(one|federate)|oneidentity|jumpcloud|keycloak|authentik|rippling|slack|sailpoint";
+
+#[test]
+fn the_protocol_knows_no_identity_provider_outside_the_table_of_tolerances() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, names) = (Vec::new(), Regex::new(PROVIDERS).unwrap());
+    // OKTA-8 and the like cite what was seen, which is what a comment is for.
+    let citation = Regex::new(r"\b[A-Z][A-Z0-9]+-\d+").unwrap();
+    sources(&src.join("scim"), &mut files);
+    sources(&src.join("http"), &mut files);
+    files.retain(|file| !file.ends_with("tolerance.rs") && !file.ends_with("tests.rs"));
+    assert!(files.len() > 40, "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for line in code.lines() {
+            let plain = citation.replace_all(line, "");
+            assert!(!names.is_match(&plain), "{}: {line}", file.display());
         }
     }
 }
