@@ -315,6 +315,17 @@ fn every_page_of_a_provider_says_how_to_make_a_tenant_and_how_to_try_it() {
 }
 
 #[test]
+fn every_profile_that_a_document_names_can_be_played() {
+    let known = all(r"(?m)^ +- ([a-z0-9-]+):", &help(&["simulate"]).unwrap());
+    assert!(known.contains("okta-private"), "{known:?}");
+    for (path, text) in documents() {
+        for name in all(r"simulate[^\n]*--profile ([a-z0-9-]+)", &text) {
+            assert!(known.contains(&name), "{}: there is no profile {name}", path.display());
+        }
+    }
+}
+
+#[test]
 fn every_file_of_ours_that_a_document_names_exists() {
     let pattern = r"(?m)^((?:src|tests|docs|config|migrations|writer|http|scim|store|jira|directory)/[a-z0-9_/.*-]*)$";
     for (path, text) in documents() {
