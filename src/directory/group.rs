@@ -9,7 +9,7 @@ use super::undo::Before;
 use super::user::check;
 use super::{
     Accepted, Caller, Directory, DirectoryError, GroupView, ListQuery, MemberRef, Members, Page, Precondition, Tried,
-    Undo, audited, parse_id, persist,
+    Undo, parse_id, persist,
 };
 use crate::scim::patch::Member;
 use crate::scim::{self, Attrs, ScimError};
@@ -39,7 +39,7 @@ impl Directory {
         let folded = scim::folded(caller.types.group, &attrs);
         let (add, odd) = members::ids(&members);
         let delta = Delta { add, odd, ..Delta::default() };
-        let body = audited(&Value::Object(attrs.clone()));
+        let body = caller.audited(&Value::Object(attrs.clone()));
         let jira_name = display_name(&attrs).trim().to_owned();
         persist(|| async {
             let deed = caller.deed("group.create", Some(&body), 201);

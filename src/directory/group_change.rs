@@ -9,8 +9,7 @@ use super::members;
 use super::undo::Before;
 use super::user::check;
 use super::{
-    Accepted, Caller, Directory, DirectoryError, GroupView, MemberRef, Precondition, Tried, Undo, audited, parse_id,
-    persist,
+    Accepted, Caller, Directory, DirectoryError, GroupView, MemberRef, Precondition, Tried, Undo, parse_id, persist,
 };
 use crate::scim::patch::{self, GroupPatch, MemberChange};
 use crate::scim::{self, Attrs, ScimError, filter};
@@ -34,6 +33,14 @@ enum Wanted {
 }
 
 impl Wanted {
+    /// Who is known to join.
+    fn joining(&self) -> &[Uuid] {
+        match self {
+            Self::Known(delta) => &delta.add,
+            Self::Asking(_) => &[],
+        }
+    }
+
     fn of(changes: Vec<MemberChange>) -> Self {
         let asks = changes.iter().any(|change| matches!(change, MemberChange::RemoveWhere(_)));
         if asks { Self::Asking(changes) } else { Self::Known(members::fold(&changes)) }
@@ -60,12 +67,11 @@ impl Directory {
         mut body: Value,
         pre: &Precondition,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
-        let shown = audited(&body);
-        let members = patch::take_members(&mut body).map(|members| members::ids(&members.unwrap_or_default()));
-        self.change_group(caller, ("group.replace", 200), id, &shown, pre, |stored| {
-            let attrs = scim::check_replace(caller.types.group, body.clone(), stored)?;
-            let (add, odd) = members.clone()?;
-            Ok(Wish { attrs, members: Wanted::Known(Delta { replace: true, add, odd, ..Delta::default() }) })
+        let shown = caller.audited(&body);
+        let whole = |(add, odd)| Wanted::Known(Delta { replace: true, add, odd, ..Delta::default() });
+        let members = patch::take_members(&mut body).map(|members| whole(members::ids(&members.unwrap_or_default())));
+        self.change_group(caller, ("group.replace", 200), id, &shown, pre, &members, |stored| {
+            scim::check_replace(caller.types.group, body.clone(), stored)
         })
         .await
     }
@@ -81,14 +87,15 @@ impl Directory {
         body: Value,
         pre: &Precondition,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
-        let shown = audited(&body);
+        let shown = caller.audited(&body);
         let parsed = patch::parse(caller.types.group, &body).and_then(patch::split_members);
         drop(body);
-        let parsed = parsed.map(|GroupPatch { attrs, members }| (attrs, Wanted::of(members)));
-        self.change_group(caller, ("group.patch", 204), id, &shown, pre, |stored| {
-            let (attrs, members) = parsed.as_ref().map_err(Clone::clone)?;
-            let attrs = patch::apply(attrs, caller.types.group, stored)?;
-            Ok(Wish { attrs, members: members.clone() })
+        let (attrs, members) = match parsed {
+            Ok(GroupPatch { attrs, members }) => (Ok(attrs), Ok(Wanted::of(members))),
+            Err(error) => (Err(error.clone()), Err(error)),
+        };
+        self.change_group(caller, ("group.patch", 204), id, &shown, pre, &members, |stored| {
+            patch::apply(attrs.as_ref().map_err(Clone::clone)?, caller.types.group, stored)
         })
         .await
     }
@@ -100,15 +107,18 @@ impl Directory {
         id: &str,
         shown: &Value,
         pre: &Precondition,
-        plan: impl Fn(&Attrs) -> Result<Wish, ScimError>,
+        members: &Result<Wanted, ScimError>,
+        attrs: impl Fn(&Attrs) -> Result<Attrs, ScimError>,
     ) -> Result<Accepted<GroupView>, DirectoryError> {
         let uuid = parse_id(GROUP, id)?;
+        let joining = members.as_ref().map_or(&[][..], Wanted::joining);
+        let wish = |stored: &Attrs| Ok::<Wish, ScimError>(Wish { attrs: attrs(stored)?, members: members.clone()? });
         persist(|| async {
             let deed = caller.deed(action, Some(shown), status);
             let mut conn = self.conn().await?;
             if *pre == Precondition::None {
-                let old = group::glance(&mut conn, deed.tenant_id, uuid).await?.ok_or_else(|| not_found(id))?;
-                let change = resolve(&mut conn, caller, uuid, plan(&old.attrs)?).await?;
+                let old = glance(&mut conn, caller, uuid, joining).await?.ok_or_else(|| not_found(id))?;
+                let change = resolve(&mut conn, caller, uuid, wish(&old.attrs)?, (joining, &old.groups)).await?;
                 if change.attrs == old.attrs && change.nested.is_empty() {
                     // The usual case: members alone, in one statement.
                     let moved = group::change_members(&mut conn, &deed, uuid, &change.delta, With::default()).await?;
@@ -118,14 +128,14 @@ impl Directory {
             drop(conn);
             let mut tx = self.begin().await?;
             let old = match pre {
-                Precondition::None => group::glance(&mut tx, deed.tenant_id, uuid).await?,
+                Precondition::None => glance(&mut tx, caller, uuid, joining).await?,
                 Precondition::Versions(_) => group::lock(&mut tx, deed.tenant_id, uuid).await?.map(Glance::from),
             };
             let old = old.ok_or_else(|| not_found(id))?;
             if let Some(version) = old.version {
                 check(pre, version)?;
             }
-            let change = resolve(&mut tx, caller, uuid, plan(&old.attrs)?).await?;
+            let change = resolve(&mut tx, caller, uuid, wish(&old.attrs)?, (&[], &[])).await?;
             refuse_circle(&mut tx, deed.tenant_id, uuid, &change.nested).await?;
             let attrs_changed = change.attrs != old.attrs;
             if attrs_changed && !write_attrs(&mut tx, caller, uuid, old.row_version, &change.attrs).await? {
@@ -141,12 +151,22 @@ impl Directory {
     }
 }
 
-/// Turns what a request wants into a difference.
+async fn glance(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    id: Uuid,
+    joining: &[Uuid],
+) -> Result<Option<Glance>, StoreError> {
+    group::glance(conn, caller.tenant.id, id, joining).await
+}
+
+/// Turns what a request wants into a difference. Of the ids `asked` it is known already which are groups.
 async fn resolve(
     conn: &mut PgConnection,
     caller: &Caller,
     id: Uuid,
     Wish { attrs, members }: Wish,
+    (asked, groups): (&[Uuid], &[Uuid]),
 ) -> Result<Change, DirectoryError> {
     let tenant_id = caller.tenant.id;
     let delta = match members {
@@ -157,10 +177,8 @@ async fn resolve(
         }
     };
     refuse_unknown(conn, caller, &delta).await?;
-    let nested = match delta.add.as_slice() {
-        [] => Vec::new(),
-        add => group::groups_among(conn, tenant_id, add).await?,
-    };
+    let nested =
+        if delta.add == asked { groups.to_vec() } else { group::groups_among(conn, tenant_id, &delta.add).await? };
     Ok(Change { attrs, delta, nested })
 }
 

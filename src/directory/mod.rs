@@ -45,6 +45,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A body as the audit keeps it: without what this tenant's clients may never read.
+    fn audited(&self, body: &Value) -> Value {
+        audited(body, &self.types.secrets())
+    }
+
     /// What goes into the audit and the outbox with a change.
     fn deed<'a>(&'a self, action: &'a str, body: Option<&'a Value>, status: i16) -> Deed<'a> {
         Deed {
@@ -268,8 +273,8 @@ fn parse_id(kind: &'static str, id: &str) -> Result<Uuid, DirectoryError> {
         .ok_or_else(|| DirectoryError::NotFound { kind, id: id.to_owned() })
 }
 
-/// A body as the audit keeps it: without secrets, and not larger than a page of a book.
-fn audited(body: &Value) -> Value {
+/// A body as the audit keeps it: without passwords and the attributes of those names, and not larger than a page of a book.
+fn audited(body: &Value, secrets: &[&str]) -> Value {
     const LARGEST: usize = 16 * 1024;
     let mut size = Counted(0);
     // Counting cannot fail; a large body is not copied to learn that it is one.
@@ -277,7 +282,7 @@ fn audited(body: &Value) -> Value {
         return serde_json::json!({ "omitted": format!("{} bytes", size.0) });
     }
     let mut body = body.clone();
-    redact(&mut body);
+    redact(&mut body, secrets);
     body
 }
 
@@ -295,29 +300,30 @@ impl std::io::Write for Counted {
     }
 }
 
-fn redact(value: &mut Value) {
+fn redact(value: &mut Value, secrets: &[&str]) {
     match value {
         Value::Object(map) => {
-            let names_password = |(key, value): (&String, &Value)| {
-                key.eq_ignore_ascii_case("path") && value.as_str().is_some_and(is_password_path)
+            let names_secret = |(key, value): (&String, &Value)| {
+                key.eq_ignore_ascii_case("path") && value.as_str().is_some_and(|path| is_secret(path, secrets))
             };
-            let by_path = map.iter().any(names_password);
+            let by_path = map.iter().any(names_secret);
             for (key, value) in map.iter_mut() {
-                if is_password_path(key) || (by_path && key.eq_ignore_ascii_case("value")) {
+                if is_secret(key, secrets) || (by_path && key.eq_ignore_ascii_case("value")) {
                     *value = Value::String("[redacted]".to_owned());
                 } else {
-                    redact(value);
+                    redact(value, secrets);
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
         _ => {}
     }
 }
 
-fn is_password_path(name: &str) -> bool {
-    let last = name.rsplit([':', '.']).next().unwrap_or(name);
-    last.trim().eq_ignore_ascii_case("password")
+/// Whether a name, or the last part of a path, is that of a secret.
+fn is_secret(name: &str, secrets: &[&str]) -> bool {
+    let last = name.rsplit([':', '.']).next().unwrap_or(name).trim();
+    last.eq_ignore_ascii_case("password") || secrets.iter().any(|secret| last.eq_ignore_ascii_case(secret))
 }
 
 #[cfg(test)]
@@ -334,8 +340,23 @@ mod tests {
             json!({"operations": [{"op": "Replace", "PATH": "Password", "VALUE": "s3cret"}]}),
             json!({"Operations": [{"op": "replace", "value": {"urn:ietf:params:scim:schemas:core:2.0:User:password": "s3cret"}}]}),
         ] {
-            let kept = audited(&body).to_string();
+            let kept = audited(&body, &[]).to_string();
             assert!(!kept.contains("s3cret"), "{kept}");
         }
+    }
+
+    #[test]
+    fn what_a_tenant_declares_as_never_returned_does_not_reach_the_audit_either() {
+        let urn = "urn:example:badge:1.0";
+        for body in [
+            json!({urn: {"PIN": "s3cret"}}),
+            json!({"Operations": [{"op": "add", "path": format!("{urn}:pin"), "value": "s3cret"}]}),
+            json!({"Operations": [{"op": "add", "path": "doors[value eq \"1.0\"].pin", "value": "s3cret"}]}),
+            json!({"Operations": [{"op": "add", "value": {format!("{urn}:pin"): "s3cret"}}]}),
+        ] {
+            let kept = audited(&body, &["pin"]).to_string();
+            assert!(!kept.contains("s3cret"), "{kept}");
+        }
+        assert_eq!(audited(&json!({"title": "pin"}), &["pin"]), json!({"title": "pin"}));
     }
 }

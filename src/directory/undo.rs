@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::group_change::write_attrs;
 use super::user::document;
-use super::{Caller, Directory, DirectoryError, Undo, audited};
+use super::{Caller, Directory, DirectoryError, Undo};
 use crate::scim::{self, Attrs};
 use crate::store::StoreError;
 use crate::store::group::{self, Delta, With};
@@ -34,7 +34,7 @@ impl Directory {
     /// # Errors
     /// The store's: then the change stays, as a late refusal.
     pub async fn undo(&self, caller: &Caller, undo: Undo, status: u16, reason: &str) -> Result<bool, DirectoryError> {
-        let body = audited(&serde_json::json!({ "refusal": reason }));
+        let body = caller.audited(&serde_json::json!({ "refusal": reason }));
         // Nobody waits for what the undo leaves to do.
         let caller = Caller { settles: None, ..caller.clone() };
         let deed = caller.deed("undo", Some(&body), i16::try_from(status).unwrap_or(500));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::undo::Before;
 use super::{
     Accepted, Caller, Directory, DirectoryError, GroupRef, ListQuery, Page, Precondition, Tried, Undo, UserView,
-    audited, parse_id, persist,
+    parse_id, persist,
 };
 use crate::scim::{self, Attrs, ScimError, patch};
 use crate::store::outbox::{Nudge, Subject};
@@ -24,7 +24,7 @@ impl Directory {
     pub async fn create_user(&self, caller: &Caller, mut attrs: Attrs) -> Result<Accepted<UserView>, DirectoryError> {
         attrs.entry("active").or_insert(Value::Bool(true));
         let folded = scim::folded(caller.types.user, &attrs);
-        let body = audited(&Value::Object(attrs.clone()));
+        let body = caller.audited(&Value::Object(attrs.clone()));
         let written = persist(|| async {
             let deed = caller.deed("user.create", Some(&body), 201);
             let document = document(&attrs, &folded);
@@ -99,7 +99,7 @@ impl Directory {
         body: Value,
         pre: &Precondition,
     ) -> Result<Accepted<UserView>, DirectoryError> {
-        let shown = audited(&body);
+        let shown = caller.audited(&body);
         self.change_user(caller, "user.replace", id, &shown, pre, |stored| {
             scim::check_replace(caller.types.user, body.clone(), stored)
         })
@@ -118,7 +118,7 @@ impl Directory {
         pre: &Precondition,
     ) -> Result<Accepted<UserView>, DirectoryError> {
         let parsed = patch::parse(caller.types.user, &body);
-        let shown = audited(&body);
+        let shown = caller.audited(&body);
         self.change_user(caller, "user.patch", id, &shown, pre, |stored| {
             patch::apply(parsed.as_ref().map_err(Clone::clone)?, caller.types.user, stored)
         })

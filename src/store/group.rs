@@ -98,6 +98,8 @@ pub struct Glance {
     pub created: DateTime<Utc>,
     /// When it, or its members, last changed, as far as was looked.
     pub modified: DateTime<Utc>,
+    /// Which of the ids that were asked about are living groups.
+    pub groups: Vec<Uuid>,
 }
 
 impl From<Group> for Glance {
@@ -108,6 +110,7 @@ impl From<Group> for Glance {
             version: Some(group.version),
             created: group.created,
             modified: group.modified,
+            groups: Vec::new(),
         }
     }
 }
@@ -115,12 +118,19 @@ impl From<Group> for Glance {
 /// So many touches are counted for a [`Glance`]. The janitor folds them, so there are more only where members change fast.
 const TOUCHES: i64 = 64;
 
-/// Reads a living group at a cost that does not grow with how fast its members change.
-pub async fn glance(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Glance>, StoreError> {
+/// Reads a living group at a cost that does not grow with how fast its members change, and looks up which of some ids are
+/// groups: one way to the database for all that the usual change of members has to know.
+pub async fn glance(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Uuid,
+    ids: &[Uuid],
+) -> Result<Option<Glance>, StoreError> {
     let row = sqlx::query!(
         r#"-- group.glance
         SELECT g.attrs AS "attrs: Json<Attrs>", g.version AS row_version, g.created, t.n AS "n!",
-            greatest(g.modified, t.at) AS "modified!"
+            greatest(g.modified, t.at) AS "modified!",
+            ARRAY(SELECT id FROM scim_group WHERE tenant_id = $1 AND id = ANY($4) AND deleted_at IS NULL) AS "groups!"
         FROM scim_group g
         CROSS JOIN LATERAL (
             SELECT count(*) AS n, max(at) AS at
@@ -129,7 +139,8 @@ pub async fn glance(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Resul
         WHERE g.tenant_id = $1 AND g.id = $2 AND g.deleted_at IS NULL"#,
         tenant_id,
         id,
-        TOUCHES + 1
+        TOUCHES + 1,
+        ids
     )
     .fetch_optional(conn)
     .await?;
@@ -139,6 +150,7 @@ pub async fn glance(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Resul
         version: (row.n <= TOUCHES).then_some(row.row_version + row.n),
         created: row.created,
         modified: row.modified,
+        groups: row.groups,
     }))
 }
 

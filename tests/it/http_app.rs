@@ -246,17 +246,7 @@ async fn tenant_like(store: &Store, slug: &str, mode: Mode, policy: Value) -> St
     let new = NewTenant { slug: slug.into(), target: "jira".into(), mode, policy };
     let mut connection = store.pool().acquire().await.unwrap();
     let made = tenant::create(&mut connection, Uuid::now_v7(), &new, origin).await.unwrap();
-    let token = NewToken::generate();
-    token::create(
-        &mut *connection,
-        made.id,
-        Uuid::now_v7(),
-        token::NewCredential::bearer("idp", token.hash(), None),
-        origin,
-    )
-    .await
-    .unwrap();
-    token.reveal().to_owned()
+    token_of(&mut connection, made.id, "idp", origin).await
 }
 
 /// Makes a password of tenant `acme` for this user name; what HTTP Basic sends.
@@ -273,6 +263,21 @@ pub async fn basic(store: &Store, username: &str) -> String {
     };
     token::create(store.pool(), acme.id, Uuid::now_v7(), wanted, origin).await.unwrap();
     base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal()))
+}
+
+/// One more token of that tenant, which nothing remembers yet.
+pub async fn another_token(store: &Store, slug: &str) -> String {
+    let origin = Origin { actor: "test", request_id: Uuid::now_v7(), at: Utc::now() };
+    let mut connection = store.pool().acquire().await.unwrap();
+    let id = tenant::get(&mut *connection, slug).await.unwrap().unwrap().id;
+    token_of(&mut connection, id, &Uuid::now_v7().to_string(), origin).await
+}
+
+async fn token_of(connection: &mut sqlx::PgConnection, tenant_id: Uuid, label: &str, origin: Origin<'_>) -> String {
+    let token = NewToken::generate();
+    let credential = token::NewCredential::bearer(label, token.hash(), None);
+    token::create(&mut *connection, tenant_id, Uuid::now_v7(), credential, origin).await.unwrap();
+    token.reveal().to_owned()
 }
 
 /// Tells tenant `acme` to write, as the command would.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::declared::{self, Owner};
-use super::{ResourceType, Schema, group, user};
+use super::{ResourceType, Returned, Schema, group, user};
 
 /// The most different declarations that a process builds: far more than tenants and changes of their policies, and at
 /// most some kilobytes each.
@@ -64,6 +64,14 @@ impl Types {
         [self.user, self.group]
     }
 
+    /// The names of what is never returned: nobody may read it elsewhere either.
+    pub fn secrets(self) -> Vec<&'static str> {
+        // Only extensions have such attributes.
+        let attributes = self.all().into_iter().flat_map(|ty| ty.extensions).flat_map(|schema| schema.attributes);
+        let all = attributes.flat_map(|attribute| std::iter::once(attribute).chain(attribute.sub_attributes));
+        all.filter(|attribute| attribute.returned == Returned::Never).map(|attribute| attribute.name).collect()
+    }
+
     /// Every schema that is served, in the order of `/Schemas`: each core schema, then its extensions.
     pub fn schemas(self) -> impl Iterator<Item = &'static Schema> {
         self.all().into_iter().flat_map(|ty| std::iter::once(ty.core).chain(ty.extensions.iter().copied()))
@@ -107,6 +115,7 @@ mod tests {
         assert!(std::ptr::eq(types.group, group()));
         assert!(user().extension("urn:example:badge:1.0").is_none(), "no other tenant sees it");
         assert!(std::ptr::eq(Types::declared(&[badge()]).unwrap().user, types.user));
+        assert!(types.secrets().is_empty());
         let ids: Vec<&str> = types.schemas().map(|schema| schema.id).collect();
         assert_eq!(ids, [urn::USER, urn::ENTERPRISE_USER, "urn:example:badge:1.0", urn::GROUP]);
     }
