@@ -8,7 +8,7 @@ use super::dialect::{
     Deletes, Dialect, GROUP, GroupCites, Groups, Import, Match, Members, PATIENT, Patching, Rename, Reread, Shown,
     Switch, USER, Update, UserCites, Users, filter, patch,
 };
-use super::{Group, Idp, Member, Soon};
+use super::{Group, Idp, Member, Movement, Soon, groups};
 use crate::simulate::check::{Check, Kind};
 use crate::simulate::people::Person;
 use crate::simulate::wire::{Manner, Wire};
@@ -137,6 +137,19 @@ impl Idp for PingOne {
 
     fn test_connection<'a>(&'a self, wire: &'a mut Wire) -> Soon<'a, ()> {
         Box::pin(test(wire))
+    }
+
+    /// PING-11: who only joins is merged into what is there, else it is overwritten.
+    fn move_members<'a>(&'a self, wire: &'a mut Wire, group: &'a Group, movement: Movement<'a>) -> Soon<'a, ()> {
+        Box::pin(async move {
+            if !movement.leaving.is_empty() {
+                return groups::change(&PING_ONE, wire, group, movement).await;
+            }
+            let mut all = groups::present(wire, group).await?;
+            all.retain(|there| !movement.joining.iter().any(|joining| joining.id == there.id));
+            all.extend_from_slice(movement.joining);
+            groups::change(&PING_ONE, wire, group, Movement { all: &all, ..movement }).await
+        })
     }
 }
 
