@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum as _;
+
 use super::Failure;
 use crate::secret::Secret;
 use crate::simulate::profile::Profile;
@@ -84,6 +86,7 @@ enum SimulateError {
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let credential = args.login.credential()?;
     let seed = args.seed.unwrap_or_else(|| rand::random_range(1..1_000_000));
+    let profile = args.profile.to_possible_value().map(|value| value.get_name().to_owned());
     let options = Options {
         profile: args.profile,
         url: args.url,
@@ -98,7 +101,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     eprintln!("seed {seed}: people at {}, Ctrl-C ends it and cleans up", simulate::people::domain(seed));
     let report = simulate::run(options, interrupted()).await?;
     if args.json {
-        println!("{:#}", report.json());
+        let mut json = report.json();
+        json["profile"] = profile.into();
+        json["seed"] = seed.into();
+        println!("{json:#}");
     } else {
         print!("{report}");
     }

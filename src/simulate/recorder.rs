@@ -139,7 +139,10 @@ impl Recorder {
 
     pub(super) fn unanswered(&self) {
         if self.silence.fetch_add(1, Ordering::Relaxed) + 1 == NOBODY_THERE {
-            self.complain("", Fault::new(format!("{NOBODY_THERE} requests in a row had no answer: given up"), ""));
+            self.complain(
+                "the session",
+                Fault::new(format!("{NOBODY_THERE} requests in a row had no answer: given up"), ""),
+            );
         }
     }
 

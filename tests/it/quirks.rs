@@ -67,6 +67,28 @@ fn the_list_of_quirks_has_no_hole() {
     assert_eq!(listed().into_keys().collect::<BTreeSet<_>>(), numbered.collect::<BTreeSet<_>>());
 }
 
+/// What a complaint of the simulator names can be looked up.
+#[test]
+fn the_simulator_cites_quirks_of_the_list() {
+    let listed = listed();
+    let quirk = Regex::new(r"\b[A-Z][A-Z0-9]*-\d+\b").unwrap();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/simulate")];
+    let mut cited = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            cited.extend(quirk.find_iter(&text).map(|found| found.as_str().to_owned()));
+        }
+    }
+    let unknown: Vec<_> = cited.iter().filter(|quirk| !listed.contains_key(*quirk)).collect();
+    assert!(unknown.is_empty() && cited.len() > 100, "not in the list: {unknown:?}");
+}
+
 #[test]
 fn every_quirk_has_an_exchange_or_a_reason() {
     let (listed, cited) = (listed(), cited());

@@ -66,6 +66,15 @@ async fn play(profile: Profile, url: &str, seed: u64) -> Report {
 
 const ONE: Patience = Patience { answer: Duration::from_secs(60), attempts: 3, sends: 1 };
 
+#[test]
+fn every_profile_is_in_the_table_of_the_operations_page() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    for profile in Profile::value_variants() {
+        let name = profile.to_possible_value().unwrap().get_name().to_owned();
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_429_is_obeyed_and_no_complaint() {
     let calls = Arc::new(AtomicU32::new(0));

@@ -131,7 +131,8 @@ impl Session {
         let mut people = self.people(round);
         self.assign(&mut people).await;
         if people.iter().all(|subject| subject.member.is_none()) && !people.is_empty() && !self.recorder.is_spent() {
-            self.recorder.complain("", Fault::new("nobody could be assigned: there is nothing to go on with", ""));
+            self.recorder
+                .complain("the session", Fault::new("nobody could be assigned: there is nothing to go on with", ""));
             return;
         }
         self.accept(&people).await;
