@@ -70,10 +70,10 @@ impl Directory {
             }
             Before::Group { id, attrs, joined } => {
                 let mut tx = self.begin().await?;
-                if let Some((row_version, attrs)) = attrs {
-                    if !write_attrs(&mut tx, &caller, id, row_version, &attrs).await? {
-                        return Ok(false);
-                    }
+                if let Some((row_version, attrs)) = attrs
+                    && !write_attrs(&mut tx, &caller, id, row_version, &attrs).await?
+                {
+                    return Ok(false);
                 }
                 let delta = Delta { remove: joined, ..Delta::default() };
                 let with = With { attrs_changed: true, nudge_group: false };
