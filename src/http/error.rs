@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::wire::Version;
 use super::{etag, reply};
@@ -139,12 +139,6 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        self.answer(Version::V2)
-    }
-}
-
 impl Failure {
     /// The answer, in the words of the client's version of the protocol.
     pub(super) fn answer(self, version: Version) -> Response {
@@ -206,18 +200,18 @@ mod tests {
 
     #[test]
     fn the_headers_that_a_status_needs_are_there() {
-        let response = Failure::unauthorized().into_response();
+        let response = Failure::unauthorized().answer(Version::V2);
         assert_eq!(
             header(&response, &header::WWW_AUTHENTICATE),
             Some("Bearer realm=\"scim\", Basic realm=\"scim\", charset=\"UTF-8\"")
         );
-        let response = Failure::method_not_allowed("GET, HEAD").into_response();
+        let response = Failure::method_not_allowed("GET, HEAD").answer(Version::V2);
         assert_eq!(header(&response, &header::ALLOW), Some("GET, HEAD"));
         for (wait, seconds) in [(1, "1"), (1000, "1"), (1001, "2")] {
-            let response = Failure::throttled(Duration::from_millis(wait)).into_response();
+            let response = Failure::throttled(Duration::from_millis(wait)).answer(Version::V2);
             assert_eq!(header(&response, &header::RETRY_AFTER), Some(seconds));
         }
-        let response = Failure::from(StoreError::Unavailable(sqlx_error())).into_response();
+        let response = Failure::from(StoreError::Unavailable(sqlx_error())).answer(Version::V2);
         assert_eq!(header(&response, &header::RETRY_AFTER), Some("5"));
         assert_eq!(header(&response, &header::CONTENT_TYPE), Some("application/scim+json; charset=utf-8"));
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use ipnet::IpNet;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -23,6 +23,7 @@ pub use self::health::{Component, Health};
 use self::limits::Limiter;
 use self::origin::Origin;
 use self::tenant::Doorkeeper;
+use self::wire::Version;
 use crate::config;
 use crate::directory::Directory;
 use crate::lifecycle::Lifecycle;
@@ -150,9 +151,9 @@ impl HttpState {
     }
 }
 
-/// The answer to a request that the listener cut off: the change that it made, if any, goes on.
-pub fn timed_out() -> Response {
-    Failure::timed_out().into_response()
+/// The answer to a request to that path that the listener cut off: the change that it made, if any, goes on.
+pub fn timed_out(path: &str) -> Response {
+    Failure::timed_out().answer(Version::of_path(path))
 }
 
 /// The path of a URL, without a slash at its end.

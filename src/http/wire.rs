@@ -35,6 +35,13 @@ impl Version {
         [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == segment)
     }
 
+    /// From a whole path, whatever a proxy has left before ours; 2.0 where it is none of a tenant's.
+    pub(super) fn of_path(path: &str) -> Self {
+        let mut segments =
+            path.split('/').filter(|segment| !segment.is_empty()).skip_while(|segment| *segment != "scim");
+        segments.nth(2).and_then(Self::read).unwrap_or(Self::V2)
+    }
+
     /// The segment of the path.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -199,6 +206,20 @@ mod tests {
             headers.append(name.clone(), line.parse().unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn a_path_tells_the_version() {
+        for (path, version) in [
+            ("/scim/acme/v1/Users", Version::V1),
+            ("/prefix//scim/acme/v1", Version::V1),
+            ("/scim/v1/v2/Users", Version::V2),
+            ("/scim/acme/v3/Users", Version::V2),
+            ("/livez", Version::V2),
+            ("", Version::V2),
+        ] {
+            assert_eq!(Version::of_path(path), version, "{path}");
+        }
     }
 
     #[test]

@@ -61,8 +61,8 @@ pub struct ListenOptions {
     pub max_connections: usize,
     /// Encryption.
     pub tls: Option<Tls>,
-    /// The answer to a request that took too long.
-    pub timed_out: fn() -> Response,
+    /// The answer to a request to that path that took too long.
+    pub timed_out: fn(&str) -> Response,
 }
 
 impl ListenOptions {
@@ -70,7 +70,7 @@ impl ListenOptions {
     ///
     /// # Errors
     /// The certificate or its key cannot be used.
-    pub fn from_config(server: &Server, timed_out: fn() -> Response) -> Result<Self, TlsError> {
+    pub fn from_config(server: &Server, timed_out: fn(&str) -> Response) -> Result<Self, TlsError> {
         Ok(Self {
             header_limit: server.header_limit,
             header_timeout: server.header_timeout,
@@ -170,12 +170,13 @@ impl Connections {
 
     async fn answer(&self, mut request: hyper::Request<Incoming>, peer: Peer) -> Result<Response, Infallible> {
         request.extensions_mut().insert(peer);
+        let path = request.uri().path().to_owned();
         let answer = self.router.clone().oneshot(request.map(Body::new));
         match tokio::time::timeout(self.options.request_timeout, answer).await {
             Ok(answer) => answer,
             Err(_) => {
                 tracing::warn!(address = %peer.address, "a request took longer than server.request_timeout");
-                Ok((self.options.timed_out)())
+                Ok((self.options.timed_out)(&path))
             }
         }
     }

@@ -66,7 +66,7 @@ async fn page(status: StatusCode, tls: Option<Tls>) -> (String, Lifecycle) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let setting = format!("server.listen={}", listener.local_addr().unwrap());
     let mut options =
-        ListenOptions::from_config(&jira_scim::config::Config::defaults().server, Default::default).unwrap();
+        ListenOptions::from_config(&jira_scim::config::Config::defaults().server, |_| Default::default()).unwrap();
     options.tls = tls;
     let life = Lifecycle::new();
     let router = Router::new().route("/readyz", get(async move || status));

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::http_app::{App, Ask, BASE};
 
 /// A further credential of tenant `acme`.
-async fn credential(app: &App, label: &str, username: Option<&str>, me: Option<Uuid>) -> String {
+pub async fn credential(app: &App, label: &str, username: Option<&str>, me: Option<Uuid>) -> String {
     let origin = Origin { actor: "test", request_id: Uuid::now_v7(), at: Utc::now() };
     let acme = tenant::get(app.store.pool(), "acme").await.unwrap().unwrap();
     let secret = NewToken::generate();
@@ -25,7 +25,7 @@ fn authorized<'a>(app: &'a App, method: Method, path: &str, authorization: &str)
     app.raw(method, &format!("/scim/acme/v2{path}")).header("authorization", authorization)
 }
 
-fn basic(username: &str, password: &str) -> String {
+pub fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
 }
 

@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn timed_out() -> Response {
-    StatusCode::SERVICE_UNAVAILABLE.into_response()
+fn timed_out(path: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("too long: {path}")).into_response()
 }
 
 fn options() -> ListenOptions {
@@ -80,7 +80,8 @@ async fn a_request_that_takes_too_long_is_answered_all_the_same() {
     let router = Router::new().route("/", get(async || std::future::pending::<()>().await));
     let options = ListenOptions { request_timeout: Duration::from_millis(1), ..options() };
     let (address, _life) = start(router, options).await;
-    assert!(ask(address, GET).await.starts_with("HTTP/1.1 503"));
+    let answer = ask(address, GET).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("too long: /"), "{answer}");
 }
 
 #[tokio::test]

@@ -106,12 +106,18 @@ fn read(op: PatchOp, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
 
 /// Members of a partial resource join, or leave where their entry says so (S11-18). Runs of one kind are one change.
 fn merge(value: Option<Value>, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
-    let entries = entries("members", value.unwrap_or(Value::Null))?;
-    for run in entries.chunk_by(|(_, goes), (_, also)| goes == also) {
-        let members = list(Some(run.iter().map(|(entry, _)| entry.clone()).collect()))?;
-        changes.push(match run {
-            [(_, true), ..] => MemberChange::Remove(members.into_iter().map(|member| member.value).collect()),
-            _ => MemberChange::Add(members),
+    let mut runs: Vec<(bool, Vec<Value>)> = Vec::new();
+    for (entry, goes) in entries("members", value.unwrap_or(Value::Null))? {
+        match runs.last_mut() {
+            Some((going, run)) if *going == goes => run.push(entry),
+            _ => runs.push((goes, vec![entry])),
+        }
+    }
+    for (going, run) in runs {
+        let members = list(Some(Value::Array(run)))?;
+        changes.push(match going {
+            true => MemberChange::Remove(members.into_iter().map(|member| member.value).collect()),
+            false => MemberChange::Add(members),
         });
     }
     Ok(())

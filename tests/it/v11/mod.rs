@@ -1,6 +1,7 @@
 //! SCIM 1.1 through the real router: how the wire differs from 2.0, and the sessions of the clients that speak it.
 
 mod patch;
+mod stories;
 mod wire;
 
 use axum::http::Method;
@@ -8,6 +9,7 @@ use jira_scim::sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::http_app::{Answer, App, Ask};
+use crate::http_credentials::{basic, credential};
 
 pub const BASE: &str = "https://scim.example.test/prefix/scim/acme/v1";
 pub const CORE: &str = "urn:scim:schemas:core:1.0";
@@ -22,6 +24,12 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     pub fn new(app: &'a App) -> Self {
         Self { app, authorization: format!("Bearer {}", app.token) }
+    }
+
+    /// With a user name and a generated password, as most clients of 1.1 want it.
+    pub async fn with_password(app: &'a App, username: &str) -> Self {
+        let password = credential(app, username, Some(username), None).await;
+        Self { app, authorization: basic(username, &password) }
     }
 
     pub fn ask(&self, method: Method, path: &str) -> Ask<'a> {

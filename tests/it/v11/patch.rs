@@ -2,7 +2,8 @@
 
 use axum::http::Method;
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{CORE, Client, ENTERPRISE, Watch};
 use crate::http_app::App;
@@ -97,6 +98,25 @@ async fn members_join_and_leave_one_by_one_and_a_list_alone_empties_nothing() {
     assert_eq!(jira.members("Crew"), ["bo"]);
     old.patch(&path, json!({"meta": {"attributes": ["members"]}})).await.is(204);
     assert!(app.members(&crew).await.is_empty() && jira.members("Crew").is_empty());
+}
+
+#[tokio::test]
+async fn a_large_partial_resource_is_understood_like_a_small_one() {
+    let app = App::new().await;
+    let old = Client::new(&app);
+    let (ann, bo) = (app.user("ann").await, app.user("bo").await);
+    let crew = app.group("Crew", &[&ann]).await;
+    let strangers = |n: u128| json!({"value": Uuid::from_u128(n).to_string(), "display": "nobody that is known here"});
+    let mut members: Vec<Value> = (1..1500).map(strangers).collect();
+    members[700] = json!({"display": "Ann", "value": ann, "operation": "delete"});
+    members[701] = json!({"operation": "Delete", "value": Uuid::nil().to_string()});
+    members.push(json!({"value": bo}));
+    assert!(json!(members).to_string().len() > 65_536, "larger than what is read in one piece");
+    old.patch(&format!("/Groups/{crew}"), json!({"schemas": [CORE], "members": members})).await.is(204);
+    assert_eq!(app.members(&crew).await, std::slice::from_ref(&bo));
+    members.push(json!({"value": bo, "operation": "delete"}));
+    old.put(&format!("/Groups/{crew}"), json!({"displayName": "Crew", "members": members[699..]})).await.is(200);
+    assert_eq!(app.members(&crew).await, [bo], "what a PUT marks as deleted is left out, whatever else it lists");
 }
 
 #[tokio::test]
