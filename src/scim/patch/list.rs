@@ -119,12 +119,22 @@ pub(super) fn merge_entry(attribute: &Attribute, entry: Value, entries: &mut Vec
         entries.push(entry);
         return Ok(entries.len() - 1);
     };
-    if let (Value::Object(stored), Value::Object(entry)) = (&mut entries[index], entry) {
+    merge_into(attribute, entry, &mut entries[index])?;
+    Ok(index)
+}
+
+/// Merges an entry into the one that it stands for; one without parts is there already.
+///
+/// # Errors
+///
+/// 400 `mutability` for another value of a part that is set once.
+pub(super) fn merge_into(attribute: &Attribute, entry: Value, there: &mut Value) -> Result<(), ScimError> {
+    if let (Value::Object(stored), Value::Object(entry)) = (there, entry) {
         let before = stored.clone();
         stored.extend(entry);
         hold_parts(attribute, &before, stored)?;
     }
-    Ok(index)
+    Ok(())
 }
 
 fn set_entry(

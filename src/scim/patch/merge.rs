@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::list::{Manner, set_entries, settle_primary, stands_for};
+use super::list::{Manner, merge_into, set_entries, settle_primary, stands_for};
 use super::partial::entries;
 use super::target::Target;
 use super::{put_list, single, take_list};
@@ -16,7 +16,7 @@ use crate::scim::schema::check::{At, accept, accept_one};
 ///
 /// # Errors
 ///
-/// 400 `invalidValue`.
+/// 400 `invalidValue`, or `mutability` for another value of a part that is set once.
 pub(super) fn apply(
     target: &Target,
     attribute: &'static Attribute,
@@ -50,9 +50,9 @@ fn merge(attribute: &'static Attribute, entry: Value, stored: &mut Vec<Value>) -
         None => stored.iter().position(|there| stands_for(attribute, &entry, there)),
     };
     let index = known.unwrap_or(stored.len());
-    match (stored.get_mut(index), entry) {
-        (Some(Value::Object(there)), Value::Object(entry)) => there.extend(entry),
-        (_, entry) => stored.push(entry),
+    match stored.get_mut(index) {
+        Some(there) => merge_into(attribute, entry, there)?,
+        None => stored.push(entry),
     }
     settle_primary(stored, std::iter::once(index));
     Ok(())

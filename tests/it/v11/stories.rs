@@ -61,22 +61,20 @@ async fn the_on_premises_agent_asks_what_it_may_and_changes_everything_by_put() 
         assert!(offered.as_array().unwrap().contains(&json!(feature)), "{feature}");
     }
 
-    // A pending user (OPP-5) is known to the store and has no account that could log in.
+    // A pending user (OPP-5) is known to the store and not yet to Jira.
     assert_eq!(total(&agent.find("/Users", "userName eq \"amoss\"").await.is(200)), 0);
     let made = agent.post("/Users", pending(false)).await.is(201);
     let user = format!("/Users/{}", made.id());
     assert_eq!((&made.body["active"], made.body.get("password")), (&json!(false), None));
     assert_eq!(made.body["emails"][1], json!({"value": "ann@home.example", "primary": false, "type": "secondary"}));
-    assert!(jira.account("amoss").is_none_or(|account| !account.active));
-    watch.writes();
+    assert_eq!((watch.writes(), jira.account("amoss").is_none()), (Vec::new(), true));
 
     // Activated, renamed and deactivated by PUT, each time with what was read before (OPP-2).
     let mut body = agent.get(&user).await.is(200).body;
     body["active"] = json!(true);
     body["password"] = json!("kW3-placeholder");
     agent.put(&user, body.clone()).await.is(200);
-    assert!(jira.account("amoss").unwrap().active);
-    watch.writes();
+    assert_eq!((watch.writes(), jira.account("amoss").unwrap().active), (vec!["POST /user".to_owned()], true));
     body["displayName"] = json!("Ann Moss-Reyes");
     assert_eq!(agent.put(&user, body.clone()).await.is(200).body["displayName"], "Ann Moss-Reyes");
     assert_eq!(jira.account("amoss").unwrap().display_name, "Ann Moss-Reyes");

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::scim::patch::{GroupPatch, Member, MemberChange, apply, parse, split_members};
 use crate::scim::resource::Attrs;
 use crate::scim::resource::tests::any_json;
-use crate::scim::schema::{group, user};
+use crate::scim::schema::{Types, group, user};
 use crate::scim::{ScimError, ScimType};
 use serde_json::Value;
 
@@ -180,6 +180,36 @@ fn one_address_for_two_purposes_is_told_apart_by_its_type() {
     assert_eq!(after(going("home")), json!(["work"]));
     assert_eq!(after(going("other")), json!(["work", "home"]));
     assert_eq!(after(json!({ "value": "ann@corp.example", "operation": "delete" })), json!([]));
+}
+
+#[test]
+fn what_a_tenant_declares_is_merged_like_what_is_built_in() {
+    const BADGE: &str = "urn:example:badge:1.0";
+    let types = Types::declared(&[json!({ "id": BADGE, "resource": "User", "attributes": [
+        { "name": "tags", "type": "string", "multiValued": true },
+        { "name": "doors", "type": "complex", "multiValued": true, "subAttributes": [
+            { "name": "value", "type": "string" }, { "name": "note", "type": "string" },
+            { "name": "lock", "type": "string", "mutability": "immutable" } ] }
+    ] })])
+    .unwrap();
+    let stored = json!({
+        "userName": "amoss", BADGE: { "tags": ["a"], "doors": [{ "value": "north", "lock": "L1" }, { "value": "south" }] }
+    });
+    let after = |badge: Value| {
+        let patch = parse(types.user, &json!({ BADGE: badge })).unwrap();
+        apply(&patch, types.user, stored.as_object().unwrap()).map(|document| document[BADGE].clone())
+    };
+    let joined = json!({ "tags": ["A", "b"], "doors": [{ "value": "north", "note": "x" }, { "value": "south", "operation": "delete" }] });
+    assert_eq!(
+        after(joined).unwrap(),
+        json!({ "tags": ["a", "b"], "doors": [{ "value": "north", "lock": "L1", "note": "x" }] })
+    );
+    assert_eq!(after(json!({ "doors": [{ "value": "south", "lock": "L2" }] })).unwrap()["doors"][1]["lock"], "L2");
+    let error = after(json!({ "doors": [{ "value": "north", "lock": "L2" }] })).unwrap_err();
+    assert_eq!((error.status, error.scim_type), (400, Some(ScimType::Mutability)), "{error}");
+    let named = json!({ "meta": { "attributes": [format!("{BADGE}:tags")] } });
+    let emptied = apply(&parse(types.user, &named).unwrap(), types.user, stored.as_object().unwrap()).unwrap();
+    assert_eq!(emptied[BADGE].get("tags"), None);
 }
 
 #[test]
