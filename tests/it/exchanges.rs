@@ -126,6 +126,10 @@ impl Stage {
             if let Some(name) = &step.id {
                 self.names.insert(name.clone(), answer.id());
             }
+            for (name, pointer) in &step.remember {
+                let text = answer.body.pointer(pointer).and_then(Value::as_str);
+                self.names.insert(name.clone(), text.unwrap_or_else(|| panic!("{place}: no {pointer}")).to_owned());
+            }
         }
         let mut calls: Vec<String> = self.jira.journal()[before..]
             .iter()
@@ -236,12 +240,15 @@ fn make(play: &Play) -> Make {
     }
 }
 
+/// Rows are deleted, because there are few: to truncate means new files for every table and index.
 async fn empty(database: &str) {
-    let tables = "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables
-        WHERE schemaname = current_schema() AND tablename NOT LIKE '\\_sqlx%'";
+    let deletions = "SELECT string_agg(format('DELETE FROM %I', relname), ';' ORDER BY refers DESC)
+        FROM (SELECT relname, EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype = 'f') AS refers
+              FROM pg_class c WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+                AND NOT relispartition AND relname NOT LIKE '\\_sqlx%') AS tables";
     let mut connection = PgConnection::connect(database).await.unwrap();
-    let tables: String = sqlx::query_scalar(tables).fetch_one(&mut connection).await.unwrap();
-    connection.execute(AssertSqlSafe(format!("TRUNCATE {tables}"))).await.unwrap();
+    let deletions: String = sqlx::query_scalar(deletions).fetch_one(&mut connection).await.unwrap();
+    connection.execute(AssertSqlSafe(deletions)).await.unwrap();
     connection.close().await.unwrap();
 }
 

@@ -161,6 +161,9 @@ pub struct Step {
     /// The name for the id of the answer.
     #[serde(default)]
     pub id: Option<String>,
+    /// Names for texts of the answer, by their JSON pointers.
+    #[serde(default)]
+    pub remember: BTreeMap<String, String>,
     /// The calls that Jira saw, in any order.
     #[serde(default)]
     pub jira: Vec<String>,
