@@ -70,7 +70,7 @@ impl Directory {
         let shown = caller.audited(&body);
         let whole = |(add, odd)| Wanted::Known(Delta { replace: true, add, odd, ..Delta::default() });
         let members = patch::take_members(&mut body).map(|members| whole(members::ids(&members.unwrap_or_default())));
-        self.change_group(caller, ("group.replace", 200), id, &shown, pre, &members, |stored| {
+        self.change_group(caller, ("group.replace", 200, &shown), id, pre, &members, |stored| {
             scim::check_replace(caller.types.group, body.clone(), stored)
         })
         .await
@@ -94,7 +94,7 @@ impl Directory {
             Ok(GroupPatch { attrs, members }) => (Ok(attrs), Ok(Wanted::of(members))),
             Err(error) => (Err(error.clone()), Err(error)),
         };
-        self.change_group(caller, ("group.patch", 204), id, &shown, pre, &members, |stored| {
+        self.change_group(caller, ("group.patch", 204, &shown), id, pre, &members, |stored| {
             patch::apply(attrs.as_ref().map_err(Clone::clone)?, caller.types.group, stored)
         })
         .await
@@ -103,9 +103,8 @@ impl Directory {
     async fn change_group(
         &self,
         caller: &Caller,
-        (action, status): (&str, i16),
+        (action, status, shown): (&str, i16, &Value),
         id: &str,
-        shown: &Value,
         pre: &Precondition,
         members: &Result<Wanted, ScimError>,
         attrs: impl Fn(&Attrs) -> Result<Attrs, ScimError>,
