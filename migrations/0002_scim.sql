@@ -22,8 +22,12 @@ CREATE TABLE scim_user (
     CONSTRAINT scim_user_pkey PRIMARY KEY (tenant_id, id)
 );
 
+-- The n-th of the living is found here without reading the rows before it.
+CREATE INDEX scim_user_living ON scim_user (tenant_id, id) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX scim_user_user_name_key ON scim_user (tenant_id, user_name_key) WHERE deleted_at IS NULL;
-CREATE INDEX scim_user_external_id ON scim_user (tenant_id, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL;
+-- With those that have none and the id behind it: it also gives the order of a sorted list.
+CREATE INDEX scim_user_external_id ON scim_user (tenant_id, external_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX scim_user_created ON scim_user (tenant_id, created, id) WHERE deleted_at IS NULL;
 CREATE INDEX scim_user_modified ON scim_user (tenant_id, modified, id);
 -- No pending list: an e-mail address is as good as unique, so a direct insert costs one descent and has no spikes.
 CREATE INDEX scim_user_email ON scim_user USING gin (email_keys) WITH (fastupdate = off);

@@ -10,7 +10,7 @@ use super::table::table;
 use super::{ConfigArgs, Failure};
 use crate::config::{Config, is_slug};
 use crate::policy::Policy;
-use crate::store::list;
+use crate::store::list::{self, Of, Wanted};
 use crate::store::tenant::{self, Mode, NewTenant, Tenant, TenantChange, TenantError};
 
 /// The arguments.
@@ -186,7 +186,8 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
 
 /// Users and groups of a tenant.
 async fn size(conn: &mut sqlx::PgConnection, tenant_id: Uuid) -> Result<(u64, u64), Failure> {
-    Ok((list::count_users(conn, tenant_id, None).await?, list::count_groups(conn, tenant_id, None).await?))
+    let all = Wanted::all(tenant_id);
+    Ok((list::count(conn, Of::Users, &all).await?, list::count(conn, Of::Groups, &all).await?))
 }
 
 fn known_target(config: &Config, name: &str) -> Result<(), Failure> {

@@ -8,22 +8,20 @@ use super::members;
 use super::undo::Before;
 use super::user::check;
 use super::{
-    Accepted, Caller, Directory, DirectoryError, GroupView, ListQuery, MemberRef, Members, Page, Precondition, Tried,
-    Undo, parse_id, persist,
+    Accepted, Caller, Directory, DirectoryError, GroupView, MemberRef, Members, Precondition, Tried, Undo, parse_id,
+    persist,
 };
 use crate::scim::patch::Member;
 use crate::scim::{self, Attrs, ScimError};
 use crate::store::group::{self, Delta, Document, Group, Moved, With};
 use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::Tenant;
-use crate::store::{OnConstraint, StoreError, list, related};
+use crate::store::{OnConstraint, StoreError, related};
 
 pub(super) const GROUP: &str = "Group";
 
 /// So many members are read at once.
 const FIRST: i64 = 1000;
-/// So many members of each group of a page.
-const FIRST_OF_MANY: i64 = 100;
 
 impl Directory {
     /// Creates a group with its members. Unknown members are skipped and recorded (`OKTA-28`), or refused.
@@ -104,40 +102,6 @@ impl Directory {
         let mut conn = self.conn().await?;
         let rows = related::members_after(&mut conn, tenant_id, group, after, FIRST).await?;
         Ok(rows.into_iter().map(member).collect())
-    }
-
-    /// Lists groups.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn list_groups(&self, tenant: &Tenant, query: &ListQuery) -> Result<Page<GroupView>, DirectoryError> {
-        let mut conn = self.conn().await?;
-        let offset = query.start_index.saturating_sub(1);
-        let page = list::group_page(&mut conn, tenant.id, query.filter.as_ref(), offset, query.count).await?;
-        let mut items: Vec<GroupView> = page
-            .rows
-            .into_iter()
-            .map(|row| GroupView {
-                id: row.id,
-                attrs: row.attrs,
-                version: Some(row.version),
-                created: row.created,
-                modified: row.modified,
-                members: query.with_related.then(Members::default),
-            })
-            .collect();
-        if query.with_related && !items.is_empty() {
-            let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
-            let place: std::collections::HashMap<Uuid, usize> =
-                ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
-            for row in related::first_members(&mut conn, tenant.id, &ids, FIRST_OF_MANY).await? {
-                if let Some(members) = place.get(&row.group_id).and_then(|i| items[*i].members.as_mut()) {
-                    members.first.push(member(row));
-                    members.more = members.first.len() as i64 == FIRST_OF_MANY;
-                }
-            }
-        }
-        Ok(Page { total: page.total, items })
     }
 
     /// Deletes a group: 404 from now on; its members leave the Jira group by policy.

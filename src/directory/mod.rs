@@ -5,6 +5,7 @@
 
 mod group;
 mod group_change;
+pub mod list;
 mod members;
 pub mod undo;
 mod user;
@@ -16,13 +17,13 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::scim::filter::Expr;
 use crate::scim::{Attrs, Types};
 use crate::store::outbox::{NudgeAs, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::user::Deed;
 use crate::store::{Store, StoreError};
 
+pub use self::list::{ListQuery, Page, Start, View};
 pub use crate::store::outbox::Nudge;
 
 /// On whose behalf something is done.
@@ -192,28 +193,6 @@ pub enum DirectoryError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
-}
-
-/// A list request.
-#[derive(Clone, Debug)]
-pub struct ListQuery {
-    /// Only those.
-    pub filter: Option<Expr>,
-    /// From this position, 1 being the first.
-    pub start_index: u64,
-    /// At most so many.
-    pub count: u64,
-    /// Groups of users, members of groups.
-    pub with_related: bool,
-}
-
-/// A page of a list.
-#[derive(Clone, Debug)]
-pub struct Page<T> {
-    /// How many there are in all.
-    pub total: u64,
-    /// Those of the page.
-    pub items: Vec<T>,
 }
 
 /// See the module.

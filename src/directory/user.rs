@@ -4,14 +4,13 @@ use serde_json::Value;
 
 use super::undo::Before;
 use super::{
-    Accepted, Caller, Directory, DirectoryError, GroupRef, ListQuery, Page, Precondition, Tried, Undo, UserView,
-    parse_id, persist,
+    Accepted, Caller, Directory, DirectoryError, GroupRef, Precondition, Tried, Undo, UserView, parse_id, persist,
 };
 use crate::scim::{self, Attrs, ScimError, patch};
+use crate::store::OnConstraint;
 use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::user::{self, Document, User, Written};
-use crate::store::{OnConstraint, list, related};
 use uuid::Uuid;
 
 const USER: &str = "User";
@@ -53,39 +52,6 @@ impl Directory {
         let (user, groups) = user::get_with_groups(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
         let groups = groups.into_iter().map(|g| GroupRef { id: g.id, display: g.display, direct: g.direct }).collect();
         Ok(view(uuid, user, Some(groups)))
-    }
-
-    /// Lists users.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn list_users(&self, tenant: &Tenant, query: &ListQuery) -> Result<Page<UserView>, DirectoryError> {
-        let mut conn = self.conn().await?;
-        let offset = query.start_index.saturating_sub(1);
-        let page = list::user_page(&mut conn, tenant.id, query.filter.as_ref(), offset, query.count).await?;
-        let mut items: Vec<UserView> = page
-            .rows
-            .into_iter()
-            .map(|row| UserView {
-                id: row.id,
-                attrs: row.attrs,
-                version: row.version,
-                created: row.created,
-                modified: row.modified,
-                groups: query.with_related.then(Vec::new),
-            })
-            .collect();
-        if query.with_related && !items.is_empty() {
-            let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
-            let place: std::collections::HashMap<Uuid, usize> =
-                ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
-            for row in related::groups_of(&mut conn, tenant.id, &ids).await? {
-                if let Some(groups) = place.get(&row.user_id).and_then(|i| items[*i].groups.as_mut()) {
-                    groups.push(GroupRef { id: row.group_id, display: row.display, direct: row.direct });
-                }
-            }
-        }
-        Ok(Page { total: page.total, items })
     }
 
     /// Replaces what the client owns of a user (PUT).

@@ -79,6 +79,7 @@ fn announcement<'a>(exchange: &Exchange<'_>) -> Announcement<'a> {
     let options = &exchange.state.options;
     Announcement {
         max_results: options.page_max,
+        default_results: options.page_default.min(options.page_max),
         bulk: true,
         // Also taken for the most operations in one PATCH (AK-2).
         max_operations: options.bulk_operations,

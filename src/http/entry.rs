@@ -18,9 +18,9 @@ use super::body::Payload;
 use super::error::Failure;
 use super::exchange::Exchange;
 use super::request_id::as_uuid;
-use super::route::{Endpoint, Route};
+use super::route::{Collection, Endpoint, Route};
 use super::wire::{Version, json_only};
-use super::{HttpState, bulk, discovery, group, health, user};
+use super::{HttpState, bulk, discovery, group, health, search, user};
 use crate::scim::ScimError;
 use crate::store::tenant::Tenant;
 use crate::telemetry::RequestId;
@@ -149,22 +149,21 @@ pub(super) async fn serve(
         other => other,
     };
     match endpoint {
-        Endpoint::Users if read => user::list(exchange).await,
+        Endpoint::Root if read => search::list(exchange, Collection::Everything).await,
+        Endpoint::Search(of) if *method == Method::POST => search::search(exchange, *of, body).await,
+        Endpoint::Users if read => search::list(exchange, Collection::Users).await,
         Endpoint::Users if *method == Method::POST => user::create(exchange, body).await,
         Endpoint::User(id) if read => user::get(exchange, id).await,
         Endpoint::User(id) if *method == Method::PUT => user::replace(exchange, id, body).await,
         Endpoint::User(id) if *method == Method::PATCH => user::patch(exchange, id, body).await,
         Endpoint::User(id) if *method == Method::DELETE => user::delete(exchange, id).await,
-        Endpoint::Groups if read => group::list(exchange).await,
+        Endpoint::Groups if read => search::list(exchange, Collection::Groups).await,
         Endpoint::Groups if *method == Method::POST => group::create(exchange, body).await,
         Endpoint::Group(id) if read => group::get(exchange, id).await,
         Endpoint::Group(id) if *method == Method::PUT => group::replace(exchange, id, body).await,
         Endpoint::Group(id) if *method == Method::PATCH => group::patch(exchange, id, body).await,
         Endpoint::Group(id) if *method == Method::DELETE => group::delete(exchange, id).await,
         Endpoint::Bulk if *method == Method::POST => bulk::run(exchange, body).await,
-        Endpoint::NotOffered(path) => {
-            Err(ScimError::not_implemented(format!("This server does not offer {path}.")).into())
-        }
         Endpoint::Xml => Err(json_only().into()),
         Endpoint::Unknown => Err(Failure::no_such_path()),
         Endpoint::ServiceProviderConfig

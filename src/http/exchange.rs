@@ -11,14 +11,14 @@ use super::HttpState;
 use super::body::{Payload, Size};
 use super::error::Failure;
 use super::etag::Conditions;
-use super::query::Query;
+use super::query;
 use super::tenant::Identity;
 use super::wire::{Base, Version};
-use crate::directory::{Caller, ListQuery};
+use crate::directory::Caller;
 use crate::listen::Peer;
 use crate::policy::Scim;
 use crate::policy::scim::{DeleteAnswer, PatchAnswer, UnknownMembers};
-use crate::scim::{Paging, Projection, ResourceType, ScimError, Types, filter};
+use crate::scim::{Projection, ResourceType, ScimError, Search, Types};
 
 /// A request that was let in, or one operation of it.
 pub(super) struct Exchange<'a> {
@@ -32,7 +32,7 @@ pub(super) struct Exchange<'a> {
     pub(super) scim: Arc<Scim>,
     /// Whether a change may wait for Jira, so that the client hears a refusal.
     pub(super) settles: bool,
-    pub(super) query: Query,
+    pub(super) query: Search,
     /// The address, and the version of the protocol that goes with it.
     pub(super) base: Base,
 }
@@ -70,7 +70,7 @@ impl<'a> Exchange<'a> {
             me: identity.credential.me,
             scim: identity.scim,
             settles: true,
-            query: Query::of(parts.uri.query())?,
+            query: query::read(parts.uri.query())?,
             base,
         })
     }
@@ -85,7 +85,7 @@ impl<'a> Exchange<'a> {
             me: self.me,
             scim: self.scim.clone(),
             settles: false,
-            query: Query::default(),
+            query: Search::default(),
             base: self.base.clone(),
         }
     }
@@ -110,18 +110,6 @@ impl<'a> Exchange<'a> {
     pub(super) fn shows_patched(&self, answer: PatchAnswer) -> bool {
         let asks = self.query.attributes.is_some() || self.query.excluded_attributes.is_some();
         asks || answer == PatchAnswer::Resource
-    }
-
-    /// Filter and page of a list.
-    pub(super) fn list_query(&self, kind: &ResourceType, with_related: bool) -> Result<ListQuery, ScimError> {
-        let options = &self.state.options;
-        let filter = match self.query.filter.as_deref().filter(|text| !text.trim().is_empty()) {
-            Some(text) => Some(filter::resolve(&filter::parse(text, &options.filter)?, kind)?),
-            None => None,
-        };
-        let (start, count) = (self.query.start_index.as_deref(), self.query.count.as_deref());
-        let Paging { start_index, count } = Paging::parse(start, count, options.page_max, options.page_default)?;
-        Ok(ListQuery { filter, start_index, count, with_related })
     }
 
     /// The JSON of the body, of at most `limit` bytes, as the engine takes it.

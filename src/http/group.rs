@@ -4,7 +4,6 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::Exchange;
@@ -40,22 +39,6 @@ pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, F
         return Ok(Resource::group(exchange.types(), view, &exchange.base).not_modified());
     }
     Ok(answer(exchange, StatusCode::OK, view, &projection))
-}
-
-/// GET of a page. Nothing found is an empty page (GEN-14).
-pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(exchange.types().group)?;
-    let query = exchange.list_query(exchange.types().group, projection.wants("members"))?;
-    let page = exchange.state.directory.list_groups(&exchange.caller.tenant, &query).await?;
-    let (types, base) = (exchange.types(), &exchange.base);
-    let each = |view| (goes_on(&view), Resource::group(types, view, base).document(base, &projection));
-    let groups: Vec<(Option<(Uuid, Uuid)>, Value)> = page.items.into_iter().map(each).collect();
-    if groups.iter().all(|(rest, _)| rest.is_none()) {
-        let groups = groups.into_iter().map(|(_, group)| group).collect();
-        return Ok(reply::list(base, groups, page.total, query.start_index));
-    }
-    let pieces = Pieces::list(base, groups, page.total, query.start_index);
-    Ok(reply::printed(StatusCode::OK, pieces.body(exchange, &projection)))
 }
 
 /// PUT: 200 with the group.
@@ -118,7 +101,7 @@ fn answer(exchange: &Exchange<'_>, status: StatusCode, view: GroupView, projecti
 }
 
 /// The group and its last member that was read, where there may be more.
-fn goes_on(view: &GroupView) -> Option<(Uuid, Uuid)> {
+pub(super) fn goes_on(view: &GroupView) -> Option<(Uuid, Uuid)> {
     let members = view.members.as_ref().filter(|members| members.more)?;
     Some((view.id, members.first.last()?.id))
 }

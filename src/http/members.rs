@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Exchange;
-use super::wire::Base;
 use crate::directory::{Directory, MemberRef};
 use crate::scim::{self, Projection};
 use crate::telemetry::Chain;
@@ -61,20 +60,18 @@ impl Pieces {
         self.text(printed(document));
     }
 
-    /// A list answer.
-    pub(super) fn list(base: &Base, groups: Vec<(Option<(Uuid, Uuid)>, Value)>, total: u64, start_index: u64) -> Self {
+    /// A list answer, its envelope without any resources.
+    pub(super) fn list(resources: Vec<(Option<(Uuid, Uuid)>, Value)>, mut envelope: Value) -> Self {
         let mut pieces = Self::default();
-        let mut envelope = base.version().list(Vec::new(), total, start_index);
-        let count = groups.len();
         if let Some(envelope) = envelope.as_object_mut() {
             envelope.remove("Resources");
-            envelope.insert("itemsPerPage".to_owned(), count.into());
+            envelope.insert("itemsPerPage".to_owned(), resources.len().into());
         }
         let mut envelope = printed(&envelope);
         envelope.pop();
         envelope.extend(b",\"Resources\":[");
         pieces.text(envelope);
-        for (at, (rest, document)) in groups.into_iter().enumerate() {
+        for (at, (rest, document)) in resources.into_iter().enumerate() {
             if at > 0 {
                 pieces.text(",");
             }

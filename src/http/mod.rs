@@ -50,6 +50,7 @@ mod query;
 mod reply;
 mod request_id;
 mod route;
+mod search;
 mod tenant;
 mod user;
 mod wire;

@@ -5,51 +5,22 @@
 
 use percent_encoding::percent_decode;
 
-use crate::scim::ScimError;
+use crate::scim::{ScimError, Search};
 
-/// The parameters that mean something; the first of two with one name counts.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Query {
-    pub(super) filter: Option<String>,
-    pub(super) start_index: Option<String>,
-    pub(super) count: Option<String>,
-    pub(super) attributes: Option<String>,
-    pub(super) excluded_attributes: Option<String>,
-}
-
-impl Query {
-    /// Reads the part of the URI behind the question mark.
-    ///
-    /// # Errors
-    /// 400 where a value that matters is not UTF-8 or contains a NUL, which no attribute can.
-    pub(super) fn of(raw: Option<&str>) -> Result<Self, ScimError> {
-        let mut query = Self::default();
-        for pair in raw.unwrap_or_default().split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(slot) = query.slot(name) else { continue };
-            if slot.is_none() && !value.is_empty() {
-                *slot = Some(decoded(name, value)?);
-            }
-        }
-        Ok(query)
-    }
-
-    fn slot(&mut self, name: &str) -> Option<&mut Option<String>> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if is("filter") {
-            Some(&mut self.filter)
-        } else if is("startIndex") {
-            Some(&mut self.start_index)
-        } else if is("count") {
-            Some(&mut self.count)
-        } else if is("attributes") {
-            Some(&mut self.attributes)
-        } else if is("excludedAttributes") {
-            Some(&mut self.excluded_attributes)
-        } else {
-            None
+/// Reads the part of the URI behind the question mark; the first of two parameters with one name counts.
+///
+/// # Errors
+/// 400 where a value that matters is not UTF-8 or contains a NUL, which no attribute can.
+pub(super) fn read(raw: Option<&str>) -> Result<Search, ScimError> {
+    let mut search = Search::default();
+    for pair in raw.unwrap_or_default().split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(slot) = search.slot(name) else { continue };
+        if slot.is_none() && (!value.is_empty() || Search::may_be_empty(name)) {
+            *slot = Some(decoded(name, value)?);
         }
     }
+    Ok(search)
 }
 
 fn decoded(name: &str, value: &str) -> Result<String, ScimError> {
@@ -70,8 +41,7 @@ mod tests {
 
     #[test]
     fn names_ignore_case_and_values_are_decoded() {
-        let query =
-            Query::of(Some("FILTER=userName+eq+%22a%2Bb%22&startindex=2&Count=10&attributes=userName,id")).unwrap();
+        let query = read(Some("FILTER=userName+eq+%22a%2Bb%22&startindex=2&Count=10&attributes=userName,id")).unwrap();
         assert_eq!(query.filter.as_deref(), Some("userName eq \"a+b\""));
         assert_eq!(query.start_index.as_deref(), Some("2"));
         assert_eq!(query.count.as_deref(), Some("10"));
@@ -81,21 +51,29 @@ mod tests {
     #[test]
     fn the_unknown_and_the_empty_are_ignored() {
         for raw in ["", "aadOptscim062020", "x=%ff&y=%00", "filter=", "&&", "=", "filter"] {
-            assert_eq!(Query::of(Some(raw)).unwrap(), Query::default(), "{raw}");
+            assert_eq!(read(Some(raw)).unwrap(), Search::default(), "{raw}");
         }
-        assert_eq!(Query::of(None).unwrap(), Query::default());
+        assert_eq!(read(None).unwrap(), Search::default());
+    }
+
+    #[test]
+    fn an_empty_cursor_asks_for_the_first_page() {
+        for raw in ["cursor", "cursor=", "count=2&CURSOR=&cursor=x"] {
+            assert_eq!(read(Some(raw)).unwrap().cursor.as_deref(), Some(""), "{raw}");
+        }
+        assert_eq!(read(Some("sortBy=title&sortorder=Descending")).unwrap().sort_order.as_deref(), Some("Descending"));
     }
 
     #[test]
     fn a_flag_on_the_base_url_may_stand_before_the_others() {
-        let query = Query::of(Some("aadOptscim062020&filter=title+eq+\"why?\"")).unwrap();
+        let query = read(Some("aadOptscim062020&filter=title+eq+\"why?\"")).unwrap();
         assert_eq!(query.filter.as_deref(), Some("title eq \"why?\""));
     }
 
     #[test]
     fn a_value_that_matters_must_be_text() {
         for raw in ["filter=%ff", "filter=a%00b", "attributes=%C3%28"] {
-            assert_eq!(Query::of(Some(raw)).unwrap_err().status, 400, "{raw}");
+            assert_eq!(read(Some(raw)).unwrap_err().status, 400, "{raw}");
         }
     }
 }

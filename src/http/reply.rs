@@ -137,11 +137,6 @@ impl Resource {
     }
 }
 
-/// A page of resources (RFC 7644 section 3.4.2).
-pub(super) fn list(base: &Base, resources: Vec<Value>, total: u64, start_index: u64) -> Response {
-    json(StatusCode::OK, &base.version().list(resources, total, start_index))
-}
-
 /// A JSON answer, under the media type of 2.0 until it goes out.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     // Serialising a `Value` into memory cannot fail; were it to, an empty body with the right status is what is left.

@@ -52,9 +52,20 @@ pub(super) enum Endpoint<'a> {
     Bulk,
     /// Something in XML, which this server does not write.
     Xml,
-    /// An endpoint of the RFC that this server does not offer.
-    NotOffered(&'static str),
+    /// The tenant's root: users and groups together (RFC 7644 section 3.4.2.1).
+    Root,
+    /// A query by POST (RFC 7644 section 3.4.3).
+    Search(Collection),
     Unknown,
+}
+
+/// What a list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Collection {
+    Users,
+    Groups,
+    /// Users and groups.
+    Everything,
 }
 
 impl<'a> Route<'a> {
@@ -122,7 +133,7 @@ impl<'a> Endpoint<'a> {
     }
 
     /// As [`Endpoint::of`] for SCIM 1.1 (S11-1): the configuration has a plural name, a suffix names the format (S11-4), and
-    /// there is neither `/Me` nor `/.search`.
+    /// there is neither `/Me` nor `/.search`, nor a list at the root.
     fn of_1_1(mut segments: [Option<&'a str>; 3]) -> Self {
         if let Some(last) = segments.iter_mut().flatten().last() {
             match last.rsplit_once('.') {
@@ -133,7 +144,7 @@ impl<'a> Endpoint<'a> {
         }
         match Self::of(segments) {
             Self::Unknown if segments == [Some("ServiceProviderConfigs"), None, None] => Self::ServiceProviderConfig,
-            Self::Me | Self::NotOffered(_) => Self::Unknown,
+            Self::Me | Self::Root | Self::Search(_) => Self::Unknown,
             other => other,
         }
     }
@@ -145,7 +156,10 @@ impl<'a> Endpoint<'a> {
             return Self::Unknown;
         }
         match (first, second) {
-            (Some(".search"), None) | (Some("Users" | "Groups"), Some(".search")) => Self::NotOffered("/.search"),
+            (None, None) => Self::Root,
+            (Some(".search"), None) => Self::Search(Collection::Everything),
+            (Some("Users"), Some(".search")) => Self::Search(Collection::Users),
+            (Some("Groups"), Some(".search")) => Self::Search(Collection::Groups),
             (Some("Bulk"), None) => Self::Bulk,
             (Some("Me"), None) => Self::Me,
             (Some("Users"), None) => Self::Users,
@@ -174,7 +188,10 @@ impl<'a> Endpoint<'a> {
             Self::Schema(_) => "/Schemas/{id}",
             Self::Me => "/Me",
             Self::Bulk => "/Bulk",
-            Self::NotOffered(path) => path,
+            Self::Root => "/",
+            Self::Search(Collection::Users) => "/Users/.search",
+            Self::Search(Collection::Groups) => "/Groups/.search",
+            Self::Search(Collection::Everything) => "/.search",
             Self::Xml | Self::Unknown => "unknown",
         }
     }
@@ -184,7 +201,7 @@ impl<'a> Endpoint<'a> {
         match self {
             Self::Users | Self::Groups => "GET, HEAD, POST",
             Self::User(_) | Self::Group(_) | Self::Me => "GET, HEAD, PUT, PATCH, DELETE",
-            Self::Bulk => "POST",
+            Self::Bulk | Self::Search(_) => "POST",
             _ => "GET, HEAD",
         }
     }
@@ -193,6 +210,10 @@ impl<'a> Endpoint<'a> {
     fn operation(&self, method: &Method) -> &'static str {
         let read = *method == Method::GET || *method == Method::HEAD;
         match self {
+            Self::Root if read => "list",
+            Self::Search(Collection::Users) if *method == Method::POST => "user.list",
+            Self::Search(Collection::Groups) if *method == Method::POST => "group.list",
+            Self::Search(Collection::Everything) if *method == Method::POST => "list",
             Self::Users if read => "user.list",
             Self::Users if *method == Method::POST => "user.create",
             Self::User(_) | Self::Me if read => "user.get",
@@ -245,7 +266,8 @@ mod tests {
             ("/scim", Route::Unknown),
             ("/scim/acme", Route::Unknown),
             ("/scim/acme/v3/Users", Route::Unknown),
-            ("/scim/acme/v2", scim(Endpoint::Unknown)),
+            ("/scim/acme/v2", scim(Endpoint::Root)),
+            ("/scim/acme/v2/", scim(Endpoint::Root)),
             ("/scim/acme/v2/Users", scim(Endpoint::Users)),
             ("/scim/acme/v2/Users/", scim(Endpoint::Users)),
             ("/scim/acme/v2//Users", scim(Endpoint::Users)),
@@ -256,8 +278,8 @@ mod tests {
             ("/scim/acme/v2/Users/7/emails", scim(Endpoint::Unknown)),
             ("/scim/acme/v2/Groups/g", scim(Endpoint::Group("g".into()))),
             ("/scim/acme/v2/Schemas/urn%3Aa:b", scim(Endpoint::Schema("urn:a:b".into()))),
-            ("/scim/acme/v2/Users/.search", scim(Endpoint::NotOffered("/.search"))),
-            ("/scim/acme/v2/.search", scim(Endpoint::NotOffered("/.search"))),
+            ("/scim/acme/v2/Users/.search", scim(Endpoint::Search(Collection::Users))),
+            ("/scim/acme/v2/.search/", scim(Endpoint::Search(Collection::Everything))),
             ("/scim/acme/v2/Bulk", scim(Endpoint::Bulk)),
             ("/scim/acme/v2/Me", scim(Endpoint::Me)),
         ];
@@ -298,6 +320,9 @@ mod tests {
     #[test]
     fn an_operation_exists_exactly_where_allow_names_the_method() {
         let endpoints = [
+            Endpoint::Root,
+            Endpoint::Search(Collection::Users),
+            Endpoint::Search(Collection::Everything),
             Endpoint::Users,
             Endpoint::User("7".into()),
             Endpoint::Groups,

@@ -36,17 +36,6 @@ pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, F
     Ok(user.respond(StatusCode::OK, &exchange.base, &projection))
 }
 
-/// GET of a page. Nothing found is an empty page (GEN-14).
-pub(super) async fn list(exchange: &Exchange<'_>) -> Result<Response, Failure> {
-    let projection = exchange.projection(exchange.types().user)?;
-    let query = exchange.list_query(exchange.types().user, projection.wants("groups"))?;
-    let page = exchange.state.directory.list_users(&exchange.caller.tenant, &query).await?;
-    let (types, base) = (exchange.types(), &exchange.base);
-    let users =
-        page.items.into_iter().map(|view| Resource::user(types, view, base).document(base, &projection)).collect();
-    Ok(reply::list(base, users, page.total, query.start_index))
-}
-
 /// PUT: 200 with the user.
 pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) -> Result<Response, Failure> {
     let projection = exchange.projection(exchange.types().user)?;

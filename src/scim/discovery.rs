@@ -27,6 +27,8 @@ pub struct AuthenticationScheme {
 pub struct Announcement<'a> {
     /// The most resources in one answer.
     pub max_results: u64,
+    /// How many where the client does not say.
+    pub default_results: u64,
     /// Whether Bulk is served.
     pub bulk: bool,
     /// The most operations in one Bulk. Announced also where Bulk is not served: one client takes it for the number of
@@ -62,8 +64,16 @@ pub fn service_provider_config(base_url: &str, announcement: &Announcement<'_>) 
         },
         "filter": { "supported": true, "maxResults": announcement.max_results },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
+        "sort": { "supported": true },
         "etag": { "supported": true },
+        // RFC 9865 section 4. There is no cursorTimeout: a cursor is a place, and places do not expire.
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": announcement.default_results,
+            "maxPageSize": announcement.max_results,
+        },
         "authenticationSchemes": schemes,
         "meta": {
             "resourceType": "ServiceProviderConfig",
@@ -161,6 +171,7 @@ mod tests {
     fn the_configuration_says_what_is_true() {
         let announcement = Announcement {
             max_results: 200,
+            default_results: 100,
             bulk: false,
             max_operations: 100,
             max_payload: 2_097_152,
@@ -174,6 +185,14 @@ mod tests {
         let config = service_provider_config(BASE, &announcement);
         assert_eq!(config["bulk"], json!({ "supported": false, "maxOperations": 100, "maxPayloadSize": 2_097_152 }));
         assert_eq!(config["filter"], json!({ "supported": true, "maxResults": 200 }));
+        assert_eq!(config["sort"], json!({ "supported": true }));
+        assert_eq!(
+            config["pagination"],
+            json!({
+                "cursor": true, "index": true, "defaultPaginationMethod": "index",
+                "defaultPageSize": 100, "maxPageSize": 200
+            })
+        );
         assert_eq!(config["authenticationSchemes"][0]["type"], "oauthbearertoken");
         assert_eq!(config["meta"]["location"], format!("{BASE}/ServiceProviderConfig"));
     }

@@ -28,6 +28,8 @@ pub enum ScimType {
     NoTarget,
     /// A value is missing or of the wrong type.
     InvalidValue,
+    /// A cursor is not one of ours, or belongs to another query (RFC 9865 section 2.1).
+    InvalidCursor,
     /// The protocol version is not supported.
     InvalidVers,
     /// The request carries personal data in its URI.
@@ -46,6 +48,7 @@ impl ScimType {
             ScimType::InvalidPath => "invalidPath",
             ScimType::NoTarget => "noTarget",
             ScimType::InvalidValue => "invalidValue",
+            ScimType::InvalidCursor => "invalidCursor",
             ScimType::InvalidVers => "invalidVers",
             ScimType::Sensitive => "sensitive",
         }
@@ -98,6 +101,11 @@ impl ScimError {
     /// 400 `invalidValue`.
     pub fn invalid_value(detail: impl Into<String>) -> Self {
         Self::new(400, Some(ScimType::InvalidValue), detail)
+    }
+
+    /// 400 `invalidCursor`.
+    pub fn invalid_cursor(detail: impl Into<String>) -> Self {
+        Self::new(400, Some(ScimType::InvalidCursor), detail)
     }
 
     /// 400 `noTarget`.

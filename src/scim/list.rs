@@ -1,17 +1,27 @@
-//! List answers and the page that a client asks for (RFC 7644 sections 3.4.2 and 3.4.2.4).
+//! List answers and the page that a client asks for (RFC 7644 sections 3.4.2 and 3.4.2.4, RFC 9865 section 2).
 
 use serde_json::{Map, Value, json};
 
+use super::cursor::Cursor;
 use super::error::{ScimError, quoted};
 use super::urn;
 
 /// A list answer. The three counters are integers (GEN-13, OKTA-21); `Resources` is there also when it is empty (ENTRA-2).
 pub fn list_response(resources: Vec<Value>, total: u64, start_index: u64) -> Value {
+    listed(resources, total, ("startIndex", Some(start_index.into())))
+}
+
+/// The answer to a request with a cursor: `nextCursor` is missing only on the last page (RFC 9865 section 2).
+pub fn cursor_response(resources: Vec<Value>, total: u64, next: Option<&Cursor>) -> Value {
+    listed(resources, total, ("nextCursor", next.map(|next| next.encode().into())))
+}
+
+fn listed(resources: Vec<Value>, total: u64, (name, place): (&str, Option<Value>)) -> Value {
     // By hand: the macro would serialize every resource once more.
     let mut list = Map::new();
     list.insert("schemas".to_owned(), json!([urn::LIST_RESPONSE]));
     list.insert("totalResults".to_owned(), total.into());
-    list.insert("startIndex".to_owned(), start_index.into());
+    list.extend(place.map(|place| (name.to_owned(), place)));
     list.insert("itemsPerPage".to_owned(), resources.len().into());
     list.insert("Resources".to_owned(), Value::Array(resources));
     Value::Object(list)

@@ -16,6 +16,7 @@
 pub mod bulk;
 #[cfg(test)]
 mod characteristics;
+pub mod cursor;
 pub mod discovery;
 pub mod error;
 pub mod filter;
@@ -27,13 +28,18 @@ pub mod path;
 pub mod project;
 pub mod resource;
 pub mod schema;
+pub mod search;
+pub mod sort;
 pub mod tolerance;
 pub mod urn;
 pub mod v11;
 
+pub use cursor::{Cursor, Fingerprint};
 pub use error::{ScimError, ScimType};
 pub use folded::folded;
-pub use list::{Paging, list_response};
+pub use list::{Paging, cursor_response, list_response};
 pub use project::Projection;
 pub use resource::{Attrs, check_new, check_replace, schemas_of};
 pub use schema::{ResourceType, Types, group, user};
+pub use search::Search;
+pub use sort::Sort;

@@ -12,12 +12,14 @@
 //! users and groups count as members and groups. A condition that an index answers is said in the index's words, beside
 //! the exact one.
 
+mod key;
 mod leaf;
 mod related;
 
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
+pub use self::key::{Key, KeyType, push_key};
 use self::leaf::Leaf;
 use crate::scim::filter::{AttrRef, Expr, Literal, Op};
 
@@ -33,9 +35,9 @@ pub enum Of {
 type Sql = QueryBuilder<Postgres>;
 
 /// Appends the condition, in brackets. The query must have the table under its alias and must itself say which tenant,
-/// and that tombstones do not count.
-pub fn push(sql: &mut Sql, of: Of, tenant_id: Uuid, filter: &Expr) {
-    let mut compiler = Compiler { sql, tenant_id, lists: 0 };
+/// and that tombstones do not count. `base` is the URL that `meta.location` and `$ref` begin with.
+pub fn push(sql: &mut Sql, of: Of, tenant_id: Uuid, base: &str, filter: &Expr) {
+    let mut compiler = Compiler { sql, tenant_id, base, lists: 0 };
     compiler.expr(&Scope::Document(of), filter);
 }
 
@@ -47,7 +49,7 @@ pub fn is_indexed(of: Of, filter: &Expr) -> bool {
         Expr::False => true,
         Expr::Compare { attr, op: Op::Eq, value: Literal::String(_) } => matches!(
             (of, path(attr).as_slice()),
-            (_, ["id"] | ["externalId"])
+            (_, ["id"] | ["externalId"] | ["meta", "location"])
                 | (Of::Users, ["userName"] | ["emails", "value"])
                 | (Of::Groups, ["displayName"] | ["members", "value"])
         ),
@@ -100,6 +102,7 @@ enum Test<'a> {
 struct Compiler<'q> {
     sql: &'q mut Sql,
     tenant_id: Uuid,
+    base: &'q str,
     /// Lists opened so far, for their aliases.
     lists: usize,
 }
@@ -149,13 +152,19 @@ impl Compiler<'_> {
     fn present(&mut self, scope: &Scope, attr: &AttrRef) {
         match split(attr) {
             Some((list, rest)) => self.element(scope, list, &Test::Present(rest)),
-            None => leaf::at(scope, &attr.path, attr.case_exact).present(self.sql),
+            None => leaf::at(scope, self.base, &attr.path, attr.case_exact).present(self.sql),
         }
     }
 
     fn compare(&mut self, scope: &Scope, attr: &AttrRef, op: Op, value: &Literal) {
+        if let (Scope::Document(of), Op::Eq, ["meta", "location"], Literal::String(url)) =
+            (scope, op, path(attr).as_slice(), value)
+        {
+            self.is_at(*of, url);
+            return;
+        }
         let Some((list, rest)) = split(attr) else {
-            leaf::at(scope, &attr.path, attr.case_exact).compare(self.sql, op, value, op == Op::Ne);
+            leaf::at(scope, self.base, &attr.path, attr.case_exact).compare(self.sql, op, value, op == Op::Ne);
             return;
         };
         if op == Op::Ne {
@@ -169,6 +178,20 @@ impl Compiler<'_> {
             self.email_index(text);
         }
         self.element(scope, list, &Test::Compare(attr, rest, op, value));
+    }
+
+    /// The resource has that URL: what an index can look up.
+    fn is_at(&mut self, of: Of, url: &str) {
+        let (endpoint, column) = match of {
+            Of::Users => ("/Users/", "u.id"),
+            Of::Groups => ("/Groups/", "g.id"),
+        };
+        match url.strip_prefix(self.base).and_then(|path| path.strip_prefix(endpoint)) {
+            Some(id) => leaf::push_id(self.sql, column, Op::Eq, id),
+            None => {
+                self.sql.push("FALSE");
+            }
+        }
     }
 
     /// What the index on e-mail addresses understands; the exact condition follows.
@@ -185,7 +208,7 @@ impl Compiler<'_> {
             (Scope::Document(Of::Users), ["groups"]) => self.group_of_user(test),
             (Scope::Document(Of::Groups), ["members"]) => self.member_of_group(test),
             _ => {
-                let Leaf::Json { base, .. } = leaf::at(scope, list, false) else {
+                let Leaf::Json { base, .. } = leaf::at(scope, self.base, list, false) else {
                     self.sql.push("FALSE");
                     return;
                 };
@@ -202,10 +225,10 @@ impl Compiler<'_> {
 
     fn test(&mut self, element: &Scope, test: &Test<'_>) {
         match test {
-            Test::Present(rest) => leaf::at(element, rest, false).present(self.sql),
+            Test::Present(rest) => leaf::at(element, self.base, rest, false).present(self.sql),
             // Here an absent value is none, also for `ne`.
             Test::Compare(attr, rest, op, value) => {
-                leaf::at(element, rest, attr.case_exact).compare(self.sql, *op, value, false);
+                leaf::at(element, self.base, rest, attr.case_exact).compare(self.sql, *op, value, false);
             }
             Test::Filter(filter) => self.expr(element, filter),
         }

@@ -1,54 +1,176 @@
-//! Reading many resources: pages of users and groups with exact totals.
+//! Reading many resources: pages of users and groups in any order, by place or by cursor, with exact totals.
 //!
 //! A group's version and `meta.lastModified` are derived here from its row and its touches; a page and its total may
-//! come from two snapshots, each row is consistent in itself. Only the living are seen.
+//! come from two snapshots, each row is consistent in itself. Only the living are seen. Nothing is ever read into memory
+//! but the rows of the page: what no index helps ends with the statement's time-out.
+
+mod ordered;
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{StoreError, filter_sql};
-use crate::scim::Attrs;
+use self::ordered::Part;
+use super::StoreError;
 use crate::scim::filter::Expr;
+use crate::scim::{Attrs, Sort};
 
-/// A user as stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UserRow {
-    /// The SCIM id.
-    pub id: Uuid,
-    /// What the client owns.
-    pub attrs: Attrs,
-    /// For the ETag.
-    pub version: i64,
-    /// `meta.created`.
-    pub created: DateTime<Utc>,
-    /// `meta.lastModified`.
-    pub modified: DateTime<Utc>,
+pub use super::filter_sql::Of;
+
+/// Which resources of a tenant, and in which order.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The tenant.
+    pub tenant_id: Uuid,
+    /// Only those.
+    pub filter: Option<&'a Expr>,
+    /// By id where it does not say.
+    pub sort: Option<&'a Sort>,
+    /// The URL that `meta.location` and `$ref` begin with.
+    pub base: &'a str,
 }
 
-/// A group as stored, with version and time of change derived.
+impl Wanted<'_> {
+    /// All of a tenant's, by id.
+    pub fn all(tenant_id: Uuid) -> Self {
+        Self { tenant_id, filter: None, sort: None, base: "" }
+    }
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// After so many.
+    Offset(u64),
+    /// Behind this resource, or with the first one.
+    After(Option<&'a Place>),
+}
+
+/// A place in an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Users or groups, where both are listed.
+    pub of: Of,
+    /// The sort value in the words of [`Listed::key`].
+    pub key: Option<String>,
+    /// The id.
+    pub id: Uuid,
+}
+
+/// A user or group as stored, with version and time of change derived.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GroupRow {
+pub struct Listed {
+    /// What it is.
+    pub of: Of,
     /// The SCIM id.
     pub id: Uuid,
     /// What the client owns, without `members`.
     pub attrs: Attrs,
-    /// For the ETag: the group's own version plus one for each change of its members.
+    /// For the ETag; of a group, its own plus one for each change of its members.
     pub version: i64,
     /// `meta.created`.
     pub created: DateTime<Utc>,
-    /// `meta.lastModified`, changes of its members included.
+    /// `meta.lastModified`, of a group changes of its members included.
     pub modified: DateTime<Utc>,
+    /// What it is sorted by, as text; instants in the form of [`instant_text`](crate::scim::folded::instant_text). `None`
+    /// where it has no value, or the order is that of the ids.
+    pub key: Option<String>,
 }
 
-/// One page of a list, with the number of all matches.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T> {
-    /// How many match in all.
-    pub total: u64,
-    /// Those of this page, by id.
-    pub rows: Vec<T>,
+impl Listed {
+    /// Where the next page begins if this is the last of its page.
+    pub fn place(&self) -> Place {
+        Place { of: self.of, key: self.key.clone(), id: self.id }
+    }
+}
+
+/// How many there are in all, where a page tells: one that is not full is the last one, so it says how many there are; an empty one behind the end says nothing.
+pub fn total_from_page(offset: u64, limit: u64, rows: usize) -> Option<u64> {
+    let rows = rows as u64;
+    let last = rows < limit && (rows > 0 || offset == 0);
+    last.then_some(offset + rows)
+}
+
+/// Offsets and limits beyond what Postgres counts with mean "very far".
+fn clamp(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Users or groups in order, at most `limit` of them.
+///
+/// # Errors
+/// The store failed; [`StoreError::TimedOut`] where a filter or an order that no index helps takes too long.
+pub async fn rows(
+    conn: &mut PgConnection,
+    of: Of,
+    wanted: &Wanted<'_>,
+    start: Start<'_>,
+    limit: u64,
+) -> Result<Vec<Listed>, StoreError> {
+    match (start, wanted) {
+        _ if limit == 0 => Ok(Vec::new()),
+        (Start::Offset(offset), Wanted { filter: None, sort: None, tenant_id, .. }) => {
+            let rows = match of {
+                Of::Users => every_user(conn, *tenant_id, offset, limit).await?,
+                Of::Groups => every_group(conn, *tenant_id, offset, limit).await?,
+            };
+            Ok(rows.into_iter().map(|row| row.listed(of)).collect())
+        }
+        _ => ordered::rows(conn, &[Part { of, wanted: *wanted }], start, limit).await,
+    }
+}
+
+/// Users and groups in one list, at most `limit` of them: in one order where both are sorted, else users before groups.
+///
+/// # Errors
+/// As for [`rows`].
+pub async fn rows_of_both(
+    conn: &mut PgConnection,
+    users: &Wanted<'_>,
+    groups: &Wanted<'_>,
+    start: Start<'_>,
+    limit: u64,
+) -> Result<Vec<Listed>, StoreError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    if users.sort.is_some() {
+        let parts = [Part { of: Of::Users, wanted: *users }, Part { of: Of::Groups, wanted: *groups }];
+        return ordered::rows(conn, &parts, start, limit).await;
+    }
+    if let Start::After(Some(Place { of: Of::Groups, .. })) = start {
+        return rows(conn, Of::Groups, groups, start, limit).await;
+    }
+    let mut found = rows(conn, Of::Users, users, start, limit).await?;
+    let left = limit.saturating_sub(found.len() as u64);
+    if left > 0 {
+        let start = match start {
+            Start::After(_) => Start::After(None),
+            Start::Offset(offset) => {
+                let of_users = match total_from_page(offset, limit, found.len()) {
+                    Some(total) => total,
+                    None => count(conn, Of::Users, users).await?,
+                };
+                Start::Offset(offset.saturating_sub(of_users))
+            }
+        };
+        found.extend(rows(conn, Of::Groups, groups, start, left).await?);
+    }
+    Ok(found)
+}
+
+/// How many match. Without a filter nothing is counted: the folded tally plus its deltas.
+///
+/// # Errors
+/// As for [`rows`].
+pub async fn count(conn: &mut PgConnection, of: Of, wanted: &Wanted<'_>) -> Result<u64, StoreError> {
+    if wanted.filter.is_none() {
+        let kind = if of == Of::Users { "user" } else { "group" };
+        return tally(conn, wanted.tenant_id, kind).await;
+    }
+    let n = ordered::count(conn, &Part { of, wanted: Wanted { sort: None, ..*wanted } }).await?;
+    Ok(u64::try_from(n).unwrap_or(0))
 }
 
 /// A row as the queries give it.
@@ -61,177 +183,68 @@ struct Stored {
     modified: DateTime<Utc>,
 }
 
-impl From<Stored> for UserRow {
-    fn from(row: Stored) -> Self {
-        Self { id: row.id, attrs: row.attrs.0, version: row.version, created: row.created, modified: row.modified }
+impl Stored {
+    fn listed(self, of: Of) -> Listed {
+        Listed {
+            of,
+            id: self.id,
+            attrs: self.attrs.0,
+            version: self.version,
+            created: self.created,
+            modified: self.modified,
+            key: None,
+        }
     }
 }
 
-impl From<Stored> for GroupRow {
-    fn from(row: Stored) -> Self {
-        Self { id: row.id, attrs: row.attrs.0, version: row.version, created: row.created, modified: row.modified }
-    }
-}
-
-/// A page of users with the exact total; one query where the page itself tells the total.
-///
-/// # Errors
-/// The store failed; [`StoreError::TimedOut`] where a filter that no index helps takes too long.
-pub async fn user_page(
+/// What clients read page by page when they import everything. The place is looked for in an index of the living alone, so
+/// that the rows before it are counted and not read.
+async fn every_user(
     conn: &mut PgConnection,
     tenant_id: Uuid,
-    filter: Option<&Expr>,
     offset: u64,
     limit: u64,
-) -> Result<Page<UserRow>, StoreError> {
-    let rows = users(conn, tenant_id, filter, offset, limit).await?;
-    let total = match total_from_page(offset, limit, rows.len()) {
-        Some(total) => total,
-        None => count_users(conn, tenant_id, filter).await?,
-    };
-    Ok(Page { total, rows })
+) -> Result<Vec<Stored>, StoreError> {
+    let rows = sqlx::query_as!(
+        Stored,
+        r#"SELECT id, attrs AS "attrs: Json<Attrs>", version, created, modified FROM scim_user
+           WHERE tenant_id = $1 AND deleted_at IS NULL AND id >= (
+               SELECT id FROM scim_user WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY id OFFSET $2 LIMIT 1
+           ) ORDER BY id LIMIT $3"#,
+        tenant_id,
+        clamp(offset),
+        clamp(limit),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }
 
-/// A page of groups with the exact total; one query where the page itself tells the total.
-///
-/// # Errors
-/// As for [`user_page`].
-pub async fn group_page(
+async fn every_group(
     conn: &mut PgConnection,
     tenant_id: Uuid,
-    filter: Option<&Expr>,
     offset: u64,
     limit: u64,
-) -> Result<Page<GroupRow>, StoreError> {
-    let rows = groups(conn, tenant_id, filter, offset, limit).await?;
-    let total = match total_from_page(offset, limit, rows.len()) {
-        Some(total) => total,
-        None => count_groups(conn, tenant_id, filter).await?,
-    };
-    Ok(Page { total, rows })
-}
-
-/// A page that is not full is the last one, so it says how many there are; an empty one behind the end says nothing.
-fn total_from_page(offset: u64, limit: u64, rows: usize) -> Option<u64> {
-    let rows = rows as u64;
-    let last = rows < limit && (rows > 0 || offset == 0);
-    last.then_some(offset + rows)
-}
-
-/// Offsets and limits beyond what Postgres counts with mean "very far".
-fn clamp(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// Users by id, from `offset` on, at most `limit` of them.
-///
-/// # Errors
-/// The store failed.
-pub async fn users(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    filter: Option<&Expr>,
-    offset: u64,
-    limit: u64,
-) -> Result<Vec<UserRow>, StoreError> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    let rows = match filter {
-        None => {
-            sqlx::query_as!(
-                Stored,
-                r#"SELECT id, attrs AS "attrs: Json<Attrs>", version, created, modified FROM scim_user
-                   WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY id OFFSET $2 LIMIT $3"#,
-                tenant_id,
-                clamp(offset),
-                clamp(limit),
-            )
-            .fetch_all(conn)
-            .await?
-        }
-        Some(filter) => {
-            let (mut sql, keep) = matching(filter_sql::Of::Users, tenant_id, filter);
-            sql.push(" SELECT id, attrs, version, created, modified FROM hit ORDER BY id OFFSET ");
-            sql.push_bind(clamp(offset)).push(" LIMIT ").push_bind(clamp(limit));
-            sql.build_query_as::<Stored>().persistent(keep).fetch_all(conn).await?
-        }
-    };
-    Ok(rows.into_iter().map(UserRow::from).collect())
-}
-
-/// How many users match. Without a filter nothing is counted: the folded tally plus its deltas.
-///
-/// # Errors
-/// The store failed.
-pub async fn count_users(conn: &mut PgConnection, tenant_id: Uuid, filter: Option<&Expr>) -> Result<u64, StoreError> {
-    match filter {
-        None => tally(conn, tenant_id, "user").await,
-        Some(filter) => count(conn, filter_sql::Of::Users, tenant_id, filter).await,
-    }
-}
-
-/// Groups by id, from `offset` on, at most `limit` of them.
-///
-/// # Errors
-/// The store failed.
-pub async fn groups(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    filter: Option<&Expr>,
-    offset: u64,
-    limit: u64,
-) -> Result<Vec<GroupRow>, StoreError> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    let rows = match filter {
-        None => {
-            sqlx::query_as!(
-                Stored,
-                r#"WITH page AS (
-                       SELECT tenant_id, id, attrs, version, created, modified FROM scim_group
-                       WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY id OFFSET $2 LIMIT $3
-                   )
-                   SELECT p.id, p.attrs AS "attrs: Json<Attrs>", p.version + t.n AS "version!", p.created,
-                          greatest(p.modified, t.at) AS "modified!"
-                   FROM page p, LATERAL (
-                       SELECT count(*) AS n, max(at) AS at FROM group_touch
-                       WHERE tenant_id = p.tenant_id AND group_id = p.id
-                   ) t ORDER BY p.id"#,
-                tenant_id,
-                clamp(offset),
-                clamp(limit),
-            )
-            .fetch_all(conn)
-            .await?
-        }
-        Some(filter) => {
-            let (mut sql, keep) = matching(filter_sql::Of::Groups, tenant_id, filter);
-            sql.push(", page AS (SELECT * FROM hit ORDER BY id OFFSET ").push_bind(clamp(offset));
-            sql.push(" LIMIT ").push_bind(clamp(limit));
-            sql.push(
-                ") SELECT p.id, p.attrs, p.version + t.n AS version, p.created, greatest(p.modified, t.at) AS modified
-                   FROM page p, LATERAL (
-                       SELECT count(*) AS n, max(at) AS at FROM group_touch
-                       WHERE tenant_id = p.tenant_id AND group_id = p.id
-                   ) t ORDER BY p.id",
-            );
-            sql.build_query_as::<Stored>().persistent(keep).fetch_all(conn).await?
-        }
-    };
-    Ok(rows.into_iter().map(GroupRow::from).collect())
-}
-
-/// How many groups match. Without a filter nothing is counted: the folded tally plus its deltas.
-///
-/// # Errors
-/// The store failed.
-pub async fn count_groups(conn: &mut PgConnection, tenant_id: Uuid, filter: Option<&Expr>) -> Result<u64, StoreError> {
-    match filter {
-        None => tally(conn, tenant_id, "group").await,
-        Some(filter) => count(conn, filter_sql::Of::Groups, tenant_id, filter).await,
-    }
+) -> Result<Vec<Stored>, StoreError> {
+    let rows = sqlx::query_as!(
+        Stored,
+        r#"WITH page AS (
+               SELECT tenant_id, id, attrs, version, created, modified FROM scim_group
+               WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY id OFFSET $2 LIMIT $3
+           )
+           SELECT p.id, p.attrs AS "attrs: Json<Attrs>", p.version + t.n AS "version!", p.created,
+                  greatest(p.modified, t.at) AS "modified!"
+           FROM page p, LATERAL (
+               SELECT count(*) AS n, max(at) AS at FROM group_touch
+               WHERE tenant_id = p.tenant_id AND group_id = p.id
+           ) t ORDER BY p.id"#,
+        tenant_id,
+        clamp(offset),
+        clamp(limit),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }
 
 async fn tally(conn: &mut PgConnection, tenant_id: Uuid, kind: &str) -> Result<u64, StoreError> {
@@ -245,35 +258,6 @@ async fn tally(conn: &mut PgConnection, tenant_id: Uuid, kind: &str) -> Result<u
     .fetch_one(conn)
     .await?;
     Ok(u64::try_from(n).unwrap_or(0))
-}
-
-async fn count(conn: &mut PgConnection, of: filter_sql::Of, tenant_id: Uuid, filter: &Expr) -> Result<u64, StoreError> {
-    let (mut sql, keep) = matching(of, tenant_id, filter);
-    sql.push(" SELECT count(*) FROM hit");
-    let n: i64 = sql.build_query_scalar().persistent(keep).fetch_one(conn).await?;
-    Ok(u64::try_from(n).unwrap_or(0))
-}
-
-/// `WITH hit AS (...)`: the living resources of the tenant that match.
-///
-/// Where an index finds them the matches are materialised, so that `ORDER BY id LIMIT` cannot tempt the planner into
-/// walking the primary key instead; elsewhere the page may stop early. With it comes whether the statement is one that
-/// comes again and again, so that the connection should keep it prepared.
-fn matching(of: filter_sql::Of, tenant_id: Uuid, filter: &Expr) -> (QueryBuilder<Postgres>, bool) {
-    let indexed = filter_sql::is_indexed(of, filter);
-    let how = if indexed { "MATERIALIZED" } else { "NOT MATERIALIZED" };
-    let (table, alias) = match of {
-        filter_sql::Of::Users => ("scim_user", "u"),
-        filter_sql::Of::Groups => ("scim_group", "g"),
-    };
-    let mut sql = QueryBuilder::new(format!(
-        "WITH hit AS {how} (SELECT {alias}.tenant_id, {alias}.id, {alias}.attrs, {alias}.version, {alias}.created,
-         {alias}.modified FROM {table} {alias} WHERE {alias}.deleted_at IS NULL AND {alias}.tenant_id = "
-    ));
-    sql.push_bind(tenant_id).push(" AND ");
-    filter_sql::push(&mut sql, of, tenant_id, filter);
-    sql.push(")");
-    (sql, indexed && !matches!(filter, Expr::And(_) | Expr::Or(_)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use chrono::{Days, NaiveDate};
 use jira_scim::store::janitor::{self, Keep};
-use jira_scim::store::{Store, list, related};
+use jira_scim::store::list::{self, Listed, Of, Start, Wanted};
+use jira_scim::store::{Store, related};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -35,8 +36,17 @@ async fn people(conn: &mut PgConnection, tenant: Uuid, count: u128) {
 
 /// Ids of the page and the total.
 async fn page(conn: &mut PgConnection, tenant: Uuid, offset: u64, limit: u64) -> (Vec<u128>, u64) {
-    let page = list::user_page(conn, tenant, None, offset, limit).await.unwrap();
-    (page.rows.iter().map(|row| row.id.as_u128()).collect(), page.total)
+    let all = Wanted::all(tenant);
+    let rows = list::rows(conn, Of::Users, &all, Start::Offset(offset), limit).await.unwrap();
+    let total = match list::total_from_page(offset, limit, rows.len()) {
+        Some(total) => total,
+        None => list::count(conn, Of::Users, &all).await.unwrap(),
+    };
+    (rows.iter().map(|row| row.id.as_u128()).collect(), total)
+}
+
+async fn groups(conn: &mut PgConnection, tenant: Uuid) -> Vec<Listed> {
+    list::rows(conn, Of::Groups, &Wanted::all(tenant), Start::Offset(0), 10).await.unwrap()
 }
 
 #[tokio::test]
@@ -75,14 +85,14 @@ async fn the_janitor_changes_no_total_version_or_time() {
     for n in 1..=3 {
         insert_member(&mut conn, tenant, group(1), user(n), false, at(10 + n as i64)).await;
     }
-    let before = list::groups(&mut conn, tenant, None, 0, 10).await.unwrap();
+    let before = groups(&mut conn, tenant).await;
     assert_eq!((before[0].version, before[0].modified), (4, at(13)));
     assert_eq!((before[1].version, before[1].modified), (1, at(2)));
     let swept = janitor::run_once(&store, at(20), KEEP).await.unwrap();
     assert_eq!((swept.deltas, swept.touches), (5, 3));
-    assert_eq!(list::groups(&mut conn, tenant, None, 0, 10).await.unwrap(), before);
-    assert_eq!(list::count_users(&mut conn, tenant, None).await.unwrap(), 3);
-    assert_eq!(list::count_groups(&mut conn, tenant, None).await.unwrap(), 2);
+    assert_eq!(groups(&mut conn, tenant).await, before);
+    assert_eq!(list::count(&mut conn, Of::Users, &Wanted::all(tenant)).await.unwrap(), 3);
+    assert_eq!(list::count(&mut conn, Of::Groups, &Wanted::all(tenant)).await.unwrap(), 2);
     let again = janitor::run_once(&store, at(20), KEEP).await.unwrap();
     assert_eq!((again.deltas, again.touches, again.days_dropped), (0, 0, 0));
 }
@@ -131,8 +141,8 @@ async fn totals_and_versions_stay_exact_while_janitors_run() {
         for n in 1..=60 {
             insert_user(&mut conn, tenant, user(n), &json!({ "userName": format!("u{n}") }), at(0)).await;
             insert_member(&mut conn, tenant, group(1), user(n), false, at(n as i64)).await;
-            let count = list::count_users(&mut conn, tenant, None).await.unwrap();
-            let row = list::groups(&mut conn, tenant, None, 0, 1).await.unwrap().remove(0);
+            let count = list::count(&mut conn, Of::Users, &Wanted::all(tenant)).await.unwrap();
+            let row = groups(&mut conn, tenant).await.remove(0);
             assert_eq!((u128::from(count), row.version, row.modified), (n, 1 + n as i64, at(n as i64)));
         }
     };

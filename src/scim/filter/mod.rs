@@ -32,8 +32,8 @@ use chrono::{DateTime, Utc};
 pub use eval::eval;
 pub use parse::parse;
 pub(in crate::scim) use parse::parse_path;
-pub use resolve::resolve;
-pub(in crate::scim) use resolve::resolve_element;
+pub use resolve::{resolve, resolve_among};
+pub(in crate::scim) use resolve::{resolve_element, resolve_key};
 
 use crate::scim::schema::Kind;
 

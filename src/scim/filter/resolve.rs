@@ -9,7 +9,7 @@ use crate::scim::error::{ScimError, quoted};
 use crate::scim::folded;
 use crate::scim::path::{self, Found, Place};
 use crate::scim::schema::check::boolean;
-use crate::scim::schema::{Attribute, Kind, ResourceType, Returned};
+use crate::scim::schema::{Attribute, Kind, ResourceType, Returned, Schema};
 
 /// Resolves a filter on resources.
 ///
@@ -18,9 +18,30 @@ use crate::scim::schema::{Attribute, Kind, ResourceType, Returned};
 ///
 /// # Errors
 ///
-/// 400 `invalidFilter` naming the attribute: unknown, not comparable in this way, or not kept in documents.
+/// 400 `invalidFilter` naming the attribute: unknown, not comparable in this way, or never answered.
 pub fn resolve(filter: &Filter, ty: &ResourceType) -> Result<Expr, ScimError> {
-    walk(filter, &Scope::Document(ty))
+    walk(filter, &Scope::Document { ty, elsewhere: None })
+}
+
+/// Resolves a filter that is asked of resources of several types at once (RFC 7644 section 3.4.2.1): what only
+/// `elsewhere` knows has no value here.
+///
+/// # Errors
+///
+/// As [`resolve`], for what neither type knows.
+pub fn resolve_among(filter: &Filter, ty: &ResourceType, elsewhere: &ResourceType) -> Result<Expr, ScimError> {
+    walk(filter, &Scope::Document { ty, elsewhere: Some(elsewhere) })
+}
+
+/// The attribute that resources are sorted by: a name as in a filter, of a complex attribute its `value`; `None` where
+/// the type has no such attribute.
+pub(in crate::scim) fn resolve_key(name: &str, ty: &ResourceType) -> Option<AttrRef> {
+    let (mut leaf, mut path, multi) = locate(name, &Scope::Document { ty, elsewhere: None }).ok()?;
+    if leaf.kind == Kind::Complex {
+        leaf = leaf.sub("value").filter(|part| part.kind != Kind::Complex)?;
+        path.push(leaf.name.to_owned());
+    }
+    Some(reference(leaf, path, multi))
 }
 
 /// Resolves a filter on the elements of a list attribute, as the bracket of a PATCH path has it.
@@ -29,20 +50,55 @@ pub fn resolve(filter: &Filter, ty: &ResourceType) -> Result<Expr, ScimError> {
 ///
 /// As [`resolve`].
 pub(in crate::scim) fn resolve_element(filter: &Filter, list: &'static Attribute) -> Result<Expr, ScimError> {
-    walk(filter, &Scope::Element { of: list, prefix: &[] })
+    walk(filter, &Scope::Element { of: list, prefix: &[], stored: true })
 }
 
 /// What names in a filter are relative to.
 enum Scope<'a> {
-    Document(&'a ResourceType),
+    Document {
+        ty: &'a ResourceType,
+        /// The other type that the same filter is asked of.
+        elsewhere: Option<&'a ResourceType>,
+    },
     /// An element of a list (no prefix), or a single complex attribute (its path as prefix).
     Element {
         of: &'static Attribute,
         prefix: &'a [String],
+        /// Whether only what a stored document holds can be compared.
+        stored: bool,
     },
 }
 
 fn walk(filter: &Filter, scope: &Scope<'_>) -> Result<Expr, ScimError> {
+    let Scope::Document { ty, elsewhere: Some(elsewhere) } = scope else { return here(filter, scope) };
+    match filter {
+        Filter::And(_) | Filter::Or(_) | Filter::Not(_) => here(filter, scope),
+        leaf => here(leaf, &Scope::Document { ty, elsewhere: None }).or_else(|error| match resolve(leaf, elsewhere) {
+            Ok(_) => Ok(of_no_value(leaf)),
+            Err(_) => Err(error),
+        }),
+    }
+}
+
+/// What a condition says of a resource that cannot have the attribute.
+fn of_no_value(leaf: &Filter) -> Expr {
+    let holds = match leaf {
+        Filter::Compare { op, value, .. } => (*op == Op::Ne) != is_null(value),
+        _ => false,
+    };
+    if holds { Expr::True } else { Expr::False }
+}
+
+fn is_null(word: &Word) -> bool {
+    matches!(word, Word::Bare(text) if text == "null")
+}
+
+fn here(filter: &Filter, scope: &Scope<'_>) -> Result<Expr, ScimError> {
+    if let Scope::Document { ty, .. } = scope
+        && let Some(expr) = of_schemas(filter, ty)?
+    {
+        return Ok(expr);
+    }
     match filter {
         Filter::And(filters) => Ok(Expr::And(walk_all(filters, scope)?)),
         Filter::Or(filters) => Ok(Expr::Or(walk_all(filters, scope)?)),
@@ -66,15 +122,15 @@ fn any(name: &str, filter: &Filter, scope: &Scope<'_>) -> Result<Expr, ScimError
         return Err(ScimError::invalid_filter(format!("{} has no parts to filter by in brackets.", quoted(name))));
     }
     if !leaf.multi_valued {
-        return walk(filter, &Scope::Element { of: leaf, prefix: &path });
+        return walk(filter, &Scope::Element { of: leaf, prefix: &path, stored: false });
     }
-    let inner = walk(filter, &Scope::Element { of: leaf, prefix: &[] })?;
+    let inner = walk(filter, &Scope::Element { of: leaf, prefix: &[], stored: false })?;
     Ok(Expr::Any { attr: reference(leaf, path, multi), filter: Box::new(inner) })
 }
 
 fn compare(name: &str, op: Op, word: &Word, scope: &Scope<'_>) -> Result<Expr, ScimError> {
     let (mut leaf, mut path, multi) = locate(name, scope)?;
-    if matches!(word, Word::Bare(text) if text == "null") {
+    if is_null(word) {
         let present = Expr::Present(reference(leaf, path, multi));
         return match op {
             Op::Eq => Ok(Expr::Not(Box::new(present))),
@@ -90,7 +146,7 @@ fn compare(name: &str, op: Op, word: &Word, scope: &Scope<'_>) -> Result<Expr, S
     }
     let value = literal(leaf, op, word)
         .map_err(|expected| ScimError::invalid_filter(format!("{} {} needs {expected}.", quoted(name), op.as_str())))?;
-    if let (Scope::Document(ty), ["meta", "resourceType"], Literal::String(text)) =
+    if let (Scope::Document { ty, .. }, ["meta", "resourceType"], Literal::String(text)) =
         (scope, path.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), &value)
     {
         return Ok(if text_matches(op, ty.name, text) { Expr::True } else { Expr::False });
@@ -118,7 +174,7 @@ type Located = (&'static Attribute, Vec<String>, Option<usize>);
 fn locate(name: &str, scope: &Scope<'_>) -> Result<Located, ScimError> {
     let unknown = || ScimError::invalid_filter(format!("{} is not an attribute to filter by.", quoted(name)));
     match scope {
-        Scope::Document(ty) => {
+        Scope::Document { ty, .. } => {
             // `email` is no SCIM attribute, but two clients ask for it (F-13, F-14).
             let text = if name.eq_ignore_ascii_case("email") { "emails" } else { name };
             match path::find(ty, text) {
@@ -127,11 +183,12 @@ fn locate(name: &str, scope: &Scope<'_>) -> Result<Located, ScimError> {
             }
         }
         // An entry without parts is its own value.
-        Scope::Element { of, prefix } if of.kind != Kind::Complex && name.eq_ignore_ascii_case("value") => {
+        Scope::Element { of, prefix, .. } if of.kind != Kind::Complex && name.eq_ignore_ascii_case("value") => {
             Ok((of, prefix.to_vec(), None))
         }
-        Scope::Element { of, prefix } => {
-            let part = of.sub(name).filter(|part| filterable(of, part)).ok_or_else(unknown)?;
+        Scope::Element { of, prefix, stored } => {
+            let fits = |part: &&Attribute| filterable(of, part) && !(*stored && part.name == "$ref");
+            let part = of.sub(name).filter(fits).ok_or_else(unknown)?;
             let mut path = prefix.to_vec();
             path.push(part.name.to_owned());
             Ok((part, path, None))
@@ -157,14 +214,53 @@ fn kept(place: Place) -> bool {
     }
 }
 
-/// Some parts are made when a resource is answered and are in no document: the URLs, the entity tag, and what the
-/// server adds to a manager.
+/// The URL of a manager is made of an id that need not be anybody's; and who may not read a value must not find it out by
+/// asking.
 fn filterable(attribute: &Attribute, sub: &Attribute) -> bool {
-    let made = (sub.read_only() && sub.kind == Kind::Reference)
-        || sub.name == "$ref"
-        || (attribute.name, sub.name) == ("meta", "version");
-    // Who may not read a value must not find it out by asking.
-    !made && sub.returned != Returned::Never
+    (attribute.name, sub.name) != ("manager", "$ref") && sub.returned != Returned::Never
+}
+
+/// `schemas` is in no document: it follows from the extensions that the document contains. URNs compare without regard
+/// to letter case, like everywhere else.
+fn of_schemas(filter: &Filter, ty: &ResourceType) -> Result<Option<Expr>, ScimError> {
+    let is_schemas = |name: &str| name.eq_ignore_ascii_case("schemas");
+    match filter {
+        Filter::Present(name) if is_schemas(name) => Ok(Some(Expr::True)),
+        Filter::Any { attr, .. } if is_schemas(attr) => {
+            Err(ScimError::invalid_filter("schemas has no parts to filter by in brackets."))
+        }
+        Filter::Compare { attr, op, value } if is_schemas(attr) && is_null(value) => match op {
+            Op::Eq => Ok(Some(Expr::False)),
+            Op::Ne => Ok(Some(Expr::True)),
+            _ => Err(ScimError::invalid_filter(format!("{} null cannot be asked of schemas.", op.as_str()))),
+        },
+        Filter::Compare { attr, op, value } if is_schemas(attr) => {
+            let literal = fold(value.text());
+            // A schema is one value, whichever of its names the client knows.
+            let says = |schema: &Schema| match op {
+                Op::Ne => !schema.ids().any(|id| fold(id) == literal),
+                _ => schema.ids().any(|id| text_matches(*op, &fold(id), &literal)),
+            };
+            if says(ty.core) {
+                return Ok(Some(Expr::True));
+            }
+            let extensions = ty.extensions.iter().filter(|extension| says(extension));
+            let mut present: Vec<Expr> = extensions.map(|extension| Expr::Present(whole(extension.id))).collect();
+            Ok(Some(match (present.pop(), present.is_empty()) {
+                (None, _) => Expr::False,
+                (Some(only), true) => only,
+                (Some(last), false) => {
+                    present.push(last);
+                    Expr::Or(present)
+                }
+            }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn whole(extension: &str) -> AttrRef {
+    AttrRef { path: vec![extension.to_owned()], kind: Kind::Complex, case_exact: false, multi: None }
 }
 
 fn reference(leaf: &Attribute, path: Vec<String>, multi: Option<usize>) -> AttrRef {

@@ -245,12 +245,11 @@ fn what_documents_do_not_have_is_refused_by_name() {
         ("shoeSize eq 44", "shoeSize"),
         ("name.shoeSize pr", "name.shoeSize"),
         ("password eq \"x\"", "password"),
-        ("schemas eq \"x\"", "schemas"),
+        ("schemas[value eq \"x\"]", "schemas"),
+        ("schemas gt null", "schemas"),
         ("emails[shoeSize eq 1]", "shoeSize"),
         ("urn:example:2.0:User:badge eq \"7\"", "urn:example:2.0:User:badge"),
-        ("meta.location eq \"x\"", "meta.location"),
-        ("meta.version eq \"x\"", "meta.version"),
-        ("groups.$ref eq \"x\"", "groups.$ref"),
+        ("manager.$ref eq \"x\"", "manager.$ref"),
         ("manager.displayName eq \"x\"", "manager.displayName"),
         ("members eq \"x\"", "members"),
         (urn::ENTERPRISE_USER, "must have an operator"),
@@ -267,6 +266,53 @@ fn what_documents_do_not_have_is_refused_by_name() {
     ] {
         let detail = refusal(user(), text);
         assert!(detail.contains(name), "{text}: {detail}");
+    }
+}
+
+#[test]
+fn schemas_follow_from_what_the_document_contains() {
+    let with = ann();
+    let mut without = with.clone();
+    without.as_object_mut().unwrap().remove(urn::ENTERPRISE_USER);
+    let enterprise = urn::ENTERPRISE_USER;
+    for (filter, expected) in [
+        (format!("schemas eq \"{}\"", urn::USER), (true, true)),
+        (format!("SCHEMAS eq \"{}\"", urn::USER.to_uppercase()), (true, true)),
+        ("schemas eq \"urn:scim:schemas:core:1.0\"".to_owned(), (true, true)),
+        (format!("schemas eq \"{enterprise}\""), (true, false)),
+        ("schemas eq \"urn:scim:schemas:extension:enterprise:1.0\"".to_owned(), (true, false)),
+        (format!("schemas ne \"{}\"", urn::USER), (true, false)),
+        ("schemas ne \"urn:scim:schemas:core:1.0\"".to_owned(), (true, false)),
+        ("schemas co \"enterprise\"".to_owned(), (true, false)),
+        ("schemas sw \"urn:\"".to_owned(), (true, true)),
+        ("schemas eq \"urn:example:none\"".to_owned(), (false, false)),
+        ("schemas pr".to_owned(), (true, true)),
+        ("schemas eq null".to_owned(), (false, false)),
+        ("not (schemas ne null)".to_owned(), (false, false)),
+    ] {
+        let expr = resolve(&parse(&filter, &Limits::default()).unwrap(), user()).unwrap();
+        assert_eq!((eval(&expr, &with), eval(&expr, &without)), expected, "{filter}");
+    }
+}
+
+#[test]
+fn among_two_types_an_attribute_of_the_other_has_no_value() {
+    let among = |text: &str, ty, other| resolve_among(&parse(text, &Limits::default()).unwrap(), ty, other);
+    for (text, on_groups) in [
+        ("userName eq \"a\"", false),
+        ("userName ne \"a\"", true),
+        ("userName pr", false),
+        ("userName eq null", true),
+        ("userName ne null", false),
+        ("emails[type eq \"work\"]", false),
+        ("not (userName eq \"a\")", true),
+        ("userName eq \"a\" or meta.resourceType eq \"Group\"", true),
+    ] {
+        assert_eq!(eval(&among(text, group(), user()).unwrap(), &Value::Null), on_groups, "{text}");
+        assert!(among(text, user(), group()).is_ok(), "{text}");
+    }
+    for text in ["shoeSize eq 44", "active eq maybe", "userName pr and members.shoeSize pr"] {
+        assert!(among(text, group(), user()).is_err() && among(text, user(), group()).is_err(), "{text}");
     }
 }
 
@@ -310,6 +356,8 @@ fn any_name() -> impl Strategy<Value = String> {
             "name.familyName",
             "active",
             "meta.created",
+            "meta.version",
+            "schemas",
             "type",
             "value",
             "primary",

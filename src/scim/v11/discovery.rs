@@ -198,6 +198,7 @@ mod tests {
     fn the_configuration_says_the_same_as_the_newer_one_and_what_that_does_not_ask() {
         let announcement = Announcement {
             max_results: 200,
+            default_results: 100,
             bulk: true,
             max_operations: 100,
             max_payload: 1 << 20,

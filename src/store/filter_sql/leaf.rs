@@ -17,6 +17,8 @@ pub(super) enum Leaf<'a> {
     Instant(&'static str),
     /// A boolean column, never NULL.
     Flag(&'static str),
+    /// A text that is made when a resource is answered, never NULL.
+    Made(Made<'a>),
     /// Below this path of a document, or the document itself.
     Json {
         /// The document.
@@ -24,51 +26,84 @@ pub(super) enum Leaf<'a> {
         /// Keys from the schema.
         path: &'a [String],
     },
-    /// It is always there and has no value of its own that could be compared.
+    /// It is always there and has no value of its own.
     Always,
     /// It is never there.
     Never,
 }
+
+/// An expression of text, behind the base URL where it is a URL.
+pub(super) struct Made<'a> {
+    base: Option<&'a str>,
+    expression: &'static str,
+}
+
+impl Made<'_> {
+    pub(super) fn push(&self, sql: &mut Sql) {
+        sql.push("(");
+        if let Some(base) = self.base {
+            sql.push_bind(base.to_owned()).push(" || ");
+        }
+        sql.push(self.expression).push(")");
+    }
+}
+
+/// A URL below the base.
+fn url<'a>(base: &'a str, expression: &'static str) -> Leaf<'a> {
+    Leaf::Made(Made { base: Some(base), expression })
+}
+
+/// A text of which the server knows all.
+fn made<'a>(expression: &'static str) -> Leaf<'a> {
+    Leaf::Made(Made { base: None, expression })
+}
+
+/// The entity tag of a group counts the changes of its members.
+const GROUP_VERSION: &str = "'W/\"' || (g.version + (SELECT count(*) FROM group_touch t
+    WHERE t.tenant_id = g.tenant_id AND t.group_id = g.id)) || '\"'";
 
 /// The time a group was last changed, changes of its members included.
 const GROUP_MODIFIED: &str = "greatest(g.modified, (SELECT max(t.at) FROM group_touch t
     WHERE t.tenant_id = g.tenant_id AND t.group_id = g.id))";
 
 /// Where the attribute of that path is.
-pub(super) fn at<'a>(scope: &'a Scope, path: &'a [String], case_exact: bool) -> Leaf<'a> {
+pub(super) fn at<'a>(scope: &'a Scope, base: &'a str, path: &'a [String], case_exact: bool) -> Leaf<'a> {
     let [first, rest @ ..] = path else {
         return match scope {
-            Scope::Element(base) => Leaf::Json { base, path },
+            Scope::Element(element) => Leaf::Json { base: element, path },
             _ => Leaf::Always,
         };
     };
     let first = first.as_str();
     match scope {
-        Scope::Document(of) => of_document(*of, first, rest, path),
-        Scope::Element(base) => Leaf::Json { base, path },
+        Scope::Document(of) => of_document(*of, base, first, rest, path),
+        Scope::Element(element) => Leaf::Json { base: element, path },
         Scope::GroupOfUser => match first {
             "value" => Leaf::Id("x.id"),
+            "$ref" => url(base, "'/Groups/' || x.id"),
             "display" if case_exact => Leaf::Text("(x.attrs->>'displayName')"),
             "display" => Leaf::Text("x.display_name_key"),
             _ => Leaf::Never,
         },
         Scope::GroupOfUserHow => match first {
             "value" => Leaf::Id("x.id"),
+            "$ref" => url(base, "'/Groups/' || x.id"),
             "display" => Leaf::Text("x.display"),
-            "type" => Leaf::Text("(CASE WHEN x.direct THEN 'direct' ELSE 'indirect' END)"),
+            "type" => made("CASE WHEN x.direct THEN 'direct' ELSE 'indirect' END"),
             _ => Leaf::Never,
         },
         Scope::MemberOfGroup => match first {
             "value" => Leaf::Id("m.member_id"),
+            "$ref" => url(base, "CASE WHEN m.is_group THEN '/Groups/' ELSE '/Users/' END || m.member_id"),
             "display" => Leaf::Text("coalesce(mg.display_name_key, mu.folded->>'displayName', mu.user_name_key)"),
-            "type" if case_exact => Leaf::Text("(CASE WHEN m.is_group THEN 'Group' ELSE 'User' END)"),
-            "type" => Leaf::Text("(CASE WHEN m.is_group THEN 'group' ELSE 'user' END)"),
+            "type" if case_exact => made("CASE WHEN m.is_group THEN 'Group' ELSE 'User' END"),
+            "type" => made("CASE WHEN m.is_group THEN 'group' ELSE 'user' END"),
             _ => Leaf::Never,
         },
     }
 }
 
-fn of_document<'a>(of: Of, first: &str, rest: &[String], path: &'a [String]) -> Leaf<'a> {
+fn of_document<'a>(of: Of, base: &'a str, first: &str, rest: &[String], path: &'a [String]) -> Leaf<'a> {
     let users = of == Of::Users;
     match (first, rest.first().map(String::as_str)) {
         ("id", None) => Leaf::Id(if users { "u.id" } else { "g.id" }),
@@ -78,7 +113,10 @@ fn of_document<'a>(of: Of, first: &str, rest: &[String], path: &'a [String]) -> 
         ("displayName", None) if !users => Leaf::Text("g.display_name_key"),
         ("meta", Some("created")) => Leaf::Instant(if users { "u.created" } else { "g.created" }),
         ("meta", Some("lastModified")) => Leaf::Instant(if users { "u.modified" } else { GROUP_MODIFIED }),
-        ("meta" | "schemas", _) => Leaf::Always,
+        ("meta", Some("resourceType")) => made(if users { "'User'" } else { "'Group'" }),
+        ("meta", Some("location")) => url(base, if users { "'/Users/' || u.id" } else { "'/Groups/' || g.id" }),
+        ("meta", Some("version")) => made(if users { "'W/\"' || u.version || '\"'" } else { GROUP_VERSION }),
+        ("meta", _) => Leaf::Always,
         _ => Leaf::Json { base: if users { "u.folded" } else { "g.folded" }, path },
     }
 }
@@ -94,7 +132,7 @@ impl Leaf<'_> {
                 push_value(sql, base, path);
                 sql.push(" IS NOT NULL");
             }
-            Leaf::Id(_) | Leaf::Instant(_) | Leaf::Flag(_) | Leaf::Always => {
+            Leaf::Id(_) | Leaf::Instant(_) | Leaf::Flag(_) | Leaf::Made(_) | Leaf::Always => {
                 sql.push("TRUE");
             }
             Leaf::Never => {
@@ -121,6 +159,12 @@ impl Leaf<'_> {
                 sql.push(" AND ").push(text).push(" IS NOT NULL");
             }
             (Leaf::Id(id), Literal::String(literal)) => push_id(sql, id, op, literal),
+            (Leaf::Made(made), Literal::String(literal)) => {
+                // A literal that Postgres cannot hold leaves a NULL where text is asked whether it is there.
+                sql.push("coalesce(");
+                push_text(sql, op, literal, &|sql| made.push(sql));
+                sql.push(format_args!(", {absent})"));
+            }
             (Leaf::Instant(at), Literal::DateTime(literal)) => {
                 sql.push(at).push(symbol(op)).push_bind(*literal);
             }
@@ -139,7 +183,7 @@ impl Leaf<'_> {
             (Leaf::Text(text), _) => {
                 sql.push(format_args!("CASE WHEN {text} IS NULL THEN {absent} ELSE {} END", op == Op::Ne));
             }
-            (Leaf::Id(_) | Leaf::Instant(_) | Leaf::Flag(_) | Leaf::Always, _) => {
+            (Leaf::Id(_) | Leaf::Instant(_) | Leaf::Flag(_) | Leaf::Made(_) | Leaf::Always, _) => {
                 sql.push(op == Op::Ne);
             }
         }
@@ -156,7 +200,7 @@ fn push_value(sql: &mut Sql, base: &str, path: &[String]) {
 }
 
 /// An id compares as text; where it is looked up, as what the index holds.
-fn push_id(sql: &mut Sql, id: &str, op: Op, literal: &str) {
+pub(super) fn push_id(sql: &mut Sql, id: &str, op: Op, literal: &str) {
     match op {
         Op::Eq | Op::Ne => match Uuid::parse_str(literal).ok().filter(|id| id.to_string() == literal) {
             Some(wanted) => {

@@ -3,6 +3,30 @@
 use super::{Compiler, Scope, Test, path};
 use crate::scim::filter::Expr;
 
+/// `x`: the groups of `u` with their `id` and `display`, and whether he is in them directly. Upwards from the user,
+/// because a group that he is in directly is `direct` even if he is in it through another one as well.
+pub(super) const GROUPS_OF_USER: &str = "(WITH RECURSIVE up AS (
+        SELECT y.id, true AS direct
+        FROM group_member m JOIN scim_group y ON y.tenant_id = m.tenant_id AND y.id = m.group_id
+        WHERE m.tenant_id = u.tenant_id AND m.member_id = u.id AND NOT m.is_group AND y.deleted_at IS NULL
+        UNION
+        SELECT y.id, false
+        FROM up JOIN group_member m ON m.tenant_id = u.tenant_id AND m.member_id = up.id AND m.is_group
+                JOIN scim_group y ON y.tenant_id = m.tenant_id AND y.id = m.group_id
+        WHERE y.deleted_at IS NULL
+    )
+    SELECT y.id, y.display_name_key AS display, bool_or(up.direct) AS direct
+    FROM up JOIN scim_group y ON y.tenant_id = u.tenant_id AND y.id = up.id
+    GROUP BY y.id, y.display_name_key) x";
+
+/// `m`: the living members of `g`; `mu` is the user, `mg` the group.
+pub(super) const MEMBERS_OF_GROUP: &str = "group_member m
+        LEFT JOIN scim_user mu ON NOT m.is_group AND mu.tenant_id = m.tenant_id AND mu.id = m.member_id
+            AND mu.deleted_at IS NULL
+        LEFT JOIN scim_group mg ON m.is_group AND mg.tenant_id = m.tenant_id AND mg.id = m.member_id
+            AND mg.deleted_at IS NULL
+    WHERE m.group_id = g.id AND (mu.id IS NOT NULL OR mg.id IS NOT NULL)";
+
 impl Compiler<'_> {
     /// Some group that the user is in, directly or through groups in it, passes the test.
     pub(super) fn group_of_user(&mut self, test: &Test<'_>) {
@@ -23,40 +47,17 @@ impl Compiler<'_> {
         self.sql.push_bind(self.tenant_id).push(" AND m.group_id = down.id AND NOT m.is_group)");
     }
 
-    /// The same where the test looks at `type`: upwards from each user, because a group that he is in directly is
-    /// `direct` even if he is in it through another one as well.
+    /// The same where the test looks at `type`, which each user must be asked for.
     fn group_of_user_how(&mut self, test: &Test<'_>) {
-        self.sql.push(
-            "EXISTS (SELECT FROM (WITH RECURSIVE up AS (
-                 SELECT y.id, true AS direct
-                 FROM group_member m JOIN scim_group y ON y.tenant_id = m.tenant_id AND y.id = m.group_id
-                 WHERE m.tenant_id = u.tenant_id AND m.member_id = u.id AND NOT m.is_group AND y.deleted_at IS NULL
-                 UNION
-                 SELECT y.id, false
-                 FROM up JOIN group_member m ON m.tenant_id = u.tenant_id AND m.member_id = up.id AND m.is_group
-                         JOIN scim_group y ON y.tenant_id = m.tenant_id AND y.id = m.group_id
-                 WHERE y.deleted_at IS NULL
-             )
-             SELECT y.id, y.display_name_key AS display, bool_or(up.direct) AS direct
-             FROM up JOIN scim_group y ON y.tenant_id = u.tenant_id AND y.id = up.id
-             GROUP BY y.id, y.display_name_key) x WHERE ",
-        );
+        self.sql.push("EXISTS (SELECT FROM ").push(GROUPS_OF_USER).push(" WHERE ");
         self.test(&Scope::GroupOfUserHow, test);
         self.sql.push(")");
     }
 
     /// Some living member of the group passes the test.
     pub(super) fn member_of_group(&mut self, test: &Test<'_>) {
-        self.sql.push(
-            "EXISTS (SELECT FROM group_member m
-                 LEFT JOIN scim_user mu ON NOT m.is_group AND mu.tenant_id = m.tenant_id AND mu.id = m.member_id
-                     AND mu.deleted_at IS NULL
-                 LEFT JOIN scim_group mg ON m.is_group AND mg.tenant_id = m.tenant_id AND mg.id = m.member_id
-                     AND mg.deleted_at IS NULL
-             WHERE m.tenant_id = ",
-        );
-        self.sql.push_bind(self.tenant_id);
-        self.sql.push(" AND m.group_id = g.id AND (mu.id IS NOT NULL OR mg.id IS NOT NULL) AND ");
+        self.sql.push("EXISTS (SELECT FROM ").push(MEMBERS_OF_GROUP).push(" AND m.tenant_id = ");
+        self.sql.push_bind(self.tenant_id).push(" AND ");
         self.test(&Scope::MemberOfGroup, test);
         self.sql.push(")");
     }
