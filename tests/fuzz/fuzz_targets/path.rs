@@ -1,7 +1,7 @@
 #![no_main]
 //! Attribute names in projections and PATCH paths.
 
-use jira_scim::scim::{Projection, patch, schema};
+use jira_scim::scim::{Projection, check_new, patch, schema};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
 
@@ -16,8 +16,12 @@ fuzz_target!(|text: &str| {
         }
         for op in ["add", "replace", "remove"] {
             let body = json!({"Operations": [{"op": op, "path": text, "value": "x"}]});
-            let Ok(parsed) = patch::parse(kind, &body) else { continue };
-            assert!(!parsed.is_empty());
+            let Ok(parsed) = patch::parse(kind, &body).and_then(patch::split_members) else { continue };
+            let Ok(mut stored) = check_new(kind, whole()) else { continue };
+            stored.remove("members");
+            if let Ok(changed) = patch::apply(&parsed.attrs, kind, &stored) {
+                assert_eq!(check_new(kind, Value::Object(changed.clone())).as_ref(), Ok(&changed));
+            }
         }
     }
 });
