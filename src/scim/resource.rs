@@ -128,6 +128,15 @@ fn required(attribute: &Attribute, holder: &Attrs, at: At<'_>) -> Result<(), Sci
     if attribute.required && missing {
         return Err(ScimError::invalid_value(format!("{at} is required and must not be empty.")));
     }
+    // A bracket of a PATCH path may have made an entry without it.
+    let entries = match holder.get(attribute.name) {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        Some(entry) => std::slice::from_ref(entry),
+        None => &[],
+    };
+    for entry in entries.iter().filter_map(Value::as_object) {
+        attribute.sub_attributes.iter().try_for_each(|part| required(part, entry, at.then(part.name)))?;
+    }
     Ok(())
 }
 
