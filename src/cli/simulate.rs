@@ -58,13 +58,13 @@ pub(super) struct Args {
 
 #[derive(clap::Args)]
 struct Login {
-    /// The bearer token
+    /// The bearer token; not used where --basic-user is given
     #[arg(long, value_name = "TOKEN", env = "JIRA_SCIM_SIMULATE_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// A file with the bearer token
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     token_file: Option<PathBuf>,
-    /// The name for HTTP Basic, instead of a token
+    /// The name for HTTP Basic, instead of a token: wins over --token and its variable
     #[arg(long, value_name = "NAME", requires = "password_file")]
     basic_user: Option<String>,
     /// A file with the password for HTTP Basic

@@ -4,10 +4,10 @@
 //! `dispatch` finds out what is asked for; `serve_tenant` lets the tenant in and hands on to one file an endpoint.
 //! What the version of the protocol changes is in `wire`. Nothing here decides about identities (the directory does) or speaks to a Jira (the writer does).
 //!
-//! Leniencies of the wire, each explained where it lives: content types (`body`, GEN-1; those of GET and DELETE are not
-//! read, GEN-2), slashes in paths (`route`, GEN-5), unknown parameters and `+` (`query`, GEN-5, GEN-6). `Accept` is read
-//! for clients of 1.1 that understand nothing but XML (`wire`), and by nobody else (GEN-3); every answer is JSON with a
-//! charset (GEN-4).
+//! Leniencies of the wire are rows of [`scim::tolerance`](crate::scim::tolerance), each explained where it lives: content
+//! types (`body`, GEN-1; those of GET and DELETE are not read, GEN-2), slashes in paths (`route`, GEN-5), unknown
+//! parameters and `+` (`query`, GEN-5, GEN-6). `Accept` is read for clients of 1.1 that understand nothing but XML
+//! (`wire`), and by nobody else (GEN-3); every answer is JSON with a charset (GEN-4).
 
 use std::sync::Arc;
 use std::time::Duration;

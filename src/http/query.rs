@@ -1,7 +1,8 @@
 //! The query of a request: the parameters of RFC 7644 sections 3.4.2 and 3.9, and nothing else.
 //!
 //! Names compare without regard to letter case, values may write a space as `+` (GEN-6), anything unknown is ignored,
-//! a flag on the base URL included (GEN-5, ENTRA-12). Meaning is given by `scim`; here is only the wire.
+//! a flag on the base URL included (GEN-5, ENTRA-12), and nothing at all may stand behind the question mark (OL-8).
+//! Meaning is given by `scim`; here is only the wire.
 
 use percent_encoding::percent_decode;
 
