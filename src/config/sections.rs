@@ -114,7 +114,7 @@ pub struct Limits {
     pub filter_depth: usize,
     /// How many comparisons a filter may hold.
     pub filter_terms: usize,
-    /// The most operations in one Bulk, and what a client may take for the most in one PATCH.
+    /// The most operations in one Bulk, and what a client takes for the most in one PATCH (AK-2), of which 2000 are allowed.
     pub bulk_operations: u32,
     /// The size of a list page when the client names none.
     pub page_default: u32,
@@ -139,7 +139,7 @@ impl Limits {
             group_body: bytes(reader, "group_body", 64 * MIB),
             filter_depth: number(reader, "filter_depth", 32, 200) as usize,
             filter_terms: number(reader, "filter_terms", 500, 10_000) as usize,
-            bulk_operations: number(reader, "bulk_operations", 1000, 10_000),
+            bulk_operations: number(reader, "bulk_operations", 1000, 2_000),
             page_default: number(reader, "page_default", 100, 10_000),
             page_max: number(reader, "page_max", 200, 10_000),
             requests_per_second: reader.get("requests_per_second", 500),

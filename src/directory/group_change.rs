@@ -15,6 +15,7 @@ use crate::scim::patch::{self, GroupPatch, MemberChange};
 use crate::scim::{self, Attrs, ScimError, filter};
 use crate::store::group::{self, Delta, Document, Glance, Moved, With};
 use crate::store::outbox::Subject;
+use crate::store::user::Deed;
 use crate::store::{OnConstraint, StoreError, related};
 
 /// What a request asks for.
@@ -142,12 +143,30 @@ impl Directory {
             }
             let with = With { attrs_changed, nudge_group: false };
             let moved = group::change_members(&mut tx, &deed, uuid, &change.delta, with).await?;
+            if !alone(&mut tx, pre, &deed, uuid, (&old, attrs_changed, &moved)).await? {
+                // Dropped, so nothing is written; the next try finds the version that there is now.
+                return Ok(Tried::Again);
+            }
             tx.commit().await.map_err(StoreError::from)?;
             let before = attrs_changed.then(|| (old.row_version + 1, old.attrs.clone()));
             Ok(Tried::Done(accepted(uuid, old, before, change, moved)))
         })
         .await
     }
+}
+
+/// Whether nobody changed the members between the look at the version and our own change: those who have no precondition
+/// do not wait for the lock. Only who has one must know.
+async fn alone(
+    tx: &mut PgConnection,
+    pre: &Precondition,
+    deed: &Deed<'_>,
+    id: Uuid,
+    (old, attrs_changed, moved): (&Glance, bool, &[Moved]),
+) -> Result<bool, StoreError> {
+    let (Precondition::Versions(_), Some(before)) = (pre, old.version) else { return Ok(true) };
+    let ours = i64::from(attrs_changed) + i64::from(moved.iter().any(|moved| moved.joined.is_some()));
+    Ok(group::get(tx, deed.tenant_id, id).await?.is_some_and(|now| now.version == before + ours))
 }
 
 async fn glance(

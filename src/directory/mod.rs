@@ -299,10 +299,11 @@ fn redact(value: &mut Value, secrets: &[&str]) {
     }
 }
 
-/// Whether a name, or the last part of a path, is that of a secret.
+/// Whether a name, or any part of a path, is that of a secret.
 fn is_secret(name: &str, secrets: &[&str]) -> bool {
-    let last = name.rsplit([':', '.']).next().unwrap_or(name).trim();
-    last.eq_ignore_ascii_case("password") || secrets.iter().any(|secret| last.eq_ignore_ascii_case(secret))
+    name.split([':', '.', '[', ']']).map(str::trim).any(|part| {
+        part.eq_ignore_ascii_case("password") || secrets.iter().any(|secret| part.eq_ignore_ascii_case(secret))
+    })
 }
 
 #[cfg(test)]
@@ -332,6 +333,8 @@ mod tests {
             json!({"Operations": [{"op": "add", "path": format!("{urn}:pin"), "value": "s3cret"}]}),
             json!({"Operations": [{"op": "add", "path": "doors[value eq \"1.0\"].pin", "value": "s3cret"}]}),
             json!({"Operations": [{"op": "add", "value": {format!("{urn}:pin"): "s3cret"}}]}),
+            json!({"Operations": [{"op": "add", "path": format!("{urn}:pin.code"), "value": "s3cret"}]}),
+            json!({"Operations": [{"op": "add", "path": "pin[type eq \"door\"].code", "value": "s3cret"}]}),
         ] {
             let kept = audited(&body, &["pin"]).to_string();
             assert!(!kept.contains("s3cret"), "{kept}");

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 
 use super::error::Failure;
-use super::group_body::Parser;
+use super::group_body::{Parser, holds_too_much};
 use crate::scim::ScimError;
 
 /// How many bytes of a body that is too large are thrown away so that the client, still sending, reads the answer
@@ -55,13 +55,17 @@ async fn read(headers: &HeaderMap, body: Body, size: Size, patience: Duration) -
     check_content_type(headers)?;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     let (Size::Small { limit } | Size::Large { limit }) = size;
-    let mut sink = match size {
-        Size::Large { .. } if announced.is_none_or(|length| length > COLLECTED) => Sink::Parsed(Parser::start()),
+    let sink = match size {
+        Size::Large { .. } if announced.is_none_or(|length| length > COLLECTED) => None,
         Size::Small { .. } | Size::Large { .. } => {
-            Sink::Collected(Vec::with_capacity(announced.unwrap_or(0).min(limit)))
+            Some(Sink::Collected(Vec::with_capacity(announced.unwrap_or(0).min(limit))))
         }
     };
     let reading = async {
+        let mut sink = match sink {
+            Some(sink) => sink,
+            None => Sink::Parsed(Parser::start().await),
+        };
         arriving(headers, announced, body, limit, &mut sink).await?;
         sink.value().await
     };
@@ -88,7 +92,7 @@ impl Sink {
             Self::Collected(bytes) => Ok(parse(&bytes)?),
             Self::Parsed(parser) => {
                 let parsed = parser.finish().await.ok_or_else(Failure::internal)?;
-                let value = parsed.map_err(|e| not_json(&e))?;
+                let value = parsed.map_err(|e| if holds_too_much(&e) { too_many() } else { not_json(&e) })?;
                 if holds_nul(&value) { Err(nul().into()) } else { Ok(value) }
             }
         }
@@ -175,6 +179,10 @@ fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
 fn not_json(e: &serde_json::Error) -> ScimError {
     // Only the place: the parser's own words may repeat what the client sent.
     ScimError::invalid_syntax(format!("The body is not valid JSON: line {}, column {}.", e.line(), e.column()))
+}
+
+fn too_many() -> ScimError {
+    ScimError::too_large("The body holds more values than a group can need.")
 }
 
 fn nul() -> ScimError {

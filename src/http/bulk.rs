@@ -5,6 +5,7 @@
 //! would outlast every client.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
@@ -15,12 +16,14 @@ use super::entry::serve;
 use super::error::Failure;
 use super::reply;
 use super::route::Endpoint;
-use crate::scim::ScimError;
 use crate::scim::bulk::{self, BulkRequest, Operation, Outcome};
+use crate::scim::error::{ScimError, quoted};
 
 /// POST: 200 with one entry for each operation that was tried.
 pub(super) async fn run(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Response, Failure> {
     let options = &exchange.state.options;
+    // The listener would cut the whole request off, and nobody would learn what was done.
+    let until = Instant::now() + options.body_timeout;
     let body = exchange.body(body, options.body).await?;
     let BulkRequest { fail_on_errors, mut operations } = bulk::parse(body, options.bulk_operations)?;
     let mut made: HashMap<String, Option<String>> = HashMap::new();
@@ -32,6 +35,7 @@ pub(super) async fn run(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Re
         }
         let operation = &mut operations[at];
         let outcome = match prepared(operation, &made, circular) {
+            Ok(()) if Instant::now() >= until => failed(exchange, operation, Failure::timed_out()),
             Ok(()) => done(exchange, operation).await,
             Err(error) => failed(exchange, operation, error.into()),
         };
@@ -77,7 +81,7 @@ async fn served(exchange: &Exchange<'_>, operation: &mut Operation) -> Result<Re
         }
     };
     if !fits {
-        let detail = format!("{} is no path for {}.", operation.path, operation.method.as_str());
+        let detail = format!("{} is no path for {}.", quoted(&operation.path), operation.method.as_str());
         return Err(ScimError::invalid_value(detail).into());
     }
     let body = match (operation.method, operation.data.take()) {
@@ -122,9 +126,10 @@ fn failed(exchange: &Exchange<'_>, operation: &Operation, failure: Failure) -> O
     }
 }
 
-/// Where the resource of an operation is; nowhere yet for a POST.
+/// Where the resource of an operation is; nowhere yet for a POST, and nowhere for a path that no resource could have.
 fn location(exchange: &Exchange<'_>, operation: &Operation) -> Option<String> {
-    if operation.method == bulk::Method::Post {
+    const LONGEST: usize = 512;
+    if operation.method == bulk::Method::Post || operation.path.len() > LONGEST {
         return None;
     }
     let path = operation.path.strip_prefix(exchange.base.as_str()).unwrap_or(&operation.path);

@@ -4,28 +4,42 @@
 //! What else a client says of a member (`display`, `$ref`, `type`) is read-only or known better here (PATCH semantics 4
 //! of the shapes: only `value` plays a part), so nothing is lost.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
 
 use bytes::{Buf, Bytes};
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 /// Chunks that wait for the parser.
 const AHEAD: usize = 16;
+/// So many bodies are parsed at once: each holds a thread until it has arrived.
+const AT_ONCE: usize = 64;
+static FREE: Semaphore = Semaphore::const_new(AT_ONCE);
+/// The most members that a body names; Atlassian allows 290,000 in a group.
+const MOST_MEMBERS: usize = 1_000_000;
+/// The most other values in a body: a value takes far more memory than its text.
+const MOST_VALUES: usize = 200_000;
+/// How the parser says that there are more.
+const TOO_MANY: &str = "too many values";
 
 /// A parser that is fed from elsewhere.
 pub(super) struct Parser {
     chunks: mpsc::Sender<Bytes>,
     parsed: tokio::task::JoinHandle<serde_json::Result<Value>>,
+    _place: Option<SemaphorePermit<'static>>,
 }
 
 impl Parser {
-    pub(super) fn start() -> Self {
+    /// Waits for its turn.
+    pub(super) async fn start() -> Self {
+        // The semaphore is never closed.
+        let place = FREE.acquire().await.ok();
         let (chunks, arriving) = mpsc::channel(AHEAD);
         let parsed = tokio::task::spawn_blocking(move || parse(Arriving { arriving, chunk: Bytes::new() }));
-        Self { chunks, parsed }
+        Self { chunks, parsed, _place: place }
     }
 
     /// Takes the next part of the body. What comes after a mistake is not looked at.
@@ -42,7 +56,8 @@ impl Parser {
 
 fn parse(arriving: Arriving) -> serde_json::Result<Value> {
     let mut deserializer = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(16 << 10, arriving));
-    let value = Compact { members: false }.deserialize(&mut deserializer)?;
+    let counts = Counts { members: Cell::new(0), others: Cell::new(0) };
+    let value = Compact { members: false, counts: &counts }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
@@ -67,14 +82,33 @@ impl Read for Arriving {
     }
 }
 
-/// A JSON value whose lists of members are lists of ids.
-#[derive(Clone, Copy)]
-struct Compact {
-    /// An array here lists members.
-    members: bool,
+/// Whether a body holds more than may be kept of it; see [`Parser`].
+pub(super) fn holds_too_much(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with(TOO_MANY)
 }
 
-impl<'de> DeserializeSeed<'de> for Compact {
+/// How much was kept of the body so far.
+struct Counts {
+    members: Cell<usize>,
+    others: Cell<usize>,
+}
+
+impl Counts {
+    fn add<E: Error>(count: &Cell<usize>, most: usize) -> Result<(), E> {
+        count.set(count.get() + 1);
+        if count.get() > most { Err(E::custom(TOO_MANY)) } else { Ok(()) }
+    }
+}
+
+/// A JSON value whose lists of members are lists of ids.
+#[derive(Clone, Copy)]
+struct Compact<'c> {
+    /// An array here lists members.
+    members: bool,
+    counts: &'c Counts,
+}
+
+impl<'de> DeserializeSeed<'de> for Compact<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -82,7 +116,7 @@ impl<'de> DeserializeSeed<'de> for Compact {
     }
 }
 
-impl<'de> Visitor<'de> for Compact {
+impl<'de> Visitor<'de> for Compact<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,8 +153,18 @@ impl<'de> Visitor<'de> for Compact {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements.next_element_seed(Self { members: false })? {
-            list.push(if self.members { cut(element) } else { element });
+        loop {
+            let before = self.counts.others.get();
+            let Some(element) = elements.next_element_seed(Self { members: false, ..self })? else { break };
+            let element = if self.members { cut(element) } else { element };
+            if self.members && element.is_string() {
+                // What else the entry held is gone again.
+                self.counts.others.set(before);
+                Counts::add(&self.counts.members, MOST_MEMBERS)?;
+            } else {
+                Counts::add(&self.counts.others, MOST_VALUES)?;
+            }
+            list.push(element);
         }
         Ok(Value::Array(list))
     }
@@ -131,7 +175,8 @@ impl<'de> Visitor<'de> for Compact {
         let mut path_names_members = false;
         while let Some(key) = entries.next_key::<String>()? {
             let members = names_members(&key) || (path_names_members && key.eq_ignore_ascii_case("value"));
-            let value = entries.next_value_seed(Self { members })?;
+            let value = entries.next_value_seed(Self { members, ..self })?;
+            Counts::add(&self.counts.others, MOST_VALUES)?;
             if key.eq_ignore_ascii_case("path") {
                 path_names_members = value.as_str().is_some_and(names_members);
             }
@@ -171,8 +216,8 @@ mod tests {
 
     /// Parses the text in pieces of a few bytes.
     async fn parsed(text: &str) -> Option<Value> {
-        let parser = Parser::start();
-        for chunk in text.as_bytes().chunks(7) {
+        let parser = Parser::start().await;
+        for chunk in text.as_bytes().chunks(if text.len() > 1000 { 4096 } else { 7 }) {
             parser.feed(Bytes::copy_from_slice(chunk)).await;
         }
         parser.finish().await.unwrap().ok()
@@ -205,6 +250,22 @@ mod tests {
         ] {
             assert_eq!(parsed(&body.to_string()).await, Some(body));
         }
+    }
+
+    #[tokio::test]
+    async fn what_would_take_far_more_memory_than_its_text_is_refused() {
+        let flood = |key: &str, entry: &str, n: usize| format!("{{\"{key}\":[{}0]}}", format!("{entry},").repeat(n));
+        for text in [
+            flood("x", "0", MOST_VALUES),
+            flood("members", "0", MOST_VALUES),
+            flood("members", "\"u\"", MOST_MEMBERS + 1),
+        ] {
+            let parser = Parser::start().await;
+            parser.feed(Bytes::from(text)).await;
+            assert!(holds_too_much(&parser.finish().await.unwrap().unwrap_err()));
+        }
+        let many = flood("members", r#"{"value":"u","display":"U","type":"User"}"#, MOST_VALUES);
+        assert!(parsed(&many).await.is_some());
     }
 
     #[tokio::test]

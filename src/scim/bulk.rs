@@ -244,50 +244,65 @@ fn references<'a>(text: &'a str, found: &mut impl FnMut(&'a str)) {
     }
 }
 
-/// Puts the ids of what was made in the place of their bulkIds.
+/// Puts the ids of what was made in the place of their bulkIds, in one walk over the operation.
 ///
 /// # Errors
 ///
 /// 409 for a bulkId whose operation failed, 400 `invalidValue` for one that names no operation.
 pub fn resolve(operation: &mut Operation, made: &HashMap<String, Option<String>>) -> Result<(), ScimError> {
-    let mut named = Vec::new();
-    mentions(operation, &mut |id| named.push(id.to_owned()));
-    // Longest first: one name may begin with another.
-    named.sort_by_key(|id| std::cmp::Reverse(id.len()));
-    for id in named {
-        let Some(made) = made.get(&id) else {
-            return Err(ScimError::invalid_value(format!(
-                "bulkId {} names no operation that makes something.",
-                quoted(&id)
-            )));
-        };
-        let Some(made) = made else {
-            let detail = format!("The operation with bulkId {} failed.", quoted(&id));
-            return Err(ScimError { status: 409, scim_type: None, detail });
-        };
-        let reference = format!("{REFERENCE}{id}");
-        operation.path = operation.path.replace(&reference, made);
-        if let Some(data) = &mut operation.data {
-            replace_in(data, &reference, made);
-        }
+    if let Some(path) = resolved(&operation.path, made)? {
+        operation.path = path;
     }
-    Ok(())
+    match &mut operation.data {
+        Some(data) => resolve_in(data, made),
+        None => Ok(()),
+    }
 }
 
-fn replace_in(value: &mut Value, reference: &str, made: &str) {
+fn resolve_in(value: &mut Value, made: &HashMap<String, Option<String>>) -> Result<(), ScimError> {
     match value {
-        Value::String(text) if text == reference => made.clone_into(text),
         Value::String(text) => {
-            for quote in ['"', '/'] {
-                let quoted = format!("{quote}{reference}");
-                if text.contains(&quoted) {
-                    *text = text.replace(&quoted, &format!("{quote}{made}"));
-                }
+            if let Some(with_ids) = resolved(text, made)? {
+                *text = with_ids;
             }
+            Ok(())
         }
-        Value::Array(list) => list.iter_mut().for_each(|value| replace_in(value, reference, made)),
-        Value::Object(object) => object.values_mut().for_each(|value| replace_in(value, reference, made)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::Array(list) => list.iter_mut().try_for_each(|value| resolve_in(value, made)),
+        Value::Object(object) => object.values_mut().try_for_each(|value| resolve_in(value, made)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}
+
+/// The text with ids in the place of its references; `None` where it has none.
+fn resolved(text: &str, made: &HashMap<String, Option<String>>) -> Result<Option<String>, ScimError> {
+    let mut named = Vec::new();
+    references(text, &mut |id| named.push(id));
+    if named.is_empty() {
+        return Ok(None);
+    }
+    let mut with_ids = String::with_capacity(text.len());
+    let mut rest = text;
+    for id in named {
+        let Some((before, after)) = rest.split_once(&format!("{REFERENCE}{id}")) else { break };
+        with_ids.push_str(before);
+        with_ids.push_str(made_by(id, made)?);
+        rest = after;
+    }
+    with_ids.push_str(rest);
+    Ok(Some(with_ids))
+}
+
+fn made_by<'a>(id: &str, made: &'a HashMap<String, Option<String>>) -> Result<&'a str, ScimError> {
+    match made.get(id) {
+        Some(Some(made)) => Ok(made),
+        Some(None) => {
+            let detail = format!("The operation with bulkId {} failed.", quoted(id));
+            Err(ScimError { status: 409, scim_type: None, detail })
+        }
+        None => {
+            let detail = format!("bulkId {} names no operation that makes something.", quoted(id));
+            Err(ScimError::invalid_value(detail))
+        }
     }
 }
 

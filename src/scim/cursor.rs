@@ -17,7 +17,7 @@ use super::schema::Kind;
 use super::sort::Sort;
 
 /// The longest cursor that is read, in bytes; the longest that is written is shorter.
-const LONGEST: usize = 8 * 1024;
+const LONGEST: usize = 16 * 1024;
 
 /// Where a walk stands: after this resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -185,7 +185,7 @@ impl ScimError {
 
 /// A client's word as it may stand in a `detail`: control characters removed, and cut so that an answer cannot be blown
 /// up by its request.
-pub(in crate::scim) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     const LONGEST: usize = 80;
     let mut clean: String = word.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
     if word.chars().nth(LONGEST).is_some() {

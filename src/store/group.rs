@@ -205,7 +205,9 @@ pub async fn reaches(
         WITH RECURSIVE down (id) AS (
             SELECT unnest($2::uuid[])
           UNION
-            SELECT m.member_id FROM down JOIN group_member m ON m.tenant_id = $1 AND m.group_id = down.id AND m.is_group
+            SELECT m.member_id FROM down
+            JOIN scim_group g ON g.tenant_id = $1 AND g.id = down.id AND g.deleted_at IS NULL
+            JOIN group_member m ON m.tenant_id = $1 AND m.group_id = down.id AND m.is_group
         )
         SELECT EXISTS (SELECT 1 FROM down WHERE id = $3) AS "reaches!""#,
         tenant_id,
@@ -373,10 +375,19 @@ pub async fn change_members(
             INSERT INTO group_member (tenant_id, group_id, member_id, is_group)
             SELECT $1, alive.id, known.id, known.is_group FROM known, alive ORDER BY known.id
             ON CONFLICT ON CONSTRAINT group_member_pkey DO NOTHING RETURNING member_id, is_group
+        ), wanted AS (
+            -- An anti-join against this is hashed; `<> ALL` of a parameter is a search through the list for each member.
+            SELECT unnest($3::uuid[]) AS id
+        ), leaving AS (
+            SELECT unnest($4::uuid[]) AS member_id
+          UNION
+            SELECT m.member_id FROM group_member m
+            WHERE $5 AND m.tenant_id = $1 AND m.group_id = $2
+              AND NOT EXISTS (SELECT 1 FROM wanted WHERE wanted.id = m.member_id)
         ), going AS (
-            SELECT member_id FROM group_member
-            WHERE tenant_id = $1 AND group_id = $2 AND (member_id = ANY($4) OR ($5 AND member_id <> ALL($3)))
-            ORDER BY member_id FOR UPDATE
+            SELECT m.member_id FROM leaving JOIN group_member m
+                ON m.tenant_id = $1 AND m.group_id = $2 AND m.member_id = leaving.member_id
+            ORDER BY m.member_id FOR UPDATE OF m
         ), gone AS (
             DELETE FROM group_member m USING going
             WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.member_id = going.member_id

@@ -97,3 +97,17 @@ async fn a_large_body_is_understood_like_a_small_one() {
     app.ask(axum::http::Method::PUT, &path).body(cut_off).send().await.refuses(400, "invalidSyntax");
     assert_eq!(app.members(&group).await, ids);
 }
+
+#[tokio::test]
+async fn a_large_group_that_is_pushed_again_is_not_changed() {
+    let app = App::new().await;
+    let (group, ids) = crowd(&app, "Everybody").await;
+    let path = format!("/Groups/{group}");
+    let tag = app.get(&path).await.header("etag").to_owned();
+    let body =
+        json!({"displayName": "Everybody", "members": ids.iter().map(|id| json!({"value": id})).collect::<Vec<_>>()});
+    assert_eq!(app.put(&path, body).await.is(200).header("etag"), tag);
+    let but_one = json!([{"op": "replace", "path": "members", "value": ids[1..].iter().map(|id| json!({"value": id})).collect::<Vec<_>>()}]);
+    app.patch(&path, but_one).await.is(204);
+    assert_eq!(app.members(&group).await, &ids[1..]);
+}

@@ -117,6 +117,16 @@ fn a_bulk_id_that_made_nothing_is_told() {
     }
 }
 
+#[test]
+fn a_bulk_id_may_be_named_as_often_as_the_body_is_long() {
+    // Quadratic work would not end here.
+    let many = vec![json!("bulkId:u"); 200_000];
+    let mut operation =
+        parsed(json!([{ "method": "PATCH", "path": "/Groups/7", "data": { "members": many } }])).remove(0);
+    resolve(&mut operation, &HashMap::from([("u".to_owned(), Some("id-1".to_owned()))])).unwrap();
+    assert_eq!(operation.data.unwrap()["members"][199_999], "id-1");
+}
+
 proptest! {
     #[test]
     fn the_order_names_each_operation_once_and_makers_first(needs in proptest::collection::vec(proptest::collection::vec(0_usize..12, 0..3), 12)) {

@@ -54,7 +54,8 @@ pub struct GroupPatch {
 pub fn split_members(patch: Patch) -> Result<GroupPatch, ScimError> {
     let mut split = GroupPatch::default();
     for op in patch.ops {
-        if op.target.place.attribute.is_some_and(|attribute| attribute.name == "members") {
+        let place = &op.target.place;
+        if place.extension.is_none() && place.attribute.is_some_and(|attribute| attribute.name == "members") {
             read(op, &mut split.members)?;
         } else {
             split.attrs.ops.push(op);
@@ -71,11 +72,18 @@ pub fn split_members(patch: Patch) -> Result<GroupPatch, ScimError> {
 /// 400 `invalidValue` for a list that is none, or an entry without `value`.
 pub fn take_members(body: &mut Value) -> Result<Option<Vec<Member>>, ScimError> {
     let Value::Object(body) = body else { return Ok(None) };
-    let Some(key) = body.keys().find(|key| key.eq_ignore_ascii_case("members")).cloned() else { return Ok(None) };
-    body.remove(&key).map(|value| list(Some(value))).transpose()
+    let keys: Vec<String> = body.keys().filter(|key| key.eq_ignore_ascii_case("members")).cloned().collect();
+    let mut members = None;
+    // Who writes the name twice, in two letter cases, means all of them.
+    for key in keys {
+        members.get_or_insert_with(Vec::new).extend(list(body.remove(&key))?);
+    }
+    Ok(members)
 }
 
 fn read(op: PatchOp, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
+    // `null` for a list nobody would have sent: only the plain path with no value at all, or null, means everybody.
+    let everybody = op.target.place.sub.is_none() && op.value.as_ref().is_none_or(Value::is_null);
     let value = op.value.map(unnested);
     let whole = match op.target.place.sub {
         None => true,
@@ -97,7 +105,7 @@ fn read(op: PatchOp, changes: &mut Vec<MemberChange>) -> Result<(), ScimError> {
         (Verb::Remove, Some(selection)) => changes.push(removal(selection.expr)?),
         (Verb::Remove, None) => changes.push(match value {
             // Only a removal that lists nobody at all empties the group (P-28); an empty list does not.
-            None | Some(Value::Null) => MemberChange::RemoveAll,
+            _ if everybody => MemberChange::RemoveAll,
             listed => MemberChange::Remove(list(listed)?.into_iter().map(|member| member.value).collect()),
         }),
     }

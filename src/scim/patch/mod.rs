@@ -88,9 +88,21 @@ pub fn apply(patch: &Patch, ty: &ResourceType, attrs: &Attrs) -> Result<Attrs, S
         apply_one(op, &mut doc).map_err(|error| at_path(op, error))?;
     }
     tidy(ty, &mut doc);
+    keep_active(ty, attrs, &mut doc);
     lasting::hold(ty, attrs, &mut doc)?;
     check_whole(ty, &doc)?;
     Ok(doc)
+}
+
+/// To take `active` away switches nobody on or off, as a PUT without it does not (OKTA-13): what has no `active` counts as
+/// active, and nobody gets access by the lack of a word.
+fn keep_active(ty: &ResourceType, stored: &Attrs, doc: &mut Attrs) {
+    if ty.attribute("active").is_some()
+        && !doc.contains_key("active")
+        && let Some(active) = stored.get("active")
+    {
+        doc.insert("active".to_owned(), active.clone());
+    }
 }
 
 /// The sentence with the operation's path, where it does not begin with it anyway.

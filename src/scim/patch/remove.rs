@@ -30,8 +30,10 @@ pub(super) fn apply(
             put_object(holder, attribute.name, object);
         }
         (true, sub) => {
-            let listed = match (value, &target.selection, sub) {
-                (Some(value), None, None) if !value.is_null() => Some(listed(attribute, value)?),
+            // `emails.value` with a list is a long way to say `emails` with it.
+            let of_entries = sub.is_none_or(|part| part.name == "value");
+            let listed = match (value, &target.selection) {
+                (Some(value), None) if of_entries && !value.is_null() => Some(listed(attribute, value)?),
                 _ => None,
             };
             let mut entries = take_list(holder, attribute.name);

@@ -639,3 +639,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn to_take_active_away_switches_nobody_on() {
+    for active in [false, true] {
+        let stored = json!({ "userName": "ann", "active": active }).as_object().unwrap().clone();
+        for operation in [
+            json!({ "op": "remove", "path": "active" }),
+            json!({ "op": "replace", "path": "active", "value": null }),
+            json!({ "op": "replace", "path": "active", "value": "" }),
+            json!({ "op": "replace", "value": { "active": null } }),
+        ] {
+            let patch = parse(user(), &json!({ "Operations": [operation] })).unwrap();
+            assert_eq!(apply(&patch, user(), &stored).as_ref(), Ok(&stored), "{operation}");
+        }
+        let patch =
+            parse(user(), &json!({ "schemas": ["urn:scim:schemas:core:1.0"], "meta": { "attributes": ["active"] } }));
+        assert_eq!(apply(&patch.unwrap(), user(), &stored).as_ref(), Ok(&stored), "S11-16");
+    }
+}
+
+#[test]
+fn the_long_way_to_name_a_list_removes_only_what_is_listed() {
+    let remove = |value| json!([{ "op": "remove", "path": "emails.value", "value": value }]);
+    let stored = json!({ "userName": "ann", "emails": [{ "value": "a@x" }, { "value": "b@x" }] });
+    let stored = stored.as_object().unwrap();
+    let left = |operations| {
+        let patch = parse(user(), &json!({ "Operations": operations })).unwrap();
+        apply(&patch, user(), stored).unwrap().get("emails").cloned()
+    };
+    assert_eq!(left(remove(json!(["a@x"]))), Some(json!([{ "value": "b@x" }])));
+    assert_eq!(left(remove(json!([]))), stored.get("emails").cloned());
+}
+
+#[test]
+fn null_in_the_place_of_a_list_of_members_empties_no_group() {
+    for (path, value) in [("members", json!({ "members": null })), ("members", json!([]))] {
+        let changes = split(json!([{ "op": "remove", "path": path, "value": value }])).members;
+        assert_eq!(changes, [MemberChange::Remove(Vec::new())], "{value}");
+    }
+    assert_eq!(split(json!([{ "op": "remove", "path": "members" }])).members, [MemberChange::RemoveAll], "P-28");
+}
+
+#[test]
+fn members_in_two_spellings_are_all_taken() {
+    let mut body = json!({ "displayName": "Crew", "members": ["u-1"], "Members": [{ "value": "u-2" }] });
+    let mut members = take_members(&mut body).unwrap().unwrap();
+    members.sort_by(|one, other| one.value.cmp(&other.value));
+    assert_eq!((members, body), (named(&["u-1", "u-2"]), json!({ "displayName": "Crew" })));
+}

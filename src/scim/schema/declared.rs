@@ -207,6 +207,9 @@ fn judge(said: &AttributeDocument, of: Option<&AttributeDocument>, complain: &mu
     if !is_name(&said.name) {
         complain("name", "it must be a letter and then letters, digits, \"_\" or \"-\"; or \"$ref\"");
     }
+    if of.is_none() && RESERVED.iter().any(|name| said.name.eq_ignore_ascii_case(name)) {
+        complain("name", "this name means something of its own in SCIM; take another");
+    }
     let complex = said.kind == Kind::Complex;
     match of {
         Some(_) if complex => complain("type", "a sub-attribute cannot be complex"),
@@ -235,6 +238,9 @@ fn judge(said: &AttributeDocument, of: Option<&AttributeDocument>, complain: &mu
         complain("canonicalValues", "only a string or a reference has them");
     }
 }
+
+/// Names that requests may write without their URN and that are not data of ours or are rows.
+const RESERVED: [&str; 7] = ["members", "groups", "id", "externalId", "meta", "schemas", "password"];
 
 fn is_name(name: &str) -> bool {
     let reserved = ["and", "or", "not"].iter().any(|word| name.eq_ignore_ascii_case(word));

@@ -147,7 +147,8 @@ impl Order {
     fn of(parts: &[Part<'_>]) -> Self {
         let keys: Vec<Option<Key>> = parts.iter().map(|part| part.attr().and_then(|a| Key::of(part.of, a))).collect();
         let known = keys.iter().flatten().next().copied();
-        let nullable = |key: Key| Key { nullable: keys.iter().any(|key| key.is_none_or(|key| key.nullable)), ..key };
+        let lacks = |of_part: &Option<Key>, ty| of_part.is_none_or(|of_part| of_part.nullable || of_part.ty != ty);
+        let nullable = |key: Key| Key { nullable: keys.iter().any(|of_part| lacks(of_part, key.ty)), ..key };
         Self {
             key: known.map(nullable),
             descending: parts.iter().any(|part| part.wanted.sort.is_some_and(|sort| sort.descending)),
@@ -300,7 +301,8 @@ fn push_hits(sql: &mut Sql, part: &Part<'_>, key: Option<Key>) {
     });
     if let Some(key) = key {
         sql.push(", ");
-        match part.attr() {
+        // At the root an attribute may have another type there, which cannot be put in one order: such values count as none.
+        match part.attr().filter(|attr| Key::of(part.of, attr).is_some_and(|of_part| of_part.ty == key.ty)) {
             Some(attr) => filter_sql::push_key(sql, part.of, base, attr),
             None => {
                 sql.push("NULL::").push(key.ty.as_sql());
