@@ -57,8 +57,8 @@ fn holds_null(value: &Value) -> bool {
 pub fn fits(expected: &Value, found: &Value, in_order: bool) -> Result<(), String> {
     match (expected, found) {
         (Value::String(any), found) if any == "*" => {
-            let empty = found.is_null() || found.as_str().is_some_and(str::is_empty);
-            if empty { Err(": nothing".to_owned()) } else { Ok(()) }
+            let nothing = [json!(null), json!(""), json!([]), json!({})];
+            if nothing.contains(found) { Err(format!(" is {found}: nothing")) } else { Ok(()) }
         }
         (Value::String(pattern), found) if pattern.starts_with('~') => {
             let text = found.as_str().unwrap_or_default();
