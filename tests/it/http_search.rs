@@ -181,8 +181,8 @@ async fn the_root_is_paged_by_index_and_by_cursor() {
     app.group("Crew", &[]).await;
     app.group("Apes", &[]).await;
     let unsorted = ["ada", "Bob", "cid", "Dan", "Crew", "Apes"];
-    let by_creation = unsorted;
-    for (query, expected) in [("", unsorted), ("&sortBy=meta.created", by_creation)] {
+    let newest_first = ["Apes", "Crew", "Dan", "cid", "Bob", "ada"];
+    for (query, expected) in [("", unsorted), ("&sortBy=meta.created&sortOrder=descending", newest_first)] {
         let (mut cursor, mut walked, mut indexed) = (String::new(), Vec::new(), Vec::new());
         for page in 0..3 {
             let at = app.get(&format!("?count=2&startIndex={}{query}", page * 2 + 1)).await.is(200);
