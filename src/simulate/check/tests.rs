@@ -97,7 +97,9 @@ fn a_resource_needs_schemas_id_and_meta() {
     reports(check(), &answer(200, without(ann(), "schemas")), "schemas");
     reports(check(), &answer(200, without(ann(), "id")), "no id");
     reports(check(), &answer(200, with(ann(), "id", json!(7))), "not a string");
-    reports(check(), &answer(200, with(ann(), "id", json!("a/b"))), "slash");
+    for id in ["", "a b", "a\tb", "a/b"] {
+        reports(check(), &answer(200, with(ann(), "id", json!(id))), "is empty or holds a blank, a slash");
+    }
     reports(check(), &answer(200, with(ann(), "id", json!("xbulkIdx"))), "bulkId");
     reports(check(), &answer(200, with(ann(), "meta", json!({ "location": "x" }))), "resourceType");
     reports(check(), &answer(200, with(ann(), "meta", json!({ "resourceType": "User" }))), "meta.location");
@@ -132,6 +134,11 @@ fn a_create_needs_an_absolute_location() {
     reports(check(), &answer(201, ann()), "no Location");
     reports(check(), &at("https://other.example/v2/Users/u-7f31"), "differ");
     assert_eq!(faults(Protocol::V2, &[201], "", &[check()], &at("/v2/Users/u-7f31")).len(), 2);
+    for location in ["https://scim.corp.example/v2/Users/u-1", "/v2/Users/u-7f31"] {
+        let mut same = at(location);
+        same.body["meta"]["location"] = json!(location);
+        reports(check(), &same, "is not an absolute URL that ends with /Users/u-7f31");
+    }
 }
 
 #[test]
@@ -182,6 +189,10 @@ fn a_filter_has_to_find_exactly_what_it_names() {
     passes(Check::Found(vec!["u-7f31".into()]), &answer(200, page()));
     reports(Check::Found(Vec::new()), &answer(200, page()), "instead of {}");
     reports(Check::Found(vec!["u-1".into()]), &answer(200, page()), "u-1");
+    for (total, told) in [(json!(2), "totalResults 2"), (json!(null), "totalResults none")] {
+        let miscounted = answer(200, with(page(), "totalResults", total));
+        reports(Check::Found(vec!["u-7f31".into()]), &miscounted, told);
+    }
     passes(Check::EachHas("userName", "ANN.MOSS@CORP.EXAMPLE".into()), &answer(200, page()));
     reports(Check::EachHas("userName", "bo@corp.example".into()), &answer(200, page()), "userName is not");
 }
@@ -321,9 +332,16 @@ fn configuration() -> Value {
 fn a_configuration_speaks_in_booleans_and_integers() {
     let check = || Check::Configuration;
     passes(check(), &answer(200, configuration()));
-    let text = json!({ "supported": "true" });
-    reports(check(), &answer(200, with(configuration(), "patch", text)), "patch.supported");
-    reports(check(), &answer(200, with(configuration(), "filter", json!({ "supported": true }))), "filter.maxResults");
+    let booleans = ["patch", "bulk", "filter", "changePassword", "sort", "etag"].map(|name| (name, "supported"));
+    let integers = [("bulk", "maxOperations"), ("bulk", "maxPayloadSize"), ("filter", "maxResults")];
+    for (feature, name) in booleans.into_iter().chain(integers) {
+        let told = format!("{feature}.{name} is not");
+        let mut broken = configuration();
+        broken[feature][name] = json!(broken[feature][name].to_string());
+        reports(check(), &answer(200, broken.clone()), &told);
+        broken[feature].as_object_mut().unwrap().remove(name);
+        reports(check(), &answer(200, broken), &told);
+    }
     reports(check(), &answer(200, without(configuration(), "authenticationSchemes")), "authenticationSchemes");
 }
 
