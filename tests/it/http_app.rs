@@ -41,7 +41,7 @@ pub struct App {
     /// Its workers do not run: a test says when.
     pub writer: Writer,
     pub metrics: Metrics,
-    router: Router,
+    pub router: Router,
 }
 
 /// What an app is made of.

@@ -54,6 +54,7 @@ mod sandbox_faults;
 mod sandbox_groups;
 mod simulate;
 mod simulate_broken;
+mod simulate_spoiled;
 mod spine;
 mod store_filter;
 mod store_list;

@@ -13,7 +13,7 @@ use hyper::{HeaderMap, Method};
 use jira_scim::secret::Secret;
 use jira_scim::simulate::check::{Check, Kind};
 use jira_scim::simulate::client::Service;
-use jira_scim::simulate::profile::Profile;
+use jira_scim::simulate::profile::{Group, Profile};
 use jira_scim::simulate::report::Report;
 use jira_scim::simulate::session::{Ending, Size};
 use jira_scim::simulate::wire::{Ask, Budget, Patience, Recorder, Wire};
@@ -34,9 +34,10 @@ async fn server(answer: impl Fn(&Method, &str) -> Response + Clone + Send + Sync
     url
 }
 
-fn reply(status: u16, body: &Value) -> Response {
+/// `Null` is no body.
+pub fn reply(status: u16, body: &Value) -> Response {
     let json = Response::builder().status(status).header("content-type", "application/scim+json");
-    json.body(Body::from(body.to_string())).unwrap()
+    json.body(if body.is_null() { Body::empty() } else { Body::from(body.to_string()) }).unwrap()
 }
 
 fn wire(url: &str, patience: Patience) -> (Wire, Arc<Recorder>) {
@@ -50,10 +51,14 @@ fn look() -> Ask {
 }
 
 async fn play(profile: Profile, url: &str, seed: u64) -> Report {
+    play_as("jst_any", profile, url, seed).await
+}
+
+pub async fn play_as(token: &str, profile: Profile, url: &str, seed: u64) -> Report {
     let options = Options {
         profile,
         url: url.to_owned(),
-        credential: Credential::Token(Secret::new("jst_any")),
+        credential: Credential::Token(Secret::new(token)),
         extra_ca: None,
         size: Size { users: 3, groups: 2, ending: Ending::Purge },
         connections: 2,
@@ -113,7 +118,7 @@ async fn an_answer_that_comes_too_late_is_none() {
     drop(listener);
 }
 
-fn list(resources: &[Value]) -> Value {
+pub fn list(resources: &[Value]) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse", "urn:scim:schemas:core:1.0"],
             "totalResults": resources.len(), "startIndex": 1, "itemsPerPage": resources.len(), "Resources": resources })
 }
@@ -191,4 +196,16 @@ async fn a_create_that_was_done_but_not_told_is_cleaned_up() {
     assert!(!report.is_clean() && report.left.is_nothing(), "{report}");
     assert_eq!(report.left.deleted, 1, "{report}");
     assert!(there.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_group_that_is_listed_twice_is_reported() {
+    let crew = json!({ "id": "g-1", "displayName": "Crew" });
+    let url = server(move |_, _| reply(200, &list(&[crew.clone(), crew.clone()]))).await;
+    let (mut wire, recorder) = wire(&url, ONE);
+    let found = Profile::Pingone.idp().find_group(&mut wire, "Crew").await.unwrap();
+    assert_eq!(found, Some(Group { id: "g-1".to_owned(), name: "Crew".to_owned() }));
+    let report = recorder.report();
+    assert_eq!(report.complaints.len(), 1, "{report}");
+    assert_eq!(report.complaints[0].what, "Crew is listed twice");
 }
