@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::write::in_old_words;
 use crate::scim::bulk::{self, Outcome};
 use crate::scim::urn;
 
@@ -12,7 +13,7 @@ pub fn bulk_response(outcomes: Vec<Outcome>) -> Value {
 }
 
 fn entry(mut outcome: Outcome) -> Value {
-    let detail = outcome.error.take().and_then(|error| error.get("detail").cloned());
+    let detail = outcome.error.take().and_then(|error| Some(in_old_words(error.get("detail")?.as_str()?)));
     bulk::entry(outcome, |code| match detail {
         Some(detail) => json!({ "code": code.to_string(), "description": detail }),
         None => json!({ "code": code.to_string() }),

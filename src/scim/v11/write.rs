@@ -64,13 +64,18 @@ pub fn list(resources: Vec<Value>, total: u64, start_index: u64) -> Value {
 /// The error body: `Errors` as the 1.1 text has it (S11-22), and the members of 2.0 because clients look for `detail`
 /// (OKTA11-12).
 pub fn error(error: &ScimError) -> Value {
-    let code = error.status.to_string();
+    let (code, detail) = (error.status.to_string(), in_old_words(&error.detail));
     let mut body = Map::new();
     body.insert("schemas".to_owned(), json!([urn::CORE_1]));
-    body.insert("Errors".to_owned(), json!([{ "description": error.detail, "code": code }]));
+    body.insert("Errors".to_owned(), json!([{ "description": detail, "code": code }]));
     body.insert("status".to_owned(), code.into());
-    body.insert("detail".to_owned(), error.detail.as_str().into());
+    body.insert("detail".to_owned(), detail.into());
     Value::Object(body)
+}
+
+/// What went wrong, with the extension under its old URN, whichever the client used.
+pub(super) fn in_old_words(detail: &str) -> String {
+    detail.replace(urn::ENTERPRISE_USER, urn::ENTERPRISE_USER_1)
 }
 
 #[cfg(test)]
@@ -133,5 +138,8 @@ mod tests {
                 "detail": "A user named ann exists."
             })
         );
+        let refused = error(&ScimError::invalid_value(format!("{} must be an object.", urn::ENTERPRISE_USER)));
+        assert_eq!(refused["detail"], "urn:scim:schemas:extension:enterprise:1.0 must be an object.");
+        assert_eq!(refused["Errors"][0]["description"], refused["detail"]);
     }
 }
