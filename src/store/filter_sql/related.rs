@@ -47,9 +47,31 @@ impl Compiler<'_> {
         self.sql.push_bind(self.tenant_id).push(" AND m.group_id = down.id AND NOT m.is_group)");
     }
 
-    /// The same where the test looks at `type`, which each user must be asked for.
+    /// The same where the test looks at `type`: who is in which group how, worked out once for the whole query. A group that
+    /// somebody is in directly is `direct` also where he is in it through another one.
     fn group_of_user_how(&mut self, test: &Test<'_>) {
-        self.sql.push("EXISTS (SELECT FROM ").push(GROUPS_OF_USER).push(" WHERE ");
+        self.sql.push("u.id IN (WITH RECURSIVE alive AS (SELECT id, display_name_key AS display FROM scim_group WHERE tenant_id = ");
+        self.sql
+            .push_bind(self.tenant_id)
+            .push(" AND deleted_at IS NULL), edge AS (SELECT m.group_id, m.member_id, m.is_group");
+        self.sql
+            .push(" FROM group_member m JOIN alive ON alive.id = m.group_id WHERE m.tenant_id = ")
+            .push_bind(self.tenant_id);
+        self.sql.push(
+            "), above AS (
+                 SELECT member_id AS id, group_id AS over FROM edge WHERE is_group
+                 UNION
+                 SELECT above.id, edge.group_id FROM above JOIN edge ON edge.is_group AND edge.member_id = above.over
+             ), up AS (
+                 SELECT member_id AS user_id, group_id AS id, true AS direct FROM edge WHERE NOT is_group
+                 UNION ALL
+                 SELECT edge.member_id, above.over, false FROM edge JOIN above ON above.id = edge.group_id WHERE NOT edge.is_group
+             ), x AS (
+                 SELECT up.user_id, alive.id, alive.display, bool_or(up.direct) AS direct
+                 FROM up JOIN alive ON alive.id = up.id GROUP BY up.user_id, alive.id, alive.display
+             )
+             SELECT x.user_id FROM x WHERE ",
+        );
         self.test(&Scope::GroupOfUserHow, test);
         self.sql.push(")");
     }
