@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn each_quirk_of_filters_and_operations_has_a_test() {
         let filters = source("scim/filter/tests.rs");
-        let operations = source("scim/patch/tests.rs");
+        let operations = source("scim/patch/tests.rs") + &source("scim/patch/tests/members.rs");
         // F-17 is a refusal, F-18 to F-21 are pages without a filter.
         for n in (1..=16).chain(22..=25) {
             assert!(names(&filters, &format!("F-{n}")), "F-{n}");

@@ -1,9 +1,9 @@
 //! Tenants and their tokens.
 
-use chrono::{Duration, Utc};
+use chrono::{DateTime, Duration, Utc};
 use jira_scim::store::outbox::Subject;
 use jira_scim::store::tenant::{self, Mode, NewTenant, TenantChange, TenantError};
-use jira_scim::store::token::{self, NewToken, TokenError};
+use jira_scim::store::token::{self, NewToken, Token, TokenError};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -23,6 +23,18 @@ async fn outbox(pool: &PgPool) -> Vec<(Subject, i64, bool)> {
             .await
             .unwrap();
     rows.into_iter().map(|(kind, id, seq, fan_out)| (Subject::from_columns(&kind, id), seq, fan_out)).collect()
+}
+
+/// A bearer token of a tenant.
+async fn give(
+    pool: &PgPool,
+    tenant_id: Uuid,
+    label: &str,
+    new: &NewToken,
+    expires: Option<DateTime<Utc>>,
+) -> Result<Token, TokenError> {
+    let credential = token::NewCredential::bearer(label, new.hash(), expires);
+    token::create(pool, tenant_id, Uuid::now_v7(), credential, origin(0)).await
 }
 
 /// The actions of the audit, in order.
@@ -162,15 +174,7 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             sqlx::query(insert).bind(tenant.id).bind(user).execute(&pool).await.unwrap();
         }
         let token = NewToken::generate();
-        token::create(
-            &pool,
-            tenant.id,
-            Uuid::now_v7(),
-            token::NewCredential::bearer("okta", token.hash(), None),
-            origin(0),
-        )
-        .await
-        .unwrap();
+        give(&pool, tenant.id, "okta", &token, None).await.unwrap();
         ids.push(tenant.id);
     }
     tenant::delete(&mut conn, "acme", false, origin(9)).await.unwrap();
@@ -202,28 +206,13 @@ async fn a_token_opens_its_own_tenant_only() {
     let pool = db.pool().await;
     let (acme, other) = (make(&pool, "acme").await, make(&pool, "other").await);
     let token = NewToken::generate();
-    let made = token::create(
-        &pool,
-        acme.id,
-        Uuid::now_v7(),
-        token::NewCredential::bearer("okta", token.hash(), None),
-        origin(0),
-    )
-    .await
-    .unwrap();
+    let made = give(&pool, acme.id, "okta", &token, None).await.unwrap();
     let (tenant, credential) = token::authenticate(&pool, "acme", token.hash()).await.unwrap().unwrap();
     assert_eq!((tenant, credential.id, credential.label.as_str()), (acme.clone(), made.id, "okta"));
     assert_eq!(token::authenticate(&pool, "other", token.hash()).await.unwrap(), None);
     assert_eq!(token::authenticate(&pool, "nobody", token.hash()).await.unwrap(), None);
     assert_eq!(token::authenticate(&pool, "acme", &token::hash("jst_guess")).await.unwrap(), None);
-    let stolen = token::create(
-        &pool,
-        other.id,
-        Uuid::now_v7(),
-        token::NewCredential::bearer("x", token.hash(), None),
-        origin(0),
-    )
-    .await;
+    let stolen = give(&pool, other.id, "x", &token, None).await;
     assert!(matches!(stolen, Err(TokenError::InUse)));
 }
 
@@ -236,15 +225,7 @@ async fn an_expired_or_revoked_token_opens_nothing_and_others_stay() {
     let now = Utc::now();
     let expiries = [Some(now - Duration::minutes(1)), Some(now + Duration::hours(1)), None];
     for ((token, expires), label) in tokens.iter().zip(expiries).zip(["old", "next", "last"]) {
-        token::create(
-            &pool,
-            acme.id,
-            Uuid::now_v7(),
-            token::NewCredential::bearer(label, token.hash(), expires),
-            origin(0),
-        )
-        .await
-        .unwrap();
+        give(&pool, acme.id, label, token, expires).await.unwrap();
     }
     let open = |n: usize| token::authenticate(&pool, "acme", tokens[n].hash());
     assert!(open(0).await.unwrap().is_none());
@@ -266,17 +247,7 @@ async fn a_label_names_one_live_token_and_is_free_again_after_revocation() {
     let acme = make(&pool, "acme").await;
     let create = |token: NewToken| {
         let pool = pool.clone();
-        async move {
-            token::create(
-                &pool,
-                acme.id,
-                Uuid::now_v7(),
-                token::NewCredential::bearer("okta", token.hash(), None),
-                origin(0),
-            )
-            .await
-            .map(|t| t.label)
-        }
+        async move { give(&pool, acme.id, "okta", &token, None).await.map(|t| t.label) }
     };
     create(NewToken::generate()).await.unwrap();
     assert!(matches!(create(NewToken::generate()).await, Err(TokenError::LabelTaken(label)) if label == "okta"));

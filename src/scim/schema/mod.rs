@@ -274,11 +274,6 @@ pub fn group() -> &'static ResourceType {
     &GROUP
 }
 
-/// The resource type of that name or URN, ignoring letter case.
-pub fn by_name(name: &str) -> Option<&'static ResourceType> {
-    [user(), group()].into_iter().find(|ty| ty.name.eq_ignore_ascii_case(name) || ty.core.id.eq_ignore_ascii_case(name))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -323,12 +318,5 @@ mod tests {
         assert_eq!(enterprise.id, urn::ENTERPRISE_USER);
         assert_eq!(enterprise.attribute("manager").unwrap().sub("ManagerId").unwrap().name, "value");
         assert!(group().extension(urn::ENTERPRISE_USER_1).is_none());
-    }
-
-    #[test]
-    fn a_resource_type_is_found_by_name_and_by_urn() {
-        assert_eq!(by_name("group").unwrap().name, "Group");
-        assert_eq!(by_name(urn::USER).unwrap().name, "User");
-        assert!(by_name("Device").is_none());
     }
 }
