@@ -253,14 +253,22 @@ pub(super) struct Request<'a> {
     operation: &'static str,
     method: Method,
     path: &'static str,
+    segments: Vec<(&'static str, &'a str)>,
     query: Vec<(&'static str, &'a str, bool)>,
     body: Option<serde_json::Value>,
 }
 
 impl<'a> Request<'a> {
-    /// `operation` is the name in the trace (`user.create`); `path` starts at the context path.
+    /// `operation` is the name in the trace (`user.create`); `path` starts at the context path and may hold names in
+    /// braces, for which [`Request::segment`] gives the values.
     pub(super) fn new(operation: &'static str, method: Method, path: &'static str) -> Self {
-        Self { operation, method, path, query: Vec::new(), body: None }
+        Self { operation, method, path, segments: Vec::new(), query: Vec::new(), body: None }
+    }
+
+    /// Gives the value for `{name}` in the path: kept out of every record, which shows the name.
+    pub(super) fn segment(mut self, name: &'static str, value: &'a str) -> Self {
+        self.segments.push((name, value));
+        self
     }
 
     /// Adds a query value that says who or what: kept out of every record.
@@ -286,16 +294,18 @@ impl<'a> Request<'a> {
     }
 
     fn path_and_query(&self) -> String {
-        self.render(|_, value, _| utf8_percent_encode(value, VALUE).to_string())
+        let path = self.segments.iter().fold(self.path.to_owned(), |path, (name, value)| {
+            path.replace(&format!("{{{name}}}"), &utf8_percent_encode(value, VALUE).to_string())
+        });
+        self.render(path, |_, value, _| utf8_percent_encode(value, VALUE).to_string())
     }
 
     /// `/rest/api/2/user?key={key}`.
     fn template(&self) -> String {
-        self.render(|name, value, identifies| if identifies { format!("{{{name}}}") } else { value.to_owned() })
+        self.render(self.path.to_owned(), |name, value, identifies| if identifies { format!("{{{name}}}") } else { value.to_owned() })
     }
 
-    fn render(&self, value_of: impl Fn(&str, &str, bool) -> String) -> String {
-        let mut text = self.path.to_owned();
+    fn render(&self, mut text: String, value_of: impl Fn(&str, &str, bool) -> String) -> String {
         for (index, (name, value, identifies)) in self.query.iter().enumerate() {
             text.push(if index == 0 { '?' } else { '&' });
             text.push_str(name);
@@ -423,5 +433,13 @@ mod tests {
             "/rest/api/2/group/user?groupname=r%26d%20%2B%20%231%2F%C3%A4&maxResults=1"
         );
         assert_eq!(request.template(), "/rest/api/2/group/user?groupname={groupname}&maxResults=1");
+    }
+
+    #[test]
+    fn a_value_within_the_path_is_fully_encoded_and_never_appears_in_the_template() {
+        let request = Request::new("user.get", Method::GET, "/v1/orgs/{orgId}/users/{id}").segment("id", "a/../b");
+        let request = request.segment("orgId", "7").with("expand", "x");
+        assert_eq!(request.path_and_query(), "/v1/orgs/7/users/a%2F..%2Fb?expand=x");
+        assert_eq!(request.template(), "/v1/orgs/{orgId}/users/{id}?expand=x");
     }
 }
