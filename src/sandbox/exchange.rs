@@ -5,21 +5,34 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::state::Refusal;
 
+/// Where a call goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Which of a sandbox's APIs; empty for what belongs to none.
+    pub(crate) api: &'static str,
+    /// The operation: a path below the API, with a name in braces where a segment is somebody's id. Empty when there is
+    /// none.
+    pub(crate) route: Cow<'static, str>,
+    /// Whether the path is below the root of an API at all.
+    pub(crate) inside: bool,
+    /// The values of the segments in braces, in their order.
+    pub(crate) segments: Vec<String>,
+}
+
 /// A request, read to its end.
-pub(crate) struct Call {
+#[derive(Clone)]
+pub struct Call {
     pub(crate) method: Method,
     /// Path and query as they came.
     pub(crate) target: String,
-    /// The operation below `/rest/api/2`, or `/status`; empty when it is neither.
-    pub(crate) route: String,
-    /// Whether [`Call::route`] is below `/rest/api/2`.
-    pub(crate) rest: bool,
+    /// Which API is called, and which operation of it.
+    pub(crate) place: Place,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -27,15 +40,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(head: hyper::http::request::Parts, body: Bytes, context: &str, at: DateTime<Utc>) -> Self {
-        let below = below(head.uri.path(), context);
-        let api =
-            below.and_then(|path| ["/rest/api/2", "/rest/api/latest"].iter().find_map(|root| self::below(path, root)));
-        let route = api.or(below.filter(|path| *path == "/status")).unwrap_or_default();
+    pub(crate) fn new(head: hyper::http::request::Parts, body: Bytes, place: Place, at: DateTime<Utc>) -> Self {
         let query = head.uri.query().unwrap_or_default();
         Self {
-            route: route.trim_end_matches('/').to_owned(),
-            rest: api.is_some(),
+            place,
             query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
             method: head.method,
@@ -43,6 +51,18 @@ impl Call {
             body,
             at,
         }
+    }
+
+    /// The operation, as the API's documentation writes its path.
+    pub(crate) fn route(&self) -> &str {
+        &self.place.route
+    }
+
+    /// The same call by somebody who does not say who he is.
+    pub(crate) fn without_credentials(&self) -> Self {
+        let mut call = self.clone();
+        call.headers.remove(AUTHORIZATION);
+        call
     }
 
     /// The first value of a query parameter.
@@ -90,15 +110,15 @@ impl Call {
 }
 
 /// The rest of `path` under `root`: empty or with a leading slash.
-fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
+pub(crate) fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
     path.strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// An answer before it is put on the wire.
-pub(crate) struct Reply {
+pub struct Reply {
     pub(crate) status: u16,
     content_type: Option<&'static str>,
-    body: Bytes,
+    pub(crate) body: Bytes,
     headers: Vec<(&'static str, String)>,
     /// Whom Jira would have sent a mail (DC-23).
     pub(crate) mail_to: Option<String>,

@@ -14,7 +14,7 @@ pub enum LateTrigger {
     Hangup,
     /// That long after the call came.
     After(Duration),
-    /// When [`super::Sandbox::release_late`] is called.
+    /// When [`super::Stand::release_late`] is called.
     Release,
 }
 
@@ -36,7 +36,7 @@ pub enum Action {
     Hang,
     /// The work, then the answer after that time.
     Delay(Duration),
-    /// The work at once, the answer when [`super::Sandbox::release_held`] is called.
+    /// The work at once, the answer when [`super::Stand::release_held`] is called.
     Hold,
     /// The connection is closed before the work.
     DropBefore,

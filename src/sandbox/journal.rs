@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// Bodies longer than this, in bytes, are not kept.
 const LONGEST_BODY: usize = 16 * 1024;
@@ -43,7 +44,10 @@ pub struct JournalEntry {
     pub method: String,
     /// Path and query as they came.
     pub path: String,
-    /// The operation without context and version: `/group/user`.
+    /// Which of the sandbox's APIs was called (`organizations`); empty where there is only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub api: String,
+    /// The operation without context and version: `/group/user`; ids in its path are names in braces.
     pub route: String,
     /// The HTTP status that was, or would have been, answered; `None` where nothing got that far.
     pub status: Option<u16>,
@@ -60,6 +64,9 @@ pub struct JournalEntry {
     /// The JSON body, passwords blackened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Box<RawValue>>,
+    /// The JSON body of the answer that was, or would have been, sent; kept only where the journal goes to a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Box<RawValue>>,
     /// The fault that was played.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -107,19 +114,21 @@ pub(crate) struct Journal {
     capacity: usize,
     next: u64,
     totals: Totals,
-    file: Option<File>,
+    files: Vec<File>,
     subscribers: Vec<mpsc::UnboundedSender<Arc<JournalEntry>>>,
 }
 
 impl Journal {
-    pub(crate) fn new(capacity: usize, file: Option<&Path>) -> io::Result<Self> {
-        let file = file.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
+    /// Appends to these files, too.
+    pub(crate) fn new(capacity: usize, files: &[PathBuf]) -> io::Result<Self> {
+        let files: io::Result<Vec<File>> =
+            files.iter().map(|path| File::options().create(true).append(true).open(path)).collect();
         Ok(Self {
             entries: VecDeque::new(),
             capacity: capacity.max(1),
             next: 1,
             totals: Totals::default(),
-            file,
+            files: files?,
             subscribers: Vec::new(),
         })
     }
@@ -173,18 +182,35 @@ impl Journal {
         }
     }
 
+    /// Whether the answers are worth keeping: whoever writes a file wants to check them, and memory holds many calls.
+    pub(crate) fn keeps_answers(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// A full disk must not change what the sandbox answers: the file is given up, once, with a warning.
     fn write(&mut self, entry: &JournalEntry) {
-        let Some(file) = &mut self.file else { return };
-        let written = serde_json::to_vec(entry).map_err(io::Error::other).and_then(|mut line| {
-            line.push(b'\n');
-            file.write_all(&line)
-        });
-        if let Err(error) = written {
-            tracing::warn!(%error, "the sandbox's journal file cannot be written and is given up");
-            self.file = None;
+        if self.files.is_empty() {
+            return;
         }
+        let line = serde_json::to_vec(entry).map_err(io::Error::other).map(|mut line| {
+            line.push(b'\n');
+            line
+        });
+        self.files.retain_mut(|file| {
+            let written = line.as_deref().map_or(Ok(()), |line| file.write_all(line));
+            if let Err(error) = &written {
+                tracing::warn!(%error, "the sandbox's journal file cannot be written and is given up");
+            }
+            written.is_ok()
+        });
     }
+}
+
+/// The file in the folder that `JIRA_SCIM_SANDBOX_JOURNAL_DIR` names, if it does: for checks over everything that was
+/// ever called, in however many processes.
+pub(crate) fn file_of_its_own(kind: &str, version: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("JIRA_SCIM_SANDBOX_JOURNAL_DIR").filter(|folder| !folder.is_empty())?;
+    Some(PathBuf::from(folder).join(format!("{kind}-{version}-{}.jsonl", Uuid::new_v4())))
 }
 
 /// The body as the journal keeps it: JSON only, bounded, passwords blackened.
@@ -227,6 +253,7 @@ mod tests {
             at: DateTime::UNIX_EPOCH,
             method: "POST".into(),
             path: "/jira/rest/api/2/user".into(),
+            api: String::new(),
             route: "/user".into(),
             status: Some(201),
             outcome: Outcome::Answered,
@@ -234,6 +261,7 @@ mod tests {
             caller: None,
             request_id: None,
             body: None,
+            answer: None,
             fault: None,
             violation: None,
             mail_to: None,
@@ -243,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_full_journal_forgets_the_oldest_entry_and_still_counts_it() {
-        let mut journal = Journal::new(2, None).unwrap();
+        let mut journal = Journal::new(2, &[]).unwrap();
         for _ in 0..3 {
             journal.push(entry());
         }

@@ -1,11 +1,13 @@
 //! A Jira with state, in this process, behind a real socket: the demo's Jira, the test double, and the written record of
 //! what we believe about Jira. It uses nothing of `jira`, so that it cannot share its bugs.
 //!
-//! [`Sandbox::start`] gives a handle: it looks into the world and changes it without HTTP, injects [`Fault`]s, reads the
-//! journal, stops the server and starts it again. What the API does is described in `docs/targets/data-center.md`; code
+//! `start` gives a handle, a [`Stand`]: it looks into the world and changes it without HTTP, injects [`Fault`]s, reads the
+//! journal, stops the server and starts it again. Each kind of Jira is an [`api::Api`] in a folder of its own; what
+//! [`Sandbox`], a Data Center, is described in `docs/targets/data-center.md`; code
 //! and tests cite its numbers (`DC-21`).
 
 mod access;
+mod api;
 pub mod cli;
 mod data_center;
 mod exchange;
@@ -13,25 +15,24 @@ mod fault_syntax;
 mod faults;
 mod journal;
 mod server;
+mod stand;
 mod state;
 mod version;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rand::RngCore;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
 
 pub use access::RateLimit;
+pub use data_center::DataCenter;
 pub use fault_syntax::FaultSyntax;
 pub use faults::{Action, Fault, LateTrigger};
 pub use journal::{JournalEntry, Outcome, Totals};
+pub use stand::Stand;
 pub use state::{
     ADMINISTRATORS, AccountView, Change, NewAccount, Reference, Refusal, Role, Rules, SYSTEM_ADMINISTRATORS, World,
 };
@@ -39,11 +40,7 @@ pub use version::Version;
 
 use access::Access;
 use data_center::Site;
-use journal::Journal;
-use server::{Inner, Life, Shared};
-
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
+use stand::{Furnished, StandOptions};
 
 /// How the sandbox is set up. The default is a Jira 10.3.24 under `/jira` on a free port of the loopback.
 #[derive(Clone)]
@@ -111,107 +108,25 @@ impl SandboxOptions {
     }
 }
 
-/// Where the sandbox is in its life.
-enum Port {
-    Up(Life),
-    /// Bound and not listening: connections are refused, and nobody else gets the port meanwhile.
-    Down(TcpSocket),
-    /// Between the two, while one of the methods of [`Sandbox`] is at work.
-    Between,
-}
+/// A running Jira Data Center.
+pub type Sandbox = Stand<DataCenter>;
 
-/// A running Jira. Dropping it ends it.
-pub struct Sandbox {
-    shared: Arc<Shared>,
-    address: SocketAddr,
-    admin: String,
-    token: String,
-    port: Mutex<Port>,
-}
-
-impl Sandbox {
+impl Stand<DataCenter> {
     /// Binds, puts the administrator in, and serves.
     ///
     /// # Errors
     /// When the address cannot be bound, the journal file not opened, or the administrator not made (a username that
     /// Jira refuses).
     pub async fn start(options: SandboxOptions) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
-        let context = options.context.trim_matches('/');
-        let context = if context.is_empty() { String::new() } else { format!("/{context}") };
-        let site =
-            Site { base_url: format!("http://{address}{context}"), context, emails_hidden: options.emails_hidden };
-        let token = options.token.clone().unwrap_or_else(random_token);
-        let inner = furnish(&options, &token)?;
-        let shared = Arc::new(Shared::new(inner, site));
-        let port = Mutex::new(Port::Up(Life::begin(shared.clone(), listener)));
-        Ok(Self { shared, address, admin: options.admin, token, port })
-    }
-
-    /// `http://127.0.0.1:40000/jira`, without a slash at its end.
-    pub fn base_url(&self) -> &str {
-        self.shared.base_url()
-    }
-
-    /// The socket's address.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The administrator's personal access token.
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// The administrator's username.
-    pub fn admin(&self) -> &str {
-        &self.admin
-    }
-
-    /// Takes Jira down: connections are cut and then refused, unfinished calls are lost, the state stays (DC-17).
-    ///
-    /// # Errors
-    /// When the port cannot be kept; the sandbox is down all the same.
-    pub async fn stop(&self) -> io::Result<()> {
-        match self.take_port() {
-            Port::Up(life) => {
-                life.end().await;
-                self.shared.forget_late();
-                let socket = if self.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-                socket.set_reuseaddr(true)?;
-                socket.bind(self.address)?;
-                self.put_port(Port::Down(socket));
-            }
-            other => self.put_port(other),
-        }
-        Ok(())
-    }
-
-    /// Brings Jira back, with its state, where it was. Restarts it when it is up.
-    ///
-    /// # Errors
-    /// When the port is taken.
-    pub async fn restart_on_same_port(&self) -> io::Result<()> {
-        self.stop().await?;
-        let listener = match self.take_port() {
-            Port::Down(socket) => socket.listen(BACKLOG)?,
-            Port::Up(_) | Port::Between => TcpListener::bind(self.address).await?,
+        let stand = StandOptions {
+            kind: "data-center",
+            version: options.version.to_string(),
+            listen: options.listen,
+            faults: options.faults.clone(),
+            journal_file: options.journal_file.clone(),
+            journal_capacity: options.journal_capacity,
         };
-        self.put_port(Port::Up(Life::begin(self.shared.clone(), listener)));
-        Ok(())
-    }
-
-    /// Looks into the world.
-    pub fn look<T>(&self, at: impl FnOnce(&World) -> T) -> T {
-        at(&self.shared.lock().world)
-    }
-
-    /// Changes the world, as an administrator with a browser would do.
-    pub fn change<T>(&self, how: impl FnOnce(&mut World) -> T) -> T {
-        let result = how(&mut self.shared.lock().world);
-        self.shared.announce();
-        result
+        Self::open(stand, |address| furnish(&options, address)).await
     }
 
     /// The account of that username, compared without regard to case.
@@ -300,112 +215,26 @@ impl Sandbox {
     /// # Errors
     /// 404 for an unknown account.
     pub fn issue_token(&self, username: &str) -> Result<String, Refusal> {
-        let mut inner = self.shared.lock();
-        let owner = inner.world.existing(username)?;
+        let mut inner = self.inner();
+        let owner = inner.api.world.existing(username)?;
         let token = random_token();
-        inner.access.add_token(token.clone(), owner);
+        inner.api.access.add_token(token.clone(), owner);
         Ok(token)
     }
 
     /// Takes a token back; whoever uses it gets 401.
     pub fn revoke_token(&self, token: &str) {
-        self.shared.lock().access.revoke_token(token);
+        self.inner().api.access.revoke_token(token);
     }
 
     /// A person logged in with a browser and solved the CAPTCHA (DC-5).
     pub fn solve_captcha(&self, username: &str) {
-        self.shared.lock().access.solve_captcha(username);
-    }
-
-    /// Moves the rate limiter's clock on (DC-9).
-    pub fn advance(&self, time: Duration) {
-        self.shared.lock().ahead += time;
-    }
-
-    /// Makes something go wrong from now on. The oldest fault that fits a call is played.
-    pub fn inject(&self, fault: Fault) {
-        self.shared.lock().faults.inject(fault);
-    }
-
-    /// Lets nothing go wrong any more. Late calls that wait stay.
-    pub fn clear_faults(&self) {
-        self.shared.lock().faults.clear();
-    }
-
-    /// Does, now, the work of every late call that is still to do; answers how many.
-    pub fn release_late(&self) -> usize {
-        self.shared.release_late()
-    }
-
-    /// Sends, now, every answer that is held.
-    pub fn release_held(&self) {
-        self.shared.release_held();
-    }
-
-    /// The calls so far, oldest first, up to the bound of [`SandboxOptions::journal_capacity`].
-    pub fn journal(&self) -> Vec<Arc<JournalEntry>> {
-        self.shared.lock().journal.entries()
-    }
-
-    /// Counts since the start.
-    pub fn totals(&self) -> Totals {
-        self.shared.lock().journal.totals()
-    }
-
-    /// Every call from now on, as it is written down. Nothing is lost, so read it, or drop it.
-    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Arc<JournalEntry>> {
-        self.shared.lock().journal.subscribe()
-    }
-
-    /// Waits until the world is so. Asks again after each call and each change through the handle; put a time-out around
-    /// it.
-    pub async fn until(&self, mut holds: impl FnMut(&World) -> bool) {
-        let mut changes = self.shared.watch();
-        while !self.look(&mut holds) {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Waits for a call that fits, those in the journal included, and answers the first; put a time-out around it.
-    pub async fn until_call(&self, mut fits: impl FnMut(&JournalEntry) -> bool) -> Arc<JournalEntry> {
-        let mut changes = self.shared.watch();
-        let mut next = 0;
-        loop {
-            {
-                let inner = self.shared.lock();
-                if let Some(found) = inner.journal.since(next).find(|entry| fits(entry)) {
-                    return found.clone();
-                }
-                next = inner.journal.next();
-            }
-            if changes.changed().await.is_err() {
-                // The sender lives as long as `self`.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    fn take_port(&self) -> Port {
-        std::mem::replace(&mut self.port.lock().unwrap_or_else(PoisonError::into_inner), Port::Between)
-    }
-
-    fn put_port(&self, port: Port) {
-        *self.port.lock().unwrap_or_else(PoisonError::into_inner) = port;
+        self.inner().api.access.solve_captcha(username);
     }
 }
 
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        if let Port::Up(life) = self.take_port() {
-            life.cut();
-        }
-    }
-}
-
-/// The world, its journal and its credentials, before the first call.
-fn furnish(options: &SandboxOptions, token: &str) -> io::Result<Inner> {
+/// The world and its credentials, before the first call.
+fn furnish(options: &SandboxOptions, address: SocketAddr) -> io::Result<Furnished<DataCenter>> {
     let refused = |refusal: Refusal| io::Error::other(format!("the sandbox's administrator: {refusal}"));
     let rules =
         Rules { version: options.version.clone(), writable_directory: true, roles: options.applications.clone() };
@@ -416,12 +245,14 @@ fn furnish(options: &SandboxOptions, token: &str) -> io::Result<Inner> {
         world.set_password(&options.admin, password).map_err(refused)?;
     }
     world.rules.writable_directory = options.writable_directory;
+    let token = options.token.clone().unwrap_or_else(random_token);
     let mut access = Access::new(options.version.clone(), options.rate_limit);
-    access.add_token(token.to_owned(), world.existing(&options.admin).map_err(refused)?);
-    let journal = Journal::new(options.journal_capacity, options.journal_file.as_deref())?;
-    let mut inner = Inner::new(world, journal, access);
-    options.faults.iter().cloned().for_each(|fault| inner.faults.inject(fault));
-    Ok(inner)
+    access.add_token(token.clone(), world.existing(&options.admin).map_err(refused)?);
+    let context = options.context.trim_matches('/');
+    let context = if context.is_empty() { String::new() } else { format!("/{context}") };
+    let base_url = format!("http://{address}{context}");
+    let site = Site { base_url: base_url.clone(), context, emails_hidden: options.emails_hidden };
+    Ok(Furnished { api: DataCenter { world, access, site }, base_url, admin: options.admin.clone(), token })
 }
 
 /// 33 random bytes, as Jira's tokens look.

@@ -1,4 +1,5 @@
-//! The sandbox's sockets: connections, the order in which a call meets faults and the API, and the journal.
+//! The sandbox's sockets: connections, the order in which a call meets faults and the API, and the journal. The same for
+//! every kind of Jira; what a call means is the [`Api`]'s business.
 //!
 //! Everything that touches the world happens under one lock and without waiting; everything that waits (a hanging call,
 //! a delayed answer, a late one) happens outside of it.
@@ -14,18 +15,15 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rand::Rng;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::access::{self, Access};
-use super::data_center::{self, Site, Visit};
+use super::api::{Answered, Api, Clock};
 use super::exchange::{Call, Reply};
 use super::faults::{Action, Faults, LateTrigger, Signature};
 use super::journal::{Journal, JournalEntry, Outcome, redacted};
-use super::state::{Id, World};
 
 /// The largest body that is read, in bytes.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -38,21 +36,19 @@ struct Dropped;
 type Wire = Result<Response<Full<Bytes>>, Dropped>;
 
 /// What one lock guards.
-pub(crate) struct Inner {
-    pub(crate) world: World,
+pub(crate) struct Inner<A> {
+    pub(crate) api: A,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
-    pub(crate) access: Access,
     /// Calls whose work is still to be done, with the number of their journal entry.
     late: BTreeMap<u64, Call>,
-    /// Added to the rate limiter's clock.
+    /// Added to the API's clock.
     pub(crate) ahead: Duration,
 }
 
-impl Inner {
-    pub(crate) fn new(world: World, journal: Journal, access: Access) -> Self {
-        let (faults, late) = (Faults::default(), BTreeMap::new());
-        Self { world, journal, faults, access, late, ahead: Duration::ZERO }
+impl<A: Api> Inner<A> {
+    pub(crate) fn new(api: A, journal: Journal) -> Self {
+        Self { api, journal, faults: Faults::default(), late: BTreeMap::new(), ahead: Duration::ZERO }
     }
 
     /// Writes down a call that nobody handled; answers its number.
@@ -64,9 +60,8 @@ impl Inner {
 }
 
 /// What the handle and the connections share.
-pub(crate) struct Shared {
-    inner: Mutex<Inner>,
-    site: Site,
+pub(crate) struct Shared<A> {
+    inner: Mutex<Inner<A>>,
     changes: watch::Sender<()>,
     /// How often held answers were let go.
     releases: watch::Sender<u64>,
@@ -81,7 +76,7 @@ pub(crate) struct Life {
 
 impl Life {
     /// Accepts connections on `listener` until [`Life::end`].
-    pub(crate) fn begin(shared: Arc<Shared>, listener: TcpListener) -> Self {
+    pub(crate) fn begin<A: Api>(shared: Arc<Shared<A>>, listener: TcpListener) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (stopped, spawner) = (stop.clone(), tasks.clone());
         tasks.spawn(async move {
@@ -115,23 +110,18 @@ impl Life {
     }
 }
 
-impl Shared {
-    pub(crate) fn new(inner: Inner, site: Site) -> Self {
+impl<A: Api> Shared<A> {
+    pub(crate) fn new(inner: Inner<A>) -> Self {
         Self {
             inner: Mutex::new(inner),
-            site,
             changes: watch::Sender::new(()),
             releases: watch::Sender::new(0),
             started: Instant::now(),
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<A>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn base_url(&self) -> &str {
-        &self.site.base_url
     }
 
     /// Told of every call and of every change through the handle.
@@ -175,7 +165,8 @@ impl Shared {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, stop: CancellationToken, tasks: TaskTracker) -> Wire {
         let (head, body) = request.into_parts();
         let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|_| Dropped)?.to_bytes();
-        let call = Call::new(head, body, &self.site.context, Utc::now());
+        let place = self.lock().api.locate(head.method.as_str(), head.uri.path());
+        let call = Call::new(head, body, place, Utc::now());
         let action = self.fault_for(&call);
         let Some(action) = action else { return self.play(&call, None).on_the_wire() };
         match action {
@@ -216,7 +207,7 @@ impl Shared {
             return None;
         }
         let (method, query, body) = (call.method.as_str(), call.query_text(), call.body_text());
-        inner.faults.take(&Signature { method, route: &call.route, query: &query, body: &body })
+        inner.faults.take(&Signature { method, route: &call.place.route, query: &query, body: &body })
     }
 
     /// Handles the call and writes it down, both under the lock, so that the journal has the world's order.
@@ -232,16 +223,23 @@ impl Shared {
 
     fn record(&self, call: &Call, fault: Option<&Action>, outcome: Outcome, late_for: Option<u64>) -> Reply {
         let mut inner = self.lock();
-        let before = inner.world.changes();
-        let (caller, reply) = inner.answer(call, &self.site, fault, self.started.elapsed());
+        let before = inner.api.changes();
+        let clock = Clock { now: self.started.elapsed() + inner.ahead };
+        let Answered { caller, reply } = match fault {
+            Some(fault) => inner.api.fail(call, fault, clock),
+            None => inner.api.answer(call, clock),
+        };
         let mut entry = entry(call, outcome);
         entry.status = Some(reply.status);
-        entry.did_work = inner.world.changes() != before;
+        entry.did_work = inner.api.changes() != before;
         entry.caller = caller;
         entry.fault = fault.map(described);
         entry.violation = reply.violation.map(str::to_owned);
         entry.mail_to.clone_from(&reply.mail_to);
         entry.late_for = late_for;
+        if inner.journal.keeps_answers() {
+            entry.answer = redacted(&reply.body);
+        }
         inner.journal.push(entry);
         reply
     }
@@ -293,13 +291,13 @@ impl Shared {
     }
 }
 
-struct OnHangup {
-    shared: Arc<Shared>,
+struct OnHangup<A: Api> {
+    shared: Arc<Shared<A>>,
     stop: CancellationToken,
     seq: u64,
 }
 
-impl Drop for OnHangup {
+impl<A: Api> Drop for OnHangup<A> {
     fn drop(&mut self) {
         // A Jira that goes down takes its unfinished calls with it.
         if !self.stop.is_cancelled() {
@@ -308,111 +306,21 @@ impl Drop for OnHangup {
     }
 }
 
-impl Inner {
-    /// The caller's name and the answer: the fault's, or Jira's own, changed by the fault where it says so.
-    fn answer(&mut self, call: &Call, site: &Site, fault: Option<&Action>, clock: Duration) -> (Option<String>, Reply) {
-        match fault {
-            Some(Action::Status { code, retry_after, work }) => {
-                let caller = if *work { self.jira(call, site, false, clock).0 } else { self.caller(call, site) };
-                // A failing Jira no longer knows who called (DC-18); one that refuses does (DC-75).
-                let known = caller.as_deref().filter(|_| *code < 500).unwrap_or("anonymous");
-                let reply = Reply::error(*code, "Injected fault.").with("X-AUSERNAME", header_value(known));
-                (
-                    caller,
-                    retry_after.iter().fold(reply, |reply, seconds| reply.with("Retry-After", seconds.to_string())),
-                )
-            }
-            Some(Action::Throttle(seconds)) => {
-                let reply = Reply::framework(429, "Rate limit exceeded.").with("X-RateLimit-Remaining", "0");
-                (None, reply.with("Retry-After", seconds.to_string()))
-            }
-            Some(Action::Html { code, work }) => {
-                let caller = if *work { self.jira(call, site, false, clock).0 } else { None };
-                (caller, Reply::html(*code, "Please log in, or come back later"))
-            }
-            Some(Action::Redirect) => {
-                (None, Reply::empty(302).with("Location", format!("{}/login.jsp?os_destination=x", site.base_url)))
-            }
-            Some(Action::Captcha) => (None, access::captcha(&site.base_url)),
-            Some(Action::Garbage) => {
-                let (caller, _) = self.jira(call, site, false, clock);
-                let header = caller.clone().unwrap_or_else(|| "anonymous".to_owned());
-                (caller, Reply::garbage().with("X-AUSERNAME", header_value(&header)))
-            }
-            Some(Action::Ausername(name)) => {
-                let (caller, reply) = self.jira(call, site, false, clock);
-                (caller, reply.with("X-AUSERNAME", name))
-            }
-            Some(Action::Anonymous) => self.jira(call, site, true, clock),
-            _ => self.jira(call, site, false, clock),
-        }
-    }
-
-    /// The name of whoever calls, if anybody is.
-    fn caller(&mut self, call: &Call, site: &Site) -> Option<String> {
-        let id = self.access.identify(&self.world, call, &site.base_url).ok().flatten();
-        id.map(|id| self.world.record(id).name.to_string())
-    }
-
-    fn jira(&mut self, call: &Call, site: &Site, anonymous: bool, clock: Duration) -> (Option<String>, Reply) {
-        if !call.rest {
-            return (None, outside_of_rest(call));
-        }
-        let caller = match self.access.identify(&self.world, call, &site.base_url) {
-            Ok(caller) => caller.filter(|_| !anonymous),
-            Err(refused) => return (None, refused.with("X-AUSERNAME", "anonymous")),
-        };
-        // The name before the call, which may rename its own caller.
-        let name = caller.map(|id| self.world.record(id).name.to_string());
-        let header = name.clone().unwrap_or_else(|| "anonymous".to_owned());
-        let reply = self.admitted(call, site, caller, clock).with("X-AUSERNAME", header_value(&header));
-        let session: u128 = rand::rng().random();
-        let path = if site.context.is_empty() { "/" } else { &site.context };
-        (name, reply.with("Set-Cookie", format!("JSESSIONID={session:032X}; Path={path}; HttpOnly")))
-    }
-
-    fn admitted(&mut self, call: &Call, site: &Site, caller: Option<Id>, clock: Duration) -> Reply {
-        if let Err(refused) = access::refuse_browsers(call) {
-            return refused;
-        }
-        let limits = match caller.map(|id| self.access.pace(id, clock + self.ahead)).transpose() {
-            Ok(limits) => limits.unwrap_or_default(),
-            Err(throttled) => return throttled,
-        };
-        let reply = data_center::answer(&mut Visit { world: &mut self.world, site, call, caller });
-        limits.into_iter().fold(reply, |reply, (name, value)| reply.with(name, value))
-    }
-}
-
-/// DC-11.
-fn outside_of_rest(call: &Call) -> Reply {
-    match (call.method.as_str(), call.route.as_str()) {
-        ("GET", "/status") => Reply::json(200, &serde_json::json!({"state": "RUNNING"})),
-        _ => Reply::html(404, "Oops, you've found a dead link"),
-    }
-}
-
-/// Header values are ASCII; what is not is encoded.
-fn header_value(name: &str) -> String {
-    if name.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return name.to_owned();
-    }
-    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
 fn entry(call: &Call, outcome: Outcome) -> JournalEntry {
     JournalEntry {
         seq: 0,
         at: Utc::now(),
         method: call.method.to_string(),
         path: call.target.clone(),
-        route: call.route.clone(),
+        api: call.place.api.to_owned(),
+        route: call.place.route.to_string(),
         status: None,
         outcome,
         did_work: false,
         caller: None,
         request_id: call.header("x-request-id").map(str::to_owned),
         body: redacted(&call.body),
+        answer: None,
         fault: None,
         violation: None,
         mail_to: None,

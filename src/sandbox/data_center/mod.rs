@@ -3,6 +3,7 @@
 //! A pure function of the world, the call and the caller: nothing here waits, so that a call can be played later, or
 //! without its answer, by whoever plays the faults.
 
+mod api;
 mod groups;
 mod site;
 mod users;
@@ -10,6 +11,8 @@ mod users;
 use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
+
+pub use api::DataCenter;
 
 use super::exchange::{Call, Reply};
 use super::state::{Id, Power, World};
@@ -48,7 +51,7 @@ pub(crate) type Answer = Result<Reply, Reply>;
 /// Answers a call below `/rest/api/2`.
 pub(crate) fn answer(visit: &mut Visit<'_>) -> Reply {
     let call = visit.call;
-    let handler: fn(&mut Visit<'_>) -> Answer = match (call.method.as_str(), call.route.as_str()) {
+    let handler: fn(&mut Visit<'_>) -> Answer = match (call.method.as_str(), call.route()) {
         ("POST", "/user") => users::create,
         ("PUT", "/user") => users::update,
         ("GET", "/user") => users::get,

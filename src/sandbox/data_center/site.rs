@@ -59,7 +59,7 @@ pub(super) fn roles(visit: &mut Visit<'_>) -> Answer {
 
 pub(super) fn role(visit: &mut Visit<'_>) -> Answer {
     visit.administrator()?;
-    let key = visit.call.route.trim_start_matches("/applicationrole/");
+    let key = visit.call.route().trim_start_matches("/applicationrole/");
     let key = percent_decode_str(key).decode_utf8_lossy();
     let role = visit.world.rules.roles.iter().find(|role| role.key == key);
     let role = role.ok_or_else(|| Reply::error(404, &format!("The application role '{key}' does not exist.")))?;
