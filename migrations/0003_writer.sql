@@ -75,6 +75,8 @@ CREATE TABLE jira_group (
     made boolean NOT NULL DEFAULT false,
     -- Jira labels it as one that grants administration: never written unless protect.allow names it.
     administrative boolean NOT NULL DEFAULT false,
+    -- The group's key at the target, where groups have one (Cloud).
+    target_id text COLLATE "C",
     -- The state of the step "ensure group", where it is held, refused or waived.
     step jsonb,
     CONSTRAINT jira_group_pkey PRIMARY KEY (tenant_id, name_key),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::account::{Capabilities, Kind, Naming};
 use crate::cli::Database;
 use crate::config::{Config, TargetConfig, TargetCredential, TargetKind};
 use crate::directory::Directory;
@@ -15,6 +16,7 @@ use crate::jira::{self, ClientError, ClientOptions, Credential};
 use crate::lifecycle::{Ending, Lifecycle};
 use crate::listen::{self, ListenOptions, TlsError};
 use crate::policy::Policy;
+use crate::policy::mapping::{Ground, Grounds};
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewCredential};
@@ -237,6 +239,21 @@ fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metrics) -
     Ok(Writer::new(store.clone(), targets, options, life.clone(), metrics.clone()))
 }
 
+/// What accounts depend on besides user and policy, by target.
+pub fn grounds(config: &Config) -> Grounds {
+    let ground = |target: &TargetConfig| Ground {
+        capabilities: capabilities(target),
+        email_fallback: config.mapping.email_fallback.clone(),
+    };
+    Grounds(config.targets.iter().map(|target| (target.name.clone(), ground(target))).collect())
+}
+
+fn capabilities(target: &TargetConfig) -> Capabilities {
+    match target.kind {
+        TargetKind::DataCenter => Capabilities { kind: Kind::DataCenter, groups: true, naming: Naming::UserName },
+    }
+}
+
 /// The target of a configuration's entry.
 ///
 /// # Errors
@@ -261,7 +278,7 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
         options.extra_ca = Some(pem);
     }
     let kind = match config.kind {
-        TargetKind::DataCenter => jira::Kind::DataCenter,
+        TargetKind::DataCenter => Kind::DataCenter,
     };
     Ok(TargetOptions {
         name: config.name.clone(),

@@ -4,7 +4,9 @@ use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
 
 use super::{ConfigArgs, Database, Failure};
+use crate::app;
 use crate::config::Config;
+use crate::policy::mapping::Grounds;
 use crate::store::Store;
 use crate::store::tenant::Origin;
 use crate::telemetry;
@@ -13,6 +15,8 @@ use crate::telemetry;
 pub(super) struct Desk {
     /// The configuration.
     pub config: Config,
+    /// What accounts depend on, by target.
+    pub grounds: Grounds,
     /// The store, its schema up to date.
     pub store: Store,
     /// When the command began, to the microsecond that the store keeps.
@@ -31,6 +35,7 @@ impl Desk {
         let database = Database::join_or_open(&config.database).await?;
         let store = Store::lazy(&database.store_options(&config.database))?;
         let desk = Self {
+            grounds: app::grounds(&config),
             config,
             store,
             now: Utc::now().trunc_subsecs(6),

@@ -47,6 +47,20 @@ pub enum TargetError {
         /// The target's own words.
         reason: String,
     },
+    /// Not now, for this subject alone: an invitation that has not settled, one endpoint that is throttled.
+    #[error("not yet: {reason}")]
+    Later {
+        /// What is waited for.
+        reason: String,
+        /// How long at least.
+        after: Duration,
+    },
+    /// No seat of a licence is left. Whether that is a refusal or a wait is the policy's business.
+    #[error("{reason}")]
+    NoSeats {
+        /// Which application, and how many seats it has.
+        reason: String,
+    },
     /// The call was not made: see [`super::Gate`].
     #[error("the call was not made: {reason}")]
     Stopped {

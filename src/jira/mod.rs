@@ -9,8 +9,7 @@ mod error;
 mod reply;
 mod tls;
 
-use std::fmt;
-use std::str::FromStr;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,49 +17,12 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::account::{Account, AccountId, SeenAccount, SeenGroup};
+use crate::account::{Access, Account, AccountId, OffSwitch, SeenAccount, SeenGroup};
 
+pub use crate::account::{Capabilities, Kind, Naming, UnknownKind};
 pub use client::{Client, ClientError, ClientOptions, Credential};
 pub use data_center::DataCenter;
 pub use error::TargetError;
-
-/// Which API a target speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Jira Data Center and Jira Server, `/rest/api/2`.
-    DataCenter,
-}
-
-impl Kind {
-    /// As in the configuration (`data-center`).
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DataCenter => "data-center",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A target's kind that is none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no kind of target; there is data-center")]
-pub struct UnknownKind(String);
-
-impl FromStr for Kind {
-    type Err = UnknownKind;
-
-    fn from_str(name: &str) -> Result<Self, UnknownKind> {
-        match name {
-            "data-center" => Ok(Self::DataCenter),
-            other => Err(UnknownKind(other.to_owned())),
-        }
-    }
-}
 
 /// The target of that kind; opens no connection.
 ///
@@ -70,7 +32,7 @@ pub fn target(kind: Kind, options: ClientOptions) -> Result<Arc<dyn Target>, Cli
     let notify = options.notify;
     let client = Client::new(options)?;
     Ok(match kind {
-        Kind::DataCenter => Arc::new(DataCenter::new(client, notify)),
+        Kind::DataCenter | Kind::Cloud | Kind::Align => Arc::new(DataCenter::new(client, notify)),
     })
 }
 
@@ -88,12 +50,15 @@ pub enum Created {
 }
 
 /// What became of a request to create a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnsuredGroup {
     /// The target made it.
-    New,
-    /// It was there already.
-    Existed,
+    New {
+        /// Its key, where groups have one.
+        id: Option<String>,
+    },
+    /// It was there already; this is it.
+    Existed(SeenGroup),
 }
 
 /// Who the daemon is at the target, and what it may do there.
@@ -118,50 +83,180 @@ pub struct AccountChange {
     pub email: Option<String>,
     /// A new display name.
     pub display_name: Option<String>,
+    /// New values of further fields.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
+}
+
+/// What a write to an account left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The account as the target shows it afterwards; with groups where memberships were lost or came back.
+    Seen(SeenAccount),
+    /// The target accepted, and shows nothing: the account is as asked.
+    AsAsked {
+        /// How it was switched off, where it was: with [`OffSwitch::Remove`] and [`OffSwitch::Delete`] all groups and all
+        /// access are gone.
+        off: Option<OffSwitch>,
+    },
+}
+
+/// An account of our record.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountRef<'a> {
+    /// Its key.
+    pub id: &'a AccountId,
+    /// Its login name on record.
+    pub username: &'a str,
+}
+
+/// A group of our record.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupRef<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its key, where groups have one and it is on record.
+    pub id: Option<&'a str>,
+}
+
+/// Letting a person log in, or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// Which.
+    pub active: bool,
+    /// Off: the way to do it, or the target's best where the policy names none. On: how it was switched off, where that is
+    /// on record.
+    pub off: Option<OffSwitch>,
+    /// Who takes over the projects and components of a person whose deactivation is refused because of them.
+    pub hand_over_to: Option<String>,
+}
+
+/// A part of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page<T> {
+    /// In no order that anybody may rely on.
+    pub items: Vec<T>,
+    /// What to ask for next; `None` at the end. Opaque.
+    pub next: Option<String>,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Good to know.
+    Note,
+    /// Something will not work, or will not for long.
+    Warning,
+    /// Provisioning does not work.
+    Problem,
+}
+
+/// One thing that an administrator should know about a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub level: Level,
+    /// What is so.
+    pub text: String,
+    /// What to do about it; empty where there is nothing to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub advice: String,
+}
+
+impl Finding {
+    /// Something good to know.
+    pub fn note(text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: Level::Note, text: text.into(), advice: advice.into() }
+    }
+
+    /// Something that will not work, or will not for long.
+    pub fn warning(text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: Level::Warning, text: text.into(), advice: advice.into() }
+    }
+
+    /// Something that keeps provisioning from working.
+    pub fn problem(text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: Level::Problem, text: text.into(), advice: advice.into() }
+    }
+}
+
+/// What `doctor` tells of a target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Examination {
+    /// What it is and can do: name and value, in the order in which they are shown.
+    pub facts: Vec<(String, String)>,
+    /// What an administrator should know.
+    pub findings: Vec<Finding>,
 }
 
 /// One Jira. Implementations hold no state but capabilities that they may cache.
 pub trait Target: Send + Sync {
     /// The kind, as in the configuration (`data-center`).
-    fn kind(&self) -> &'static str;
+    fn kind(&self) -> &'static str {
+        self.capabilities().kind.name()
+    }
+    /// What plans depend on.
+    fn capabilities(&self) -> Capabilities;
     /// Who am I, which version, what may I do.
     fn probe<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Probe>;
-    /// The account of that username (compared without regard to case), with its groups; `None` when there is none.
+    /// Everything that an administrator should know, for `doctor`. An error only where the target cannot be reached or does
+    /// not accept our credential.
+    fn examine<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Examination>;
+    /// The account of that login name (compared without regard to case), with its groups; `None` when there is none.
     fn find_account<'a>(&'a self, calls: &'a Calls<'a>, username: &'a str) -> Answer<'a, Option<SeenAccount>>;
     /// The account of that key, with its groups; `None` when there is none.
     fn get_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, Option<SeenAccount>>;
-    /// Creates an account, active as asked for.
+    /// Creates an account, active as asked for, with the access asked for.
     fn create_account<'a>(&'a self, calls: &'a Calls<'a>, account: &'a Account) -> Answer<'a, Created>;
-    /// Sets the given fields; answers the account as it is afterwards. `current_username` is the login name on record.
+    /// Sets the given fields.
     fn update_account<'a>(
         &'a self,
         calls: &'a Calls<'a>,
-        id: &'a AccountId,
-        current_username: &'a str,
+        account: AccountRef<'a>,
         change: &'a AccountChange,
-    ) -> Answer<'a, SeenAccount>;
-    /// Lets the account log in, or not; the answer has been read back. `username` is the login name on record.
+    ) -> Answer<'a, Written>;
+    /// Lets the account log in, or not; what the answer says of it is certain.
     fn set_active<'a>(
         &'a self,
         calls: &'a Calls<'a>,
-        id: &'a AccountId,
-        username: &'a str,
-        active: bool,
-    ) -> Answer<'a, SeenAccount>;
+        account: AccountRef<'a>,
+        switch: &'a Switch,
+    ) -> Answer<'a, Written>;
     /// Deletes the account; `Ok` too when it is gone already.
-    fn delete_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, ()>;
+    fn delete_account<'a>(&'a self, calls: &'a Calls<'a>, account: AccountRef<'a>) -> Answer<'a, ()>;
     /// Looks a group up by name; `None` when there is none.
     fn find_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, Option<SeenGroup>>;
     /// Creates the group unless it is there.
     fn ensure_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, EnsuredGroup>;
     /// Deletes the group; `Ok` too when it is gone already.
-    fn delete_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, ()>;
+    fn delete_group<'a>(&'a self, calls: &'a Calls<'a>, group: GroupRef<'a>) -> Answer<'a, ()>;
     /// Puts the account into the group; `Ok` too when it is a member. `Gone` when account or group does not exist.
-    fn add_member<'a>(&'a self, calls: &'a Calls<'a>, group: &'a str, username: &'a str) -> Answer<'a, ()>;
+    fn add_member<'a>(&'a self, calls: &'a Calls<'a>, group: GroupRef<'a>, account: AccountRef<'a>) -> Answer<'a, ()>;
     /// Takes the account out of the group; `Ok` too when it is no member or either of them is gone.
-    fn remove_member<'a>(&'a self, calls: &'a Calls<'a>, group: &'a str, username: &'a str) -> Answer<'a, ()>;
+    fn remove_member<'a>(
+        &'a self,
+        calls: &'a Calls<'a>,
+        group: GroupRef<'a>,
+        account: AccountRef<'a>,
+    ) -> Answer<'a, ()>;
+    /// Gives access to an application; `Ok` too when it is there. [`TargetError::NoSeats`] when the licence is used up.
+    fn grant<'a>(&'a self, calls: &'a Calls<'a>, account: AccountRef<'a>, access: &'a Access) -> Answer<'a, ()>;
+    /// Takes access to an application away; `Ok` too when it is not there.
+    fn revoke<'a>(&'a self, calls: &'a Calls<'a>, account: AccountRef<'a>, access: &'a Access) -> Answer<'a, ()>;
     /// Names of the groups that the target labels as administrative.
     fn administrative_groups<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Vec<String>>;
+    /// All accounts, active or not, a page at a time: complete, or an error that says why it cannot be.
+    fn accounts<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenAccount>>;
+    /// All groups, a page at a time.
+    fn groups<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenGroup>>;
+    /// All members of a group, active or not, a page at a time.
+    fn members<'a>(
+        &'a self,
+        calls: &'a Calls<'a>,
+        group: GroupRef<'a>,
+        after: Option<&'a str>,
+    ) -> Answer<'a, Page<AccountId>>;
 }
 
 /// What the writer lets a call pass through: it renews the lease, waits for the target's pace, and may say stop.

@@ -1,23 +1,59 @@
 //! From a SCIM user to the account it is to have.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::account::Account;
+use super::Policy;
+use crate::account::{Account, Capabilities, Kind, Naming};
 use crate::scim::Attrs;
+
+/// What an account depends on besides the user and the policy.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// What the tenant's target can do.
+    pub capabilities: Capabilities,
+    /// The domain of addresses for people without one.
+    pub email_fallback: String,
+}
+
+/// The grounds of several targets, by their names.
+#[derive(Clone, Debug, Default)]
+pub struct Grounds(pub BTreeMap<String, Ground>);
+
+impl Grounds {
+    /// Those of a target; of a Data Center where the configuration does not name it (any more).
+    pub fn of(&self, target: &str) -> Ground {
+        self.0.get(target).cloned().unwrap_or_default()
+    }
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        let capabilities = Capabilities { kind: Kind::DataCenter, groups: true, naming: Naming::UserName };
+        Self { capabilities, email_fallback: "users.invalid".to_owned() }
+    }
+}
 
 /// The account that a user is to have. A user with nothing but a userName works.
 ///
 /// E-mail: the primary one, else the first of type `work`, else the first, else the userName if it is an address, else
 /// `userName@email_fallback`. Display name: `displayName`, else `name.formatted`, else given and family name, else the
-/// userName.
-pub fn account(attrs: &Attrs, active: bool, email_fallback: &str) -> Account {
-    let username = text(attrs.get("userName")).unwrap_or_default().to_owned();
+/// userName. The login name is the userName, or the e-mail address where a target knows no other ([`Naming::Email`]).
+pub fn account(attrs: &Attrs, active: bool, policy: &Policy, ground: &Ground) -> Account {
+    let user_name = text(attrs.get("userName")).unwrap_or_default().to_owned();
+    let email = email(attrs).map_or_else(|| fallback_email(&user_name, &ground.email_fallback), str::to_owned);
+    let username = match ground.capabilities.naming {
+        Naming::UserName => user_name.clone(),
+        Naming::Email => email.clone(),
+    };
     Account {
-        email: email(attrs).map_or_else(|| fallback_email(&username, email_fallback), str::to_owned),
-        display_name: display_name(attrs).unwrap_or_else(|| username.clone()),
         username,
+        email,
+        display_name: display_name(attrs).unwrap_or(user_name),
         active,
-        extra: Default::default(),
+        extra: BTreeMap::new(),
+        access: policy.access(),
     }
 }
 
@@ -64,8 +100,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn ground(naming: Naming) -> Ground {
+        let capabilities = Capabilities { naming, ..Ground::default().capabilities };
+        Ground { capabilities, ..Ground::default() }
+    }
+
     fn of(body: Value) -> (String, String, String) {
-        let account = account(body.as_object().unwrap(), true, "users.invalid");
+        let account = account(body.as_object().unwrap(), true, &Policy::default(), &ground(Naming::UserName));
         (account.username, account.email, account.display_name)
     }
 
@@ -78,6 +119,13 @@ mod tests {
         assert_eq!(of(json!({"userName": "amoss"})), all("amoss", "amoss@users.invalid", "amoss"));
         assert_eq!(of(json!({"userName": "a@b.example"})), all("a@b.example", "a@b.example", "a@b.example"));
         assert_eq!(of(json!({"userName": "a@localhost"})).1, "a.localhost@users.invalid");
+    }
+
+    #[test]
+    fn where_a_target_knows_no_other_login_names_the_address_is_it() {
+        let body = json!({"userName": "amoss", "emails": [{"value": "ann@b.example"}]});
+        let account = account(body.as_object().unwrap(), true, &Policy::default(), &ground(Naming::Email));
+        assert_eq!((account.username.as_str(), account.email.as_str()), ("ann@b.example", "ann@b.example"));
     }
 
     #[test]

@@ -6,10 +6,13 @@ pub mod mapping;
 pub mod protect;
 pub mod scim;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::scim::Scim;
+use crate::account::{Access, OffSwitch};
 
 /// What to do about an account that exists at the target already when a user is provisioned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,32 @@ pub enum OnGroupDelete {
     Keep,
 }
 
+/// What happens when no licence seat is left for somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Seats {
+    /// The identity provider gets an error.
+    #[default]
+    Refuse,
+    /// It waits until a seat is free.
+    Hold,
+}
+
+/// Access to a product of the organisation (Cloud).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Product {
+    /// The resource (`ari:cloud:jira-software::site/...`), or with a site token alone the application's key.
+    pub resource: String,
+    /// The role there.
+    #[serde(default = "user_role")]
+    pub role: String,
+}
+
+fn user_role() -> String {
+    "atlassian/user".to_owned()
+}
+
 /// A tenant's rules. Every key has a default, so `{}` is a working policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -57,6 +86,12 @@ pub struct Policy {
     pub deprovision: Deprovision,
     /// What nothing may touch.
     pub protect: Protect,
+    /// Applications of Data Center that every active user has access to (`jira-software`).
+    pub applications: Vec<String>,
+    /// Products of Cloud that every active user has access to.
+    pub products: Vec<Product>,
+    /// See [`Seats`].
+    pub seats: Seats,
     /// How the tenant's clients are answered.
     pub scim: Scim,
 }
@@ -83,6 +118,10 @@ impl Default for Groups {
 pub struct Deprovision {
     /// On `active=false`: take the account out of its groups too.
     pub strip_groups: bool,
+    /// How a person is switched off where a target knows several ways (Cloud); by default the target's best.
+    pub off_switch: Option<OffSwitch>,
+    /// The login name of whoever takes over the projects and components of a leaver (Data Center).
+    pub hand_over_to: Option<String>,
     /// On DELETE of a user.
     pub on_delete: OnDelete,
     /// On DELETE of a group.
@@ -98,6 +137,17 @@ pub struct Protect {
 }
 
 impl Policy {
+    /// The applications and products that every active user has access to.
+    pub fn access(&self) -> BTreeSet<Access> {
+        let applications =
+            self.applications.iter().map(|key| Access { resource: key.trim().to_owned(), ..Access::default() });
+        let products = self.products.iter().map(|product| Access {
+            resource: product.resource.trim().to_owned(),
+            role: product.role.trim().to_owned(),
+        });
+        applications.chain(products).collect()
+    }
+
     /// Reads a stored or configured policy.
     ///
     /// # Errors
@@ -111,6 +161,15 @@ impl Policy {
         }
         if blank(&policy.protect.allow) {
             problems.push("policy.protect.allow: a group name is empty.".to_owned());
+        }
+        if blank(&policy.applications) {
+            problems.push("policy.applications: an application's key is empty.".to_owned());
+        }
+        if policy.products.iter().any(|product| product.resource.trim().is_empty() || product.role.trim().is_empty()) {
+            problems.push("policy.products: a resource or role is empty.".to_owned());
+        }
+        if policy.deprovision.hand_over_to.as_ref().is_some_and(|name| name.trim().is_empty()) {
+            problems.push("policy.deprovision.hand_over_to: the login name is empty.".to_owned());
         }
         problems.extend(policy.scim.types().err().unwrap_or_default());
         if problems.is_empty() { Ok(policy) } else { Err(problems) }

@@ -82,7 +82,7 @@ pub async fn facts(
             (SELECT jsonb_object_agg(m.group_key, jsonb_build_object('written', m.written, 'maybe', m.maybe, 'step', m.step))
              FROM jira_membership m WHERE m.tenant_id = $1 AND m.user_id = u.id) AS "pairs: Json<BTreeMap<String, Pair>>",
             (SELECT jsonb_object_agg(j.name_key, jsonb_build_object('name', j.name, 'known', j.known, 'made', j.made,
-                    'administrative', j.administrative, 'step', j.step))
+                    'administrative', j.administrative, 'id', j.target_id, 'step', j.step))
              FROM jira_group j WHERE j.tenant_id = $1 AND (j.name_key = ANY($3)
                 OR j.name_key IN (SELECT g.jira_name_key FROM up
                     JOIN scim_group g ON g.tenant_id = $1 AND g.id = up.group_id WHERE up.user_id = u.id)
@@ -237,24 +237,26 @@ pub async fn save_groups(
     let known: Vec<String> = groups.values().map(|g| g.known.as_str().to_owned()).collect();
     let made: Vec<bool> = groups.values().map(|g| g.made).collect();
     let administrative: Vec<bool> = groups.values().map(|g| g.administrative).collect();
+    let ids: Vec<Option<String>> = groups.values().map(|g| g.id.clone()).collect();
     let steps: Vec<Option<Json<StepState>>> = groups.values().map(|g| g.step.clone().map(Json)).collect();
     sqlx::query!(
         "-- drive.save_groups
-        INSERT INTO jira_group (tenant_id, name_key, name, known, made, administrative, step)
-        SELECT $1, g.name_key, g.name, g.known, g.made, g.administrative, g.step
-        FROM unnest($2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::jsonb[])
-            AS g (name_key, name, known, made, administrative, step)
+        INSERT INTO jira_group (tenant_id, name_key, name, known, made, administrative, target_id, step)
+        SELECT $1, g.name_key, g.name, g.known, g.made, g.administrative, g.target_id, g.step
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::text[], $8::jsonb[])
+            AS g (name_key, name, known, made, administrative, target_id, step)
         ON CONFLICT (tenant_id, name_key) DO UPDATE SET
             known = CASE WHEN jira_group.known = 'exists' AND excluded.known = 'maybe' THEN 'exists' ELSE excluded.known END,
             made = jira_group.made OR excluded.made,
             administrative = jira_group.administrative OR excluded.administrative,
-            step = excluded.step",
+            target_id = coalesce(excluded.target_id, jira_group.target_id), step = excluded.step",
         tenant_id,
         &keys,
         &names,
         &known,
         &made,
         &administrative,
+        &ids as _,
         &steps as _,
     )
     .execute(conn)
@@ -266,7 +268,7 @@ pub async fn save_groups(
 pub async fn jira_group(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> Result<Option<JiraGroup>, StoreError> {
     let row = sqlx::query!(
         r#"-- drive.jira_group
-        SELECT name, known, made, administrative, step AS "step: Json<StepState>"
+        SELECT name, known, made, administrative, target_id, step AS "step: Json<StepState>"
         FROM jira_group WHERE tenant_id = $1 AND name_key = $2"#,
         tenant_id,
         key
@@ -282,6 +284,7 @@ pub async fn jira_group(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> 
         },
         made: row.made,
         administrative: row.administrative,
+        id: row.target_id,
         step: row.step.map(|json| json.0),
     }))
 }

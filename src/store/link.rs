@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::account::{Account, AccountId, Field, SeenAccount};
+use crate::account::{Access, Account, AccountId, Field, SeenAccount};
 
 /// What is known of a user's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ pub enum AccountStep {
     Active,
     /// Deleting.
     Delete,
+    /// Giving or taking access to applications.
+    Access,
 }
 
 /// Why a step is not being done.
@@ -103,6 +105,15 @@ pub struct LinkRecord {
     /// Group keys whose pair had an unknown outcome: the second look checks them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub watch: BTreeSet<String>,
+    /// Applications that the account has access to, as last written or seen.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub granted: BTreeSet<Access>,
+    /// Applications whose access is being written, or whose write has an unknown outcome.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub maybe_granted: BTreeSet<Access>,
+    /// Applications whose access had an unknown outcome: the second look writes it once more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub watch_access: BTreeSet<Access>,
     /// We made the account (and did not find it).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made: bool,
@@ -188,6 +199,9 @@ pub struct JiraGroup {
     pub made: bool,
     /// The target labels it as one that grants administration.
     pub administrative: bool,
+    /// The group's key at the target, where groups have one.
+    #[serde(default)]
+    pub id: Option<String>,
     /// Why ensuring it is not being done.
     pub step: Option<StepState>,
 }

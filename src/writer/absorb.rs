@@ -11,8 +11,8 @@ use super::plan::{
     DELETE_FINGERPRINT, Place, Plan, Step, active_fingerprint, group_fingerprint, is_what_we_sent, look_fingerprint,
     pair_fingerprint, refused, write_fingerprint,
 };
-use crate::account::{Account, SeenAccount, fold};
-use crate::jira::{AccountChange, Created, EnsuredGroup, TargetError};
+use crate::account::{Account, OffSwitch, SeenAccount, fold};
+use crate::jira::{AccountChange, Created, TargetError, Written};
 use crate::store::link::{
     AccountStep, AsFound, GroupKnown, JiraGroup, Known, LinkRecord, Pair, StepState, Stuck, UserFacts,
 };
@@ -26,8 +26,10 @@ pub enum Done {
     Linked,
     /// The account was created, or one of that name was there.
     Created(Created),
-    /// The account as it is after the write.
-    Written(SeenAccount),
+    /// The account was written.
+    Written(Written),
+    /// The access is as asked.
+    AccessWritten,
     /// The account is gone.
     Deleted,
     /// The group is there.
@@ -36,17 +38,16 @@ pub enum Done {
         made: bool,
         /// It grants administration.
         administrative: bool,
+        /// Its key, where groups have one.
+        id: Option<String>,
     },
-    /// The group is not there and must not be created.
-    NoGroup,
+    /// There is no group that could be written.
+    NoGroup {
+        /// It is not there and must not be created, or its members cannot be changed.
+        reason: String,
+    },
     /// The account is in the group, or out of it.
     PairWritten,
-}
-
-impl From<EnsuredGroup> for Done {
-    fn from(group: EnsuredGroup) -> Self {
-        Self::Ensured { made: group == EnsuredGroup::New, administrative: false }
-    }
 }
 
 /// The times that matter.
@@ -60,6 +61,9 @@ pub struct Times {
 
 /// How long until something that takes away is tried again after a refusal.
 const DAILY: TimeDelta = TimeDelta::days(1);
+
+/// How long until somebody who waits for a seat is tried again.
+const SEATS: TimeDelta = TimeDelta::hours(1);
 
 /// Puts the states on record that the plan changes without a call.
 pub fn set_states(facts: &mut UserFacts, plan: &Plan) {
@@ -79,6 +83,9 @@ pub fn mark(facts: &mut UserFacts, plan: &Plan) {
             Step::Create { account } => unknown_create(facts, account),
             Step::Update { change, .. } => doubt_update(facts, change),
             Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
+            Step::Grant { access, .. } | Step::Revoke { access, .. } => {
+                facts.record.maybe_granted.insert(access.clone());
+            }
             Step::EnsureGroup { key, name, create } => {
                 let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
                 if *create && group.known == GroupKnown::Unknown {
@@ -113,31 +120,44 @@ pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
         (Step::Link { account, made }, _) => link(facts, account.clone(), *made),
         (Step::Create { account }, Done::Created(Created::New(seen))) => {
             facts.record.steps.clear();
-            link(facts, merged(seen, Some(&account.email)), true);
+            let granted = seen.access.clone().unwrap_or_else(|| account.access.clone());
+            link(facts, merged(seen, &sent(account)), true);
+            (facts.record.granted, facts.record.maybe_granted) = (granted, BTreeSet::new());
         }
         (Step::Create { .. }, Done::Created(Created::Exists(seen))) => facts.record.known = Known::Found(seen),
-        (Step::Update { change, .. }, Done::Written(seen)) => {
-            let sent = change.email.clone().or_else(|| facts.record.linked().and_then(|old| old.email.clone()));
+        (Step::Update { change, .. }, Done::Written(written)) => {
             facts.record.steps.remove(&AccountStep::Write);
-            facts.record.known = Known::Linked { seen: merged(seen, sent.as_ref()), maybe: false };
+            let asked = applied(facts.record.linked().cloned().unwrap_or_default(), change);
+            let seen = match written {
+                Written::Seen(seen) => merged(seen, &asked),
+                Written::AsAsked { .. } => asked,
+            };
+            facts.record.known = Known::Linked { seen, maybe: false };
         }
-        (Step::SetActive { .. }, Done::Written(seen)) => {
-            let sent = facts.record.linked().and_then(|old| old.email.clone());
+        (Step::SetActive { active, .. }, Done::Written(written)) => {
             facts.record.steps.remove(&AccountStep::Active);
-            facts.record.known = Known::Linked { seen: merged(seen, sent.as_ref()), maybe: false };
+            switched(facts, *active, written);
+        }
+        (Step::Grant { access, .. }, Done::AccessWritten) => {
+            facts.record.maybe_granted.remove(access);
+            facts.record.granted.insert(access.clone());
+        }
+        (Step::Revoke { access, .. }, Done::AccessWritten) => {
+            facts.record.maybe_granted.remove(access);
+            facts.record.granted.remove(access);
         }
         (Step::Delete { .. }, Done::Deleted) => forget_account(facts),
-        (Step::EnsureGroup { key, name, .. }, Done::Ensured { made, administrative }) => {
+        (Step::EnsureGroup { key, name, .. }, Done::Ensured { made, administrative, id }) => {
             let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
             group.known = GroupKnown::Exists;
             group.made |= made;
             group.administrative |= administrative;
+            group.id = id.or(group.id.take());
             group.step = None;
         }
-        (Step::EnsureGroup { key, name, .. }, Done::NoGroup) => {
-            let reason = format!("The Jira group {name} does not exist, and groups.create_missing is off.");
+        (Step::EnsureGroup { key, name, create }, Done::NoGroup { reason }) => {
             let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
-            group.step = Some(refused(group_fingerprint(name, false), reason, None, times.now));
+            group.step = Some(refused(group_fingerprint(name, *create), reason, None, times.now));
         }
         (Step::AddMember { key, .. }, Done::PairWritten) => {
             facts.pairs.insert(key.clone(), Pair { written: true, maybe: false, step: None });
@@ -161,45 +181,44 @@ pub fn absorb_error(facts: &mut UserFacts, step: &Step, error: &TargetError, tim
             refuse(facts, step, StepState { conflict: true, ..state });
         }
         TargetError::Gone { .. } => gone(facts, step),
+        TargetError::NoSeats { reason } => refuse(facts, step, refused(String::new(), reason.clone(), None, times.now)),
         TargetError::Unreachable { .. }
         | TargetError::Throttled { .. }
         | TargetError::Denied { .. }
+        | TargetError::Later { .. }
         | TargetError::Stopped { .. } => {}
     }
 }
 
+/// No seat is left, and the policy says to wait for one.
+pub fn hold(facts: &mut UserFacts, step: &Step, reason: &str, times: Times) {
+    let state = refused(String::new(), reason.to_owned(), None, times.now);
+    stick(facts, step, StepState { state: Stuck::Held, retry_at: Some(times.now + SEATS), ..state });
+}
+
 /// The state of a step that was refused; what takes away is tried again daily, because a refusal must not hand access back.
-pub fn refuse(facts: &mut UserFacts, step: &Step, mut state: StepState) {
-    state.state = Stuck::Refused;
-    let desired = |facts: &UserFacts, fallback: &Account| {
-        // Update names only what differs, so the fingerprint is taken from the whole desired account.
-        facts.record.linked().map_or_else(
-            || fallback.clone(),
-            |seen| Account {
-                username: fallback.username.clone(),
-                email: fallback.email.clone(),
-                display_name: fallback.display_name.clone(),
-                active: seen.active,
-                extra: Default::default(),
-            },
-        )
-    };
+pub fn refuse(facts: &mut UserFacts, step: &Step, state: StepState) {
+    stick(facts, step, StepState { state: Stuck::Refused, ..state });
+}
+
+fn stick(facts: &mut UserFacts, step: &Step, mut state: StepState) {
     let place = match step {
         Step::Create { account } => {
             state.fingerprint = write_fingerprint(account);
             Place::Account(AccountStep::Write)
         }
-        Step::Update { change, .. } => {
-            let old = facts.record.linked().cloned();
-            let account = Account {
-                username: change.username.clone().or(old.as_ref().map(|o| o.username.clone())).unwrap_or_default(),
-                email: change.email.clone().or(old.as_ref().and_then(|o| o.email.clone())).unwrap_or_default(),
-                display_name: change.display_name.clone().or(old.map(|o| o.display_name)).unwrap_or_default(),
-                active: true,
-                extra: Default::default(),
-            };
-            state.fingerprint = write_fingerprint(&desired(facts, &account));
+        Step::Update { desired, .. } => {
+            state.fingerprint.clone_from(desired);
             Place::Account(AccountStep::Write)
+        }
+        Step::Grant { access, desired } | Step::Revoke { access, desired } => {
+            // It was not done; what else of the access is to be done goes on.
+            facts.record.maybe_granted.remove(access);
+            state.fingerprint.clone_from(desired);
+            if matches!(step, Step::Revoke { .. }) {
+                state.retry_at = Some(state.since + DAILY);
+            }
+            Place::Account(AccountStep::Access)
         }
         Step::SetActive { active, .. } => {
             state.fingerprint = active_fingerprint(*active);
@@ -252,6 +271,10 @@ pub fn doubt_from_outside(record: &mut LinkRecord, steps: &[Step]) {
                 record.maybe_created.push(account.clone());
             }
             Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => drop(record.watch.insert(key.clone())),
+            Step::Grant { access, .. } | Step::Revoke { access, .. } => {
+                record.maybe_granted.insert(access.clone());
+                record.watch_access.insert(access.clone());
+            }
             _ => {}
         }
     }
@@ -264,6 +287,8 @@ pub fn doubt_from_outside(record: &mut LinkRecord, steps: &[Step]) {
 pub fn keep_doubts(facts: &mut UserFacts, doubted: LinkRecord, look_at: Option<DateTime<Utc>>) {
     let record = &mut facts.record;
     record.watch.extend(doubted.watch);
+    record.maybe_granted.extend(doubted.maybe_granted);
+    record.watch_access.extend(doubted.watch_access);
     if let Known::Linked { maybe, .. } = &mut record.known {
         *maybe = true;
     }
@@ -285,6 +310,10 @@ fn unknown(facts: &mut UserFacts, step: &Step, times: Times) {
             facts.pairs.entry(key.clone()).or_default().maybe = true;
             facts.record.watch.insert(key.clone());
         }
+        Step::Grant { access, .. } | Step::Revoke { access, .. } => {
+            facts.record.maybe_granted.insert(access.clone());
+            facts.record.watch_access.insert(access.clone());
+        }
         Step::Look { .. } | Step::Link { .. } => return,
     }
     let look = times.now + times.late;
@@ -302,6 +331,7 @@ fn gone(facts: &mut UserFacts, step: &Step) {
             }
         }
         Step::RemoveMember { key, .. } => drop(facts.pairs.insert(key.clone(), Pair::default())),
+        Step::Grant { .. } | Step::Revoke { .. } => doubt_account(facts),
         Step::Create { .. } | Step::EnsureGroup { .. } | Step::Look { .. } | Step::Link { .. } => {}
     }
 }
@@ -321,9 +351,10 @@ fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccount>, now: Da
                 facts.record.maybe_created.retain(|sent| !by_id && is_what_we_sent(sent, &seen));
             }
             facts.record.known = if by_id {
-                // A hidden address may be that of a write that came late: it is written once more.
-                let sent = facts.record.linked().and_then(|old| old.email.clone()).filter(|_| !late);
-                Known::Linked { seen: merged(seen, sent.as_ref()), maybe: false }
+                // What the target hides may be that of a write that came late: it is written once more.
+                let old = facts.record.linked().filter(|_| !late).cloned().unwrap_or_default();
+                learn_access(&mut facts.record, &seen);
+                Known::Linked { seen: merged(seen, &old), maybe: false }
             } else {
                 Known::Found(seen)
             };
@@ -339,6 +370,8 @@ fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccount>, now: Da
     if late && !goes_on {
         facts.look_at = None;
         facts.record.watch.clear();
+        let watched = std::mem::take(&mut facts.record.watch_access);
+        facts.record.maybe_granted.extend(watched);
     }
 }
 
@@ -361,18 +394,73 @@ fn link(facts: &mut UserFacts, account: SeenAccount, made: bool) {
     let ours = |key: &String| facts.pairs.contains_key(key) || facts.groups.contains_key(key);
     let groups = actual.into_iter().filter(ours).collect();
     facts.record.found = (!made).then_some(AsFound { active: account.active, groups });
+    if made {
+        // What a create asked for whose answer was lost may have been given.
+        let sent = facts.record.maybe_created.iter().filter(|sent| is_what_we_sent(sent, &account));
+        let access: Vec<_> = sent.flat_map(|sent| sent.access.clone()).collect();
+        facts.record.maybe_granted.extend(access);
+    }
     // A create that we gave up on may still come, until the second look; see `Planner::awaits_another_name`.
     if facts.look_at.is_none() {
         facts.record.maybe_created.clear();
     }
     facts.record.made = made;
-    facts.record.known = Known::Linked { seen: SeenAccount { groups: None, ..account }, maybe: false };
+    learn_access(&mut facts.record, &account);
+    facts.record.known = Known::Linked { seen: SeenAccount { groups: None, access: None, ..account }, maybe: false };
+}
+
+/// Access is as the target shows it, where it does: of what we wrote or may have written.
+fn learn_access(record: &mut LinkRecord, seen: &SeenAccount) {
+    if let Some(access) = &seen.access {
+        let ours = record.granted.union(&record.maybe_granted).filter(|ours| access.contains(*ours));
+        record.granted = ours.cloned().collect();
+        record.maybe_granted.clear();
+    }
+}
+
+/// The account as it is after it was switched on or off, with what went with that.
+fn switched(facts: &mut UserFacts, active: bool, written: Written) {
+    let old = facts.record.linked().cloned().unwrap_or_default();
+    let (seen, off) = match written {
+        Written::Seen(seen) => {
+            if let Some(groups) = &seen.groups {
+                learn_pairs(facts, &groups.iter().map(|name| fold(name)).collect());
+            }
+            learn_access(&mut facts.record, &seen);
+            let off = seen.off;
+            (merged(seen, &old), off)
+        }
+        Written::AsAsked { off } => (SeenAccount { active, off: off.filter(|_| !active), ..old }, off),
+    };
+    if !active && matches!(off, Some(OffSwitch::Remove | OffSwitch::Delete)) {
+        facts.pairs.values_mut().for_each(|pair| *pair = Pair::default());
+        facts.record.granted.clear();
+        facts.record.maybe_granted.clear();
+    }
+    facts.record.known = Known::Linked { seen, maybe: false };
+}
+
+/// The account on record after a change that was accepted.
+fn applied(old: SeenAccount, change: &AccountChange) -> SeenAccount {
+    let mut seen = old;
+    seen.username = change.username.clone().unwrap_or(seen.username);
+    seen.email = change.email.clone().or(seen.email);
+    seen.display_name = change.display_name.clone().unwrap_or(seen.display_name);
+    seen.extra.extend(change.extra.clone());
+    seen
+}
+
+/// What a create asks for, as if it had been seen.
+fn sent(account: &Account) -> SeenAccount {
+    SeenAccount { email: Some(account.email.clone()), extra: account.extra.clone(), ..SeenAccount::default() }
 }
 
 fn forget_account(facts: &mut UserFacts) {
     facts.record.known = Known::Absent;
     facts.record.made = false;
     facts.record.found = None;
+    facts.record.granted.clear();
+    facts.record.maybe_granted.clear();
     // What was said of the account that is gone says nothing of the next one.
     facts.record.steps.clear();
     for pair in facts.pairs.values_mut() {
@@ -396,16 +484,17 @@ fn doubt_account(facts: &mut UserFacts) {
 /// Where the target hides addresses, no look will tell which one it has.
 fn doubt_update(facts: &mut UserFacts, change: &AccountChange) {
     doubt_account(facts);
-    if let Known::Linked { seen, .. } = &mut facts.record.known
-        && change.email.is_some()
-    {
-        seen.email = None;
+    if let Known::Linked { seen, .. } = &mut facts.record.known {
+        seen.email.take_if(|_| change.email.is_some());
+        seen.extra.retain(|name, _| !change.extra.contains_key(name));
     }
 }
 
-/// Where the target hides addresses, what we sent is what is on record.
-fn merged(seen: SeenAccount, sent: Option<&String>) -> SeenAccount {
-    SeenAccount { email: seen.email.or_else(|| sent.cloned()), groups: None, ..seen }
+/// What the target hides is on record as we sent it.
+fn merged(seen: SeenAccount, sent: &SeenAccount) -> SeenAccount {
+    let mut extra = sent.extra.clone();
+    extra.extend(seen.extra);
+    SeenAccount { email: seen.email.or_else(|| sent.email.clone()), extra, groups: None, access: None, ..seen }
 }
 
 fn named(name: &str) -> JiraGroup {

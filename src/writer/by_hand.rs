@@ -17,6 +17,7 @@ use super::claim::user_facts;
 use super::plan::{Place, Rules, fingerprint, group_fingerprint, place_of, plan_user, refused};
 use crate::account::fold;
 use crate::policy::Policy;
+use crate::policy::mapping::Grounds;
 use crate::policy::protect::Protected;
 use crate::store::by_hand::{self, Noted};
 use crate::store::drive::{self, Lease};
@@ -88,18 +89,20 @@ pub fn step_name(place: &Place) -> String {
         Place::Account(AccountStep::Write) => "account".to_owned(),
         Place::Account(AccountStep::Active) => "active".to_owned(),
         Place::Account(AccountStep::Delete) => "delete".to_owned(),
+        Place::Account(AccountStep::Access) => "access".to_owned(),
         Place::Pair(key) => format!("member:{key}"),
         Place::Group(key) => format!("group:{key}"),
     }
 }
 
-/// The step of that name: `account`, `active`, `delete`, `member:NAME`, `group:NAME`.
+/// The step of that name: `account`, `active`, `delete`, `access`, `member:NAME`, `group:NAME`.
 pub fn place_named(name: &str) -> Option<Place> {
     let of = |name: &str| Some(fold(name.trim())).filter(|key| !key.is_empty());
     match (name, name.split_once(':')) {
         ("account", _) => Some(Place::Account(AccountStep::Write)),
         ("active", _) => Some(Place::Account(AccountStep::Active)),
         ("delete", _) => Some(Place::Account(AccountStep::Delete)),
+        ("access", _) => Some(Place::Account(AccountStep::Access)),
         (_, Some(("member", group))) => of(group).map(Place::Pair),
         (_, Some(("group", group))) => of(group).map(Place::Group),
         _ => None,
@@ -115,8 +118,8 @@ pub struct ByHand<'a> {
     pub origin: Origin<'a>,
     /// How long to wait for whoever drives a subject.
     pub patience: Duration,
-    /// `mapping.email_fallback`: part of what an account is to be.
-    pub email_fallback: &'a str,
+    /// What an account depends on besides the user and the policy.
+    pub grounds: &'a Grounds,
 }
 
 impl ByHand<'_> {
@@ -319,7 +322,7 @@ impl ByHand<'_> {
                 own: probe.own_account,
                 administrative: probe.administrative.iter().map(|name| fold(name)).collect(),
             },
-            email_fallback: self.email_fallback.to_owned(),
+            ground: self.grounds.of(&lease.rules.target),
             now: lease.now,
         };
         let facts = user_facts(conn, tenant.id, user_id, &rules).await?.ok_or(ByHandError::Gone)?;

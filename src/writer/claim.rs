@@ -14,7 +14,8 @@ use super::absorb::{self, Done, Times};
 use super::plan::{Place, Plan, Rules, Step, plan_user, refused, write_fingerprint};
 use super::runtime::Runtime;
 use crate::account::{Field, fold};
-use crate::policy::{Policy, mapping};
+use crate::policy::Policy;
+use crate::policy::mapping::{self, Ground};
 use crate::store::StoreError;
 use crate::store::delivery::DeliveryId;
 use crate::store::drive::{self, Delivery, Finish, Holder, HolderState, Knowledge, Lease, TenantRules, What, With};
@@ -139,7 +140,10 @@ impl Inner {
             Ok(policy) => Some(Rules {
                 policy,
                 protected: runtime.protected().unwrap_or_default(),
-                email_fallback: self.options.email_fallback.clone(),
+                ground: Ground {
+                    capabilities: runtime.target.capabilities(),
+                    email_fallback: self.options.email_fallback.clone(),
+                },
                 now: lease.now,
             }),
             Err(problems) => {
@@ -344,7 +348,7 @@ async fn in_the_way(
         return Ok(Some(Reserved::Behind(holder)));
     }
     let Some(user) = &facts.user else { return Ok(None) };
-    let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.email_fallback);
+    let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.policy, &rules.ground);
     let state = StepState {
         conflict: true,
         ..refused(

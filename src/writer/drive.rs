@@ -14,6 +14,7 @@ use super::plan::{Place, Step, barred_fingerprint, pair_fingerprint, refused};
 use super::{Inner, Writer};
 use crate::account::fold;
 use crate::jira::{CallRecord, Calls, TargetError};
+use crate::policy::Seats;
 use crate::store::StoreError;
 use crate::store::link::{GroupKnown, StepState, Stuck, UserFacts};
 use crate::store::outbox::Subject;
@@ -220,6 +221,9 @@ impl Inner {
             steps.push(shown(step, &answer, &calls.take(), &mut performed.calls));
             match answer {
                 Ok(done) => absorb::absorb(&mut performed.after, step, done, times),
+                Err(TargetError::NoSeats { reason }) if work.rules.policy.seats == Seats::Hold => {
+                    absorb::hold(&mut performed.after, step, &reason, times);
+                }
                 Err(error) => {
                     absorb::absorb_error(&mut performed.after, step, &error, times);
                     if ends_the_round(&error) {
@@ -237,8 +241,7 @@ impl Inner {
         if work.runtime.protected().is_none() {
             return Err(TargetError::Stopped { reason: "the target has not been probed yet" });
         }
-        let username = facts.record.linked().map(|seen| seen.username.clone());
-        perform(work.runtime.target.as_ref(), calls, step, username.as_deref()).await
+        perform(work.runtime.target.as_ref(), calls, step, facts).await
     }
 
     /// What the failure means; asks the target whether it answers others before it blames the subject.
@@ -263,14 +266,14 @@ impl Inner {
 
 /// Failures of one step that say nothing of the next.
 fn ends_the_round(error: &TargetError) -> bool {
-    !matches!(error, TargetError::Refused { .. } | TargetError::Conflict { .. })
+    !matches!(error, TargetError::Refused { .. } | TargetError::Conflict { .. } | TargetError::NoSeats { .. })
 }
 
 /// Whether an earlier step of this round makes this one impossible, or forbidden.
 fn skip(facts: &mut UserFacts, step: &Step, work: &Work) -> Option<&'static str> {
     let now = work.rules.now;
     match step {
-        Step::EnsureGroup { .. } | Step::AddMember { .. } if facts.record.linked().is_none() => {
+        Step::EnsureGroup { .. } | Step::AddMember { .. } | Step::Grant { .. } if facts.record.linked().is_none() => {
             Some("waits for the account")
         }
         Step::AddMember { key, name } => {
@@ -302,7 +305,9 @@ fn shown(step: &Step, answer: &Result<Done, TargetError>, calls: &[CallRecord], 
     all.extend_from_slice(calls);
     match answer {
         Ok(_) => json!({ "step": step, "outcome": "done" }),
-        Err(TargetError::Refused { reason, .. } | TargetError::Conflict { reason }) => {
+        Err(
+            TargetError::Refused { reason, .. } | TargetError::Conflict { reason } | TargetError::NoSeats { reason },
+        ) => {
             json!({ "step": step, "outcome": "refused", "reason": reason })
         }
         Err(TargetError::Unreachable { maybe_done: true, detail }) => {

@@ -40,6 +40,7 @@ impl Inner {
         if let Some((_, facts)) = &group
             && !facts.deleted
             && work.rules.policy.groups.create_missing
+            && work.rules.ground.capabilities.groups
         {
             ended = self.ensure(&work, facts).await?;
         }
@@ -147,7 +148,7 @@ impl Inner {
         let mut failure = None;
         set_states(&mut facts, &plan);
         for step in &plan.steps {
-            match perform(work.runtime.target.as_ref(), &calls, step, None).await {
+            match perform(work.runtime.target.as_ref(), &calls, step, &facts).await {
                 Ok(done) => absorb(&mut facts, step, done, times),
                 Err(error) => {
                     absorb_error(&mut facts, step, &error, times);

@@ -86,9 +86,23 @@ pub fn judge(error: &TargetError, failure: Failure, patience: Patience) -> Optio
             pause(PauseKind::Unreachable, backoff(failure.target_failures, patience.max_backoff, failure.chance))
         }
         TargetError::Unreachable { .. } => Some(subject_failed(failure, patience)),
+        TargetError::Later { after, .. } => Some(subject_waits(failure, patience, *after)),
         TargetError::Stopped { .. } => Some(Verdict::Leave),
-        TargetError::Refused { .. } | TargetError::Gone { .. } | TargetError::Conflict { .. } => None,
+        TargetError::Refused { .. }
+        | TargetError::Gone { .. }
+        | TargetError::Conflict { .. }
+        | TargetError::NoSeats { .. } => None,
     }
+}
+
+/// Waiting is no failure of the subject, but what never settles is given up, too.
+fn subject_waits(failure: Failure, patience: Patience, after: Duration) -> Verdict {
+    let first_failure = failure.first_failure.unwrap_or(failure.now);
+    if failure.now - first_failure >= TimeDelta::from_std(patience.give_up_after).unwrap_or(TimeDelta::MAX) {
+        return Verdict::GiveUp;
+    }
+    let wait = TimeDelta::from_std(after.max(Duration::from_millis(100))).unwrap_or(TimeDelta::MAX);
+    Verdict::Retry { at: failure.now + wait, attempts: failure.attempts, first_failure }
 }
 
 fn subject_failed(failure: Failure, patience: Patience) -> Verdict {
@@ -113,6 +127,18 @@ mod tests {
     fn failure() -> Failure {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         Failure { attempts: 0, first_failure: None, target_failures: 0, target_answers: false, now, chance: 1.0 }
+    }
+
+    #[test]
+    fn who_has_to_wait_alone_is_tried_again_then_and_given_up_only_after_all_patience() {
+        let later = TargetError::Later { reason: String::new(), after: Duration::from_secs(30) };
+        let now = failure().now;
+        assert_eq!(
+            judge(&later, failure(), PATIENCE),
+            Some(Verdict::Retry { at: now + TimeDelta::seconds(30), attempts: 0, first_failure: now })
+        );
+        let long = Failure { first_failure: Some(now - TimeDelta::seconds(3600)), ..failure() };
+        assert_eq!(judge(&later, long, PATIENCE), Some(Verdict::GiveUp));
     }
 
     fn unreachable() -> TargetError {

@@ -3,42 +3,66 @@
 use super::absorb::Done;
 use super::plan::Step;
 use crate::account::fold;
-use crate::jira::{Calls, EnsuredGroup, Target, TargetError};
+use crate::jira::{AccountRef, Calls, EnsuredGroup, GroupRef, Switch, Target, TargetError};
+use crate::store::link::UserFacts;
 
-/// Does one step. `username` is the account's login name at the target as of now.
+/// Does one step. `facts` are the record as of now: the account's login name and the groups' keys are taken from there.
 pub async fn perform(
     target: &dyn Target,
     calls: &Calls<'_>,
     step: &Step,
-    username: Option<&str>,
+    facts: &UserFacts,
 ) -> Result<Done, TargetError> {
-    let name = username.unwrap_or_default();
+    let linked = || {
+        let seen = facts.record.linked().ok_or(TargetError::Stopped { reason: "there is no account on record" })?;
+        Ok(AccountRef { id: &seen.id, username: &seen.username })
+    };
     match step {
         Step::Look { id: Some(id), .. } => target.get_account(calls, id).await.map(Done::Looked),
         Step::Look { id: None, username } => target.find_account(calls, username).await.map(Done::Looked),
         Step::Link { .. } => Ok(Done::Linked),
         Step::Create { account } => target.create_account(calls, account).await.map(Done::Created),
-        Step::Update { id, change } => target.update_account(calls, id, name, change).await.map(Done::Written),
-        Step::SetActive { id, active } => target.set_active(calls, id, name, *active).await.map(Done::Written),
-        Step::Delete { id } => target.delete_account(calls, id).await.map(|()| Done::Deleted),
+        Step::Update { change, .. } => target.update_account(calls, linked()?, change).await.map(Done::Written),
+        Step::SetActive { active, off, hand_over_to, .. } => {
+            let switch = Switch { active: *active, off: *off, hand_over_to: hand_over_to.clone() };
+            target.set_active(calls, linked()?, &switch).await.map(Done::Written)
+        }
+        Step::Delete { .. } => target.delete_account(calls, linked()?).await.map(|()| Done::Deleted),
+        Step::Grant { access, .. } => target.grant(calls, linked()?, access).await.map(|()| Done::AccessWritten),
+        Step::Revoke { access, .. } => target.revoke(calls, linked()?, access).await.map(|()| Done::AccessWritten),
         Step::EnsureGroup { name, create, .. } => ensure(target, calls, name, *create).await,
-        Step::AddMember { name: group, .. } => target.add_member(calls, group, name).await.map(|()| Done::PairWritten),
-        Step::RemoveMember { name: group, .. } => {
-            target.remove_member(calls, group, name).await.map(|()| Done::PairWritten)
+        Step::AddMember { key, name } => {
+            target.add_member(calls, group(facts, key, name), linked()?).await.map(|()| Done::PairWritten)
+        }
+        Step::RemoveMember { key, name } => {
+            target.remove_member(calls, group(facts, key, name), linked()?).await.map(|()| Done::PairWritten)
         }
     }
 }
 
-/// A group that was there already is looked at before anybody joins it: it may be one that makes administrators.
+fn group<'a>(facts: &'a UserFacts, key: &str, name: &'a str) -> GroupRef<'a> {
+    GroupRef { name, id: facts.groups.get(key).and_then(|group| group.id.as_deref()) }
+}
+
+/// A group that was there already is looked at before anybody joins it: it may be one that makes administrators, or one
+/// whose members somebody else decides on.
 async fn ensure(target: &dyn Target, calls: &Calls<'_>, name: &str, create: bool) -> Result<Done, TargetError> {
-    if create && target.ensure_group(calls, name).await? == EnsuredGroup::New {
-        return Ok(Done::Ensured { made: true, administrative: false });
-    }
-    Ok(match target.find_group(calls, name).await? {
+    let found = if create {
+        match target.ensure_group(calls, name).await? {
+            EnsuredGroup::New { id } => return Ok(Done::Ensured { made: true, administrative: false, id }),
+            EnsuredGroup::Existed(group) => Some(group),
+        }
+    } else {
+        target.find_group(calls, name).await?
+    };
+    Ok(match found {
+        Some(group) if group.read_only.is_some() => Done::NoGroup { reason: group.read_only.unwrap_or_default() },
         Some(group) => {
             debug_assert_eq!(fold(&group.name), fold(name));
-            Done::Ensured { made: false, administrative: group.administrative }
+            Done::Ensured { made: false, administrative: group.administrative, id: group.id }
         }
-        None => Done::NoGroup,
+        None => {
+            Done::NoGroup { reason: format!("The Jira group {name} does not exist, and groups.create_missing is off.") }
+        }
     })
 }

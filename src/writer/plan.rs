@@ -6,10 +6,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, AccountId, Field, SeenAccount, fold};
+use crate::account::{Access, Account, AccountId, Field, OffSwitch, SeenAccount, fold};
 use crate::jira::AccountChange;
+use crate::policy::mapping::{self, Ground};
 use crate::policy::protect::Protected;
-use crate::policy::{Adopt, OnDelete, Policy, mapping};
+use crate::policy::{Adopt, OnDelete, Policy};
 use crate::store::link::{
     AccountStep, AsFound, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts, UserNow,
 };
@@ -20,10 +21,10 @@ mod states;
 mod tests;
 
 pub use states::{
-    DELETE_FINGERPRINT, active_fingerprint, barred_fingerprint, fingerprint, group_fingerprint, look_fingerprint,
-    pair_fingerprint, place_of, write_fingerprint,
+    DELETE_FINGERPRINT, access_fingerprint, active_fingerprint, barred_fingerprint, fingerprint, group_fingerprint,
+    look_fingerprint, pair_fingerprint, place_of, write_fingerprint,
 };
-use states::{NO_ADOPTION, OWN_ACCOUNT, by_rule};
+use states::{HANDS_OFF, NO_ADOPTION, OWN_ACCOUNT, by_rule};
 
 /// One thing to be done at the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,9 @@ pub enum Step {
         id: AccountId,
         /// The fields that differ.
         change: AccountChange,
+        /// The fingerprint of the account as it is to be, for the state of a refusal.
+        #[serde(skip)]
+        desired: String,
     },
     /// Let the person log in, or not.
     SetActive {
@@ -61,6 +65,28 @@ pub enum Step {
         id: AccountId,
         /// Which.
         active: bool,
+        /// Off: the way to do it. On: how it was switched off, where that is on record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        off: Option<OffSwitch>,
+        /// Who takes over what the person leads.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hand_over_to: Option<String>,
+    },
+    /// Give access to an application.
+    Grant {
+        /// Which.
+        access: Access,
+        /// The fingerprint of all the access that is wanted, for the state of a refusal.
+        #[serde(skip)]
+        desired: String,
+    },
+    /// Take access to an application away.
+    Revoke {
+        /// Which.
+        access: Access,
+        /// The fingerprint of all the access that is wanted, for the state of a refusal.
+        #[serde(skip)]
+        desired: String,
     },
     /// Delete the account.
     Delete {
@@ -134,8 +160,8 @@ pub struct Rules {
     pub policy: Policy,
     /// What nothing may touch.
     pub protected: Protected,
-    /// The domain of addresses for people without one.
-    pub email_fallback: String,
+    /// What an account depends on besides the user and the policy.
+    pub ground: Ground,
     /// The database's clock.
     pub now: DateTime<Utc>,
 }
@@ -160,6 +186,7 @@ pub fn plan_user(facts: &UserFacts, rules: &Rules) -> Plan {
         return plan;
     }
     if planner.account(&mut plan) {
+        planner.access(&mut plan);
         planner.groups(&mut plan);
     }
     plan.void = planner.void(&plan);
@@ -180,7 +207,7 @@ impl<'a> Planner<'a> {
             Some(found) => found.active,
             None => user.active && !user.deleted,
         };
-        let desired = mapping::account(&user.attrs, active, &rules.email_fallback);
+        let desired = mapping::account(&user.attrs, active, &rules.policy, &rules.ground);
         Some(Self { facts, rules, user, desired })
     }
 
@@ -225,7 +252,7 @@ impl<'a> Planner<'a> {
             }
             Known::Linked { seen, .. } => {
                 self.linked(seen, plan);
-                !self.rules.protected.is_own(&seen.id)
+                !self.rules.protected.is_own(&seen.id) && seen.hands_off.is_none()
             }
         }
     }
@@ -263,6 +290,8 @@ impl<'a> Planner<'a> {
         let fingerprint = write_fingerprint(&self.desired);
         if self.rules.protected.is_own(&seen.id) {
             self.refuse_own(plan, &fingerprint);
+        } else if let Some(why) = &seen.hands_off {
+            self.keep_off(plan, &fingerprint, why);
         } else if made || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
             // Also blocked when another tenant holds the account: the state says so until the name changes.
             if !self.blocked(AccountStep::Write, &fingerprint, plan) {
@@ -277,6 +306,10 @@ impl<'a> Planner<'a> {
     fn linked(&self, seen: &SeenAccount, plan: &mut Plan) {
         if self.rules.protected.is_own(&seen.id) {
             self.refuse_own(plan, &write_fingerprint(&self.desired));
+            return;
+        }
+        if let Some(why) = &seen.hands_off {
+            self.keep_off(plan, &write_fingerprint(&self.desired), why);
             return;
         }
         if self.user.deleted {
@@ -304,15 +337,50 @@ impl<'a> Planner<'a> {
         if renames && self.rules.protected.is_own_name(&self.desired.username) {
             self.refuse_own(plan, &fingerprint);
         } else if !self.blocked(AccountStep::Write, &fingerprint, plan) {
-            plan.steps.push(Step::Update { id: seen.id.clone(), change });
+            plan.steps.push(Step::Update { id: seen.id.clone(), change, desired: fingerprint });
         }
     }
 
     fn set_active(&self, seen: &SeenAccount, plan: &mut Plan) {
         let active = self.desired.active;
         if seen.active != active && !self.blocked(AccountStep::Active, &active_fingerprint(active), plan) {
-            plan.steps.push(Step::SetActive { id: seen.id.clone(), active });
+            let deprovision = &self.rules.policy.deprovision;
+            let off = if active { seen.off } else { deprovision.off_switch };
+            let hand_over_to = deprovision.hand_over_to.clone().filter(|_| !active);
+            plan.steps.push(Step::SetActive { id: seen.id.clone(), active, off, hand_over_to });
         }
+    }
+
+    /// Access to applications. Somebody who may not log in is given nothing, and keeps what is there: it costs no seat.
+    fn access(&self, plan: &mut Plan) {
+        let (grant, revoke) = self.access_to_do();
+        let desired = access_fingerprint(&self.desired.access);
+        if (grant.is_empty() && revoke.is_empty())
+            || plan.steps.iter().any(|step| matches!(step, Step::Create { .. } | Step::Delete { .. }))
+            || self.blocked(AccountStep::Access, &desired, plan)
+        {
+            return;
+        }
+        plan.steps.extend(revoke.into_iter().map(|access| Step::Revoke { access, desired: desired.clone() }));
+        plan.steps.extend(grant.into_iter().map(|access| Step::Grant { access, desired: desired.clone() }));
+    }
+
+    /// What is to be given, and what is to be taken away.
+    fn access_to_do(&self) -> (Vec<Access>, Vec<Access>) {
+        let record = &self.facts.record;
+        let wanted = &self.desired.access;
+        let sure = |access: &&Access| record.granted.contains(*access) && !record.maybe_granted.contains(*access);
+        let grant = match self.desired.active && !self.user.deleted {
+            true => wanted.iter().filter(|access| !sure(access)).cloned().collect(),
+            false => Vec::new(),
+        };
+        let strip = self.rules.policy.deprovision.strip_groups && !self.desired.active;
+        let on_record = record.granted.union(&record.maybe_granted);
+        let revoke = match self.desired.active || strip {
+            true => on_record.filter(|access| strip || !wanted.contains(*access)).cloned().collect(),
+            false => Vec::new(),
+        };
+        (grant, revoke)
     }
 
     fn leave(&self, seen: &SeenAccount, plan: &mut Plan) {
@@ -332,6 +400,10 @@ impl<'a> Planner<'a> {
         self.forbid(plan, by_rule(OWN_ACCOUNT, fingerprint), reason);
     }
 
+    fn keep_off(&self, plan: &mut Plan, fingerprint: &str, why: &str) {
+        self.forbid(plan, by_rule(HANDS_OFF, fingerprint), why.to_owned());
+    }
+
     /// A rule keeps the account from being written.
     fn forbid(&self, plan: &mut Plan, fingerprint: String, reason: String) {
         if !self.blocked(AccountStep::Write, &fingerprint, plan) {
@@ -347,7 +419,7 @@ impl<'a> Planner<'a> {
 
     fn groups(&self, plan: &mut Plan) {
         // A deleted account is in no group.
-        if plan.steps.iter().any(|step| matches!(step, Step::Delete { .. })) {
+        if !self.rules.ground.capabilities.groups || plan.steps.iter().any(|step| matches!(step, Step::Delete { .. })) {
             return;
         }
         let wanted = self.wanted_groups();
@@ -447,19 +519,30 @@ fn as_found<'a>(facts: &'a UserFacts, user: &UserNow) -> Option<&'a AsFound> {
     facts.record.found.as_ref().filter(|_| user.undone)
 }
 
-/// A found account is our own creation only if what we sent fits.
+/// A found account is our own creation only if what we sent fits. A target that invites people may show their address as
+/// their name until they have come.
 pub(super) fn is_what_we_sent(sent: &Account, seen: &SeenAccount) -> bool {
+    let address = seen.username.contains('@') && fold(&seen.display_name) == fold(&seen.username);
+    let nameless = address || seen.read_only.contains(&Field::DisplayName);
     fold(&sent.username) == fold(&seen.username)
-        && sent.display_name == seen.display_name
+        && (nameless || sent.display_name == seen.display_name)
         && seen.email.as_ref().is_none_or(|email| *email == sent.email)
 }
 
-/// The fields that differ. A login name that differs only in letter case is no rename to Jira (DC-30), so it is none here.
+/// The fields that differ and may be written. A login name that differs only in letter case is no rename to Jira (DC-30),
+/// so it is none here.
 fn change(seen: &SeenAccount, desired: &Account) -> AccountChange {
+    let writable = |field: Field| !seen.read_only.contains(&field);
+    let renamed = fold(&seen.username) != fold(&desired.username) && writable(Field::Username);
+    let moved = seen.email.as_ref() != Some(&desired.email) && writable(Field::Email);
+    let called = seen.display_name != desired.display_name && writable(Field::DisplayName);
+    let extra =
+        desired.extra.iter().filter(|(name, value)| seen.extra.get(*name) != Some(value) && writable(Field::Extra));
     AccountChange {
-        username: (fold(&seen.username) != fold(&desired.username)).then(|| desired.username.clone()),
-        email: (seen.email.as_ref() != Some(&desired.email)).then(|| desired.email.clone()),
-        display_name: (seen.display_name != desired.display_name).then(|| desired.display_name.clone()),
+        username: renamed.then(|| desired.username.clone()),
+        email: moved.then(|| desired.email.clone()),
+        display_name: called.then(|| desired.display_name.clone()),
+        extra: extra.map(|(name, value)| (name.clone(), value.clone())).collect(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `jira-scim outbox` as a person runs it, beside a writer that does what it is told.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use jira_scim::directory::Precondition;
+use jira_scim::policy::mapping::Grounds;
 use jira_scim::sandbox::Fault;
 use jira_scim::store::link::Stuck;
 use jira_scim::store::outbox::Subject;
@@ -233,8 +235,10 @@ async fn the_refused_members_of_a_group_are_tried_again_with_it() {
     assert_eq!(world.groups_of("bo"), ["Crew"]);
 }
 
+static GROUNDS: Grounds = Grounds(BTreeMap::new());
+
 fn by_hand(world: &World) -> ByHand<'_> {
-    ByHand { store: &world.store, origin: origin(), patience: Duration::ZERO, email_fallback: "users.invalid" }
+    ByHand { store: &world.store, origin: origin(), patience: Duration::ZERO, grounds: &GROUNDS }
 }
 
 #[tokio::test]

@@ -356,7 +356,7 @@ fn seed_user(person: &Person, key: &str) -> SeedUser {
         email: Some(person.user_name.clone()),
         display_name: person.display_name(),
         active: true,
-        groups: None,
+        ..SeenAccount::default()
     };
     SeedUser { id: Uuid::now_v7(), attrs, folded, account }
 }

@@ -71,7 +71,7 @@ fn user(number: u64, key: &str) -> Option<SeedUser> {
         email: Some(person.user_name.clone()),
         display_name: person.display_name(),
         active: true,
-        groups: None,
+        ..SeenAccount::default()
     };
     Some(SeedUser { id: Uuid::now_v7(), attrs, folded, account })
 }

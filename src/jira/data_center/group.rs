@@ -59,13 +59,9 @@ impl DataCenter {
         let name = trimmed(name)?;
         let request = Request::new("group.create", Method::POST, GROUP).json(json!({ "name": name }));
         match self.call(calls, request).await {
-            Ok(_) => Ok(EnsuredGroup::New),
+            Ok(_) => Ok(EnsuredGroup::New { id: None }),
             Err(Rejection::BadRequest(words) | Rejection::Conflict(words)) => {
-                if self.group_exists(calls, name).await? {
-                    Ok(EnsuredGroup::Existed)
-                } else {
-                    Err(words.refused())
-                }
+                self.group_named(calls, name).await?.map(EnsuredGroup::Existed).ok_or_else(|| words.refused())
             }
             Err(rejection) => Err(self.settle(calls, rejection, || named(name)).await),
         }
@@ -217,7 +213,7 @@ struct Label {
 impl Row {
     fn seen(self) -> SeenGroup {
         let administrative = self.labels.iter().any(|label| label.kind.as_deref() == Some("ADMIN"));
-        SeenGroup { name: self.name, administrative }
+        SeenGroup { name: self.name, administrative, ..SeenGroup::default() }
     }
 }
 

@@ -11,8 +11,11 @@ use reqwest::Method;
 
 use super::client::{Client, Request};
 use super::reply::{Rejection, Reply, Words};
-use super::{AccountChange, Answer, Calls, Created, EnsuredGroup, Kind, Probe, Target, TargetError};
-use crate::account::{Account, AccountId, SeenAccount, SeenGroup};
+use super::{
+    AccountChange, AccountRef, Answer, Calls, Capabilities, Created, EnsuredGroup, Examination, GroupRef, Kind, Naming,
+    Page, Probe, Switch, Target, TargetError, Written,
+};
+use crate::account::{Access, Account, AccountId, SeenAccount, SeenGroup};
 
 /// One Jira Data Center; holds nothing but its client.
 pub struct DataCenter {
@@ -45,8 +48,8 @@ impl DataCenter {
 }
 
 impl Target for DataCenter {
-    fn kind(&self) -> &'static str {
-        Kind::DataCenter.name()
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { kind: Kind::DataCenter, groups: true, naming: Naming::UserName }
     }
 
     fn probe<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Probe> {
@@ -68,25 +71,25 @@ impl Target for DataCenter {
     fn update_account<'a>(
         &'a self,
         calls: &'a Calls<'a>,
-        id: &'a AccountId,
-        current_username: &'a str,
+        account: AccountRef<'a>,
         change: &'a AccountChange,
-    ) -> Answer<'a, SeenAccount> {
-        Box::pin(self.update(calls, id, current_username, change))
+    ) -> Answer<'a, Written> {
+        Box::pin(async move { self.update(calls, account.id, account.username, change).await.map(Written::Seen) })
     }
 
     fn set_active<'a>(
         &'a self,
         calls: &'a Calls<'a>,
-        id: &'a AccountId,
-        username: &'a str,
-        active: bool,
-    ) -> Answer<'a, SeenAccount> {
-        Box::pin(self.switch(calls, id, username, active))
+        account: AccountRef<'a>,
+        switch: &'a Switch,
+    ) -> Answer<'a, Written> {
+        Box::pin(
+            async move { self.switch(calls, account.id, account.username, switch.active).await.map(Written::Seen) },
+        )
     }
 
-    fn delete_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, ()> {
-        Box::pin(self.remove_account(calls, id))
+    fn delete_account<'a>(&'a self, calls: &'a Calls<'a>, account: AccountRef<'a>) -> Answer<'a, ()> {
+        Box::pin(self.remove_account(calls, account.id))
     }
 
     fn find_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, Option<SeenGroup>> {
@@ -97,16 +100,45 @@ impl Target for DataCenter {
         Box::pin(self.make_group(calls, name))
     }
 
-    fn delete_group<'a>(&'a self, calls: &'a Calls<'a>, name: &'a str) -> Answer<'a, ()> {
-        Box::pin(self.remove_group(calls, name))
+    fn delete_group<'a>(&'a self, calls: &'a Calls<'a>, group: GroupRef<'a>) -> Answer<'a, ()> {
+        Box::pin(self.remove_group(calls, group.name))
     }
 
-    fn add_member<'a>(&'a self, calls: &'a Calls<'a>, group: &'a str, username: &'a str) -> Answer<'a, ()> {
-        Box::pin(self.join(calls, group, username))
+    fn add_member<'a>(&'a self, calls: &'a Calls<'a>, group: GroupRef<'a>, account: AccountRef<'a>) -> Answer<'a, ()> {
+        Box::pin(self.join(calls, group.name, account.username))
     }
 
-    fn remove_member<'a>(&'a self, calls: &'a Calls<'a>, group: &'a str, username: &'a str) -> Answer<'a, ()> {
-        Box::pin(self.leave(calls, group, username))
+    fn remove_member<'a>(
+        &'a self,
+        calls: &'a Calls<'a>,
+        group: GroupRef<'a>,
+        account: AccountRef<'a>,
+    ) -> Answer<'a, ()> {
+        Box::pin(self.leave(calls, group.name, account.username))
+    }
+
+    fn examine<'a>(&'a self, _: &'a Calls<'a>) -> Answer<'a, Examination> {
+        Box::pin(async { Err(refuse("not yet")) })
+    }
+
+    fn grant<'a>(&'a self, _: &'a Calls<'a>, _: AccountRef<'a>, _: &'a Access) -> Answer<'a, ()> {
+        Box::pin(async { Err(refuse("not yet")) })
+    }
+
+    fn revoke<'a>(&'a self, _: &'a Calls<'a>, _: AccountRef<'a>, _: &'a Access) -> Answer<'a, ()> {
+        Box::pin(async { Err(refuse("not yet")) })
+    }
+
+    fn accounts<'a>(&'a self, _: &'a Calls<'a>, _: Option<&'a str>) -> Answer<'a, Page<SeenAccount>> {
+        Box::pin(async { Err(refuse("not yet")) })
+    }
+
+    fn groups<'a>(&'a self, _: &'a Calls<'a>, _: Option<&'a str>) -> Answer<'a, Page<SeenGroup>> {
+        Box::pin(async { Err(refuse("not yet")) })
+    }
+
+    fn members<'a>(&'a self, _: &'a Calls<'a>, _: GroupRef<'a>, _: Option<&'a str>) -> Answer<'a, Page<AccountId>> {
+        Box::pin(async { Err(refuse("not yet")) })
     }
 
     fn administrative_groups<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Vec<String>> {

@@ -249,10 +249,14 @@ fn after_a_write(error: TargetError) -> TargetError {
         TargetError::Unreachable { .. }
         | TargetError::Throttled { .. }
         | TargetError::Denied { .. }
+        | TargetError::Later { .. }
         | TargetError::Stopped { .. } => {
             TargetError::Unreachable { detail: format!("the change could not be read back: {error}"), maybe_done: true }
         }
-        TargetError::Refused { .. } | TargetError::Gone { .. } | TargetError::Conflict { .. } => error,
+        TargetError::Refused { .. }
+        | TargetError::Gone { .. }
+        | TargetError::Conflict { .. }
+        | TargetError::NoSeats { .. } => error,
     }
 }
 
@@ -337,6 +341,7 @@ impl User {
             email: self.email_address.filter(|address| address.contains('@')),
             active,
             groups: self.groups.and_then(Groups::complete),
+            ..SeenAccount::default()
         })
     }
 }
@@ -407,6 +412,7 @@ mod tests {
             display_name: "Mara Lund".to_owned(),
             active: false,
             extra: Default::default(),
+            access: Default::default(),
         };
         let body = json!({"name": "mara.lund", "displayName": "Mara Lund", "notification": "false"});
         assert_eq!(creation(&account, false), body);
@@ -415,7 +421,11 @@ mod tests {
     #[test]
     fn an_update_sends_what_is_given_and_not_blank() {
         // DC-27
-        let change = AccountChange { email: Some(String::new()), display_name: Some("M".to_owned()), username: None };
+        let change = AccountChange {
+            email: Some(String::new()),
+            display_name: Some("M".to_owned()),
+            ..AccountChange::default()
+        };
         assert_eq!(Value::Object(changes(&change)), json!({"displayName": "M"}));
     }
 }

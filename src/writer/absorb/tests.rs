@@ -19,7 +19,7 @@ fn seen() -> SeenAccount {
         email: Some("ann@x.example".to_owned()),
         display_name: "Ann".to_owned(),
         active: true,
-        groups: None,
+        ..SeenAccount::default()
     }
 }
 
@@ -30,6 +30,7 @@ fn account() -> Account {
         display_name: "Ann".to_owned(),
         active: true,
         extra: Default::default(),
+        access: Default::default(),
     }
 }
 
@@ -56,7 +57,11 @@ fn ensure(create: bool) -> Step {
 }
 
 fn update(change: AccountChange) -> Step {
-    Step::Update { id: id(), change }
+    Step::Update { id: id(), change, desired: "desired".to_owned() }
+}
+
+fn set(active: bool) -> Step {
+    Step::SetActive { id: id(), active, off: None, hand_over_to: None }
 }
 
 fn display(name: &str) -> AccountChange {
@@ -117,18 +122,18 @@ fn what_was_written_is_on_record_and_clears_its_own_state_only() {
         facts.record.steps.insert(step, refused(String::new(), String::new(), None, now()));
     }
     let written = SeenAccount { display_name: "Ann M.".to_owned(), email: None, ..seen() };
-    absorb(&mut facts, &update(display("Ann M.")), Done::Written(written), times());
+    absorb(&mut facts, &update(display("Ann M.")), Done::Written(Written::Seen(written)), times());
     assert_eq!(facts.record.steps.keys().collect::<Vec<_>>(), [&AccountStep::Active]);
     let linked = facts.record.linked().unwrap();
     assert_eq!((linked.display_name.as_str(), linked.email.as_deref()), ("Ann M.", Some("ann@x.example")));
     let inactive = SeenAccount { active: false, ..seen() };
-    absorb(&mut facts, &Step::SetActive { id: id(), active: false }, Done::Written(inactive), times());
+    absorb(&mut facts, &set(false), Done::Written(Written::Seen(inactive)), times());
     assert!(facts.record.steps.is_empty() && !facts.record.linked().unwrap().active);
 }
 
 #[test]
 fn an_account_that_is_gone_takes_its_memberships_with_it() {
-    for step in [Step::Delete { id: id() }, update(display("x")), Step::SetActive { id: id(), active: true }] {
+    for step in [Step::Delete { id: id() }, update(display("x")), set(true)] {
         let mut facts = linked();
         facts.record.made = true;
         facts.pairs.insert("dev".to_owned(), Pair { written: true, maybe: true, step: None });
@@ -186,14 +191,19 @@ fn a_look_by_name_finds_or_not_and_is_certain_only_late() {
 #[test]
 fn groups_are_there_or_not() {
     let mut facts = linked();
-    absorb(&mut facts, &ensure(false), Done::NoGroup, times());
+    absorb(&mut facts, &ensure(false), Done::NoGroup { reason: "no".to_owned() }, times());
     let state = facts.groups["dev"].step.clone().unwrap();
     assert_eq!((state.state, state.fingerprint), (Stuck::Refused, group_fingerprint("Dev", false)));
-    absorb(&mut facts, &ensure(true), Done::Ensured { made: true, administrative: false }, times());
-    absorb(&mut facts, &ensure(true), Done::Ensured { made: false, administrative: true }, times());
+    absorb(
+        &mut facts,
+        &ensure(true),
+        Done::Ensured { made: true, administrative: false, id: Some("5f0e".to_owned()) },
+        times(),
+    );
+    absorb(&mut facts, &ensure(true), Done::Ensured { made: false, administrative: true, id: None }, times());
     let group = &facts.groups["dev"];
     assert_eq!((group.name.as_str(), group.known, group.step.is_none()), ("Dev", GroupKnown::Exists, true));
-    assert!(group.made && group.administrative, "neither is unlearned");
+    assert!(group.made && group.administrative && group.id.is_some(), "none of it is unlearned");
     absorb(&mut facts, &add(), Done::PairWritten, times());
     assert_eq!(facts.pairs["dev"], Pair { written: true, maybe: false, step: None });
     absorb(&mut facts, &remove(), Done::PairWritten, times());
@@ -203,7 +213,7 @@ fn groups_are_there_or_not() {
 #[test]
 fn a_lost_answer_leaves_doubt_and_a_second_look() {
     let look = Some(now() + TimeDelta::seconds(60));
-    for step in [update(display("x")), Step::SetActive { id: id(), active: false }, Step::Delete { id: id() }] {
+    for step in [update(display("x")), set(false), Step::Delete { id: id() }] {
         let mut facts = linked();
         absorb_error(&mut facts, &step, &lost(), times());
         assert!(is_maybe(&facts) && facts.look_at == look, "{step:?}");
@@ -247,7 +257,6 @@ fn an_address_that_may_have_been_written_is_not_known_any_more() {
 #[test]
 fn what_gives_is_refused_for_good_and_what_takes_away_for_a_day() {
     let tomorrow = Some(now() + TimeDelta::days(1));
-    let set = |active| Step::SetActive { id: id(), active };
     let account_steps = [
         (update(display("x")), AccountStep::Write, None),
         (set(true), AccountStep::Active, None),

@@ -5,7 +5,9 @@
 use sha2::{Digest, Sha256};
 
 use super::{Place, Plan, Planner, Rules, Step, change};
-use crate::account::{Account, fold};
+use std::collections::BTreeSet;
+
+use crate::account::{Access, Account, fold};
 use crate::jira::AccountChange;
 use crate::policy::{Adopt, OnDelete};
 use crate::store::link::{AccountStep, GroupKnown, Known, UserFacts};
@@ -18,6 +20,7 @@ pub fn place_of(step: &Step) -> Option<Place> {
         }
         Step::SetActive { .. } => Some(Place::Account(AccountStep::Active)),
         Step::Delete { .. } => Some(Place::Account(AccountStep::Delete)),
+        Step::Grant { .. } | Step::Revoke { .. } => Some(Place::Account(AccountStep::Access)),
         Step::EnsureGroup { key, .. } => Some(Place::Group(key.clone())),
         Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => Some(Place::Pair(key.clone())),
     }
@@ -25,8 +28,19 @@ pub fn place_of(step: &Step) -> Option<Place> {
 
 /// The fingerprint of the fields that `Write` writes. Letter case of a login name is nothing to write (DC-30).
 pub fn write_fingerprint(account: &Account) -> String {
+    let folded = fold(&account.username);
+    let fields = [folded.as_str(), account.email.as_str(), account.display_name.as_str()];
+    digest(fields.into_iter().chain(account.extra.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])))
+}
+
+/// The fingerprint of the access that `Access` gives and takes.
+pub fn access_fingerprint(wanted: &BTreeSet<Access>) -> String {
+    digest(wanted.iter().flat_map(|access| [access.resource.as_str(), access.role.as_str()]))
+}
+
+fn digest<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
-    for part in [&fold(&account.username), &account.email, &account.display_name] {
+    for part in parts {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -83,6 +97,7 @@ pub fn fingerprint(facts: &UserFacts, rules: &Rules, place: &Place) -> Option<St
 
 pub(super) const OWN_ACCOUNT: &str = "own account";
 pub(super) const NO_ADOPTION: &str = "no adoption";
+pub(super) const HANDS_OFF: &str = "hands off";
 
 impl Planner<'_> {
     /// States on record that are not those of a step that is still to be done.
@@ -116,6 +131,9 @@ impl Planner<'_> {
             {
                 own()
             }
+            (AccountStep::Write, Known::Found(seen) | Known::Linked { seen, .. }) if seen.hands_off.is_some() => {
+                Some(by_rule(HANDS_OFF, &write))
+            }
             (AccountStep::Write, Known::Found(seen)) => {
                 if self.is_our_creation(seen) || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
                     Some(write)
@@ -130,7 +148,9 @@ impl Planner<'_> {
                 let to_do = !self.user.deleted && change != AccountChange::default();
                 to_do.then(|| own.unwrap_or(write))
             }
-            (_, Known::Linked { seen, .. }) if self.rules.protected.is_own(&seen.id) => None,
+            (_, Known::Linked { seen, .. }) if self.rules.protected.is_own(&seen.id) || seen.hands_off.is_some() => {
+                None
+            }
             (AccountStep::Active, Known::Linked { seen, .. }) => {
                 (seen.active != self.desired.active).then(|| active_fingerprint(self.desired.active))
             }
@@ -138,7 +158,12 @@ impl Planner<'_> {
                 let delete = self.user.deleted && self.rules.policy.deprovision.on_delete == OnDelete::Delete;
                 delete.then(|| DELETE_FINGERPRINT.to_owned())
             }
-            (AccountStep::Active | AccountStep::Delete, _) => None,
+            (AccountStep::Access, Known::Linked { .. }) => {
+                let (grant, revoke) = self.access_to_do();
+                let to_do = !grant.is_empty() || !revoke.is_empty();
+                to_do.then(|| access_fingerprint(&self.desired.access))
+            }
+            (AccountStep::Active | AccountStep::Delete | AccountStep::Access, _) => None,
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn seen(id: &str, username: &str) -> SeenAccount {
         email: Some(format!("{username}@users.invalid")),
         display_name: username.to_owned(),
         active: true,
-        groups: None,
+        ..SeenAccount::default()
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn rules() -> Rules {
     Rules {
         policy: Policy::default(),
         protected: Protected { own: Some(seen("JIRAUSER1", "scim")), administrative: ["admins".to_owned()].into() },
-        email_fallback: "users.invalid".to_owned(),
+        ground: Ground::default(),
         now: now(),
     }
 }
@@ -59,7 +59,7 @@ fn found() -> UserFacts {
 }
 
 fn account(name: &str) -> Account {
-    mapping::account(json!({ "userName": name }).as_object().unwrap(), true, "users.invalid")
+    mapping::account(json!({ "userName": name }).as_object().unwrap(), true, &Policy::default(), &Ground::default())
 }
 
 fn inactive(mut facts: UserFacts) -> UserFacts {
@@ -117,6 +117,8 @@ fn words(facts: &UserFacts, rules: &Rules) -> Vec<String> {
             format!("update{}", fields.into_iter().flatten().collect::<String>())
         }
         Step::SetActive { active, .. } => format!("active={active}"),
+        Step::Grant { access, .. } => format!("grant {access}"),
+        Step::Revoke { access, .. } => format!("revoke {access}"),
         Step::Delete { .. } => "delete".to_owned(),
         Step::EnsureGroup { name, create, .. } => format!("{} {name}", if *create { "ensure" } else { "find" }),
         Step::AddMember { name, .. } => format!("add {name}"),

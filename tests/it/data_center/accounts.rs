@@ -137,13 +137,17 @@ async fn an_update_is_one_call_and_leaves_alone_what_is_missing_or_blank() {
     let office = Office::open().await;
     let id = office.hire("mara.lund").await;
     let calls = office.calls();
-    let change = AccountChange { display_name: Some("Mara Berg".into()), email: Some(" ".into()), username: None };
-    let seen = office.target.update_account(&calls, &id, "mara.lund", &change).await.unwrap();
+    let change =
+        AccountChange { display_name: Some("Mara Berg".into()), email: Some(" ".into()), ..AccountChange::default() };
+    let seen = office.target.update_account(&calls, at(&id, "mara.lund"), &change).await.map(seen).unwrap();
     assert_eq!(seen.display_name, "Mara Berg");
     assert_eq!(seen.email.as_deref(), Some("mara.lund@example.test"));
     assert_eq!(told(&calls), [format!("{PUT} 200")]);
     let nothing = AccountChange { email: Some(String::new()), ..AccountChange::default() };
-    assert_eq!(office.target.update_account(&calls, &id, "mara.lund", &nothing).await.unwrap().id, id);
+    assert_eq!(
+        office.target.update_account(&calls, at(&id, "mara.lund"), &nothing).await.map(super::seen).unwrap().id,
+        id
+    );
     assert_eq!(told(&calls), [format!("{READ} 200")]);
 }
 
@@ -153,7 +157,12 @@ async fn a_rename_keeps_the_key_and_is_safe_to_repeat() {
     let office = Office::open().await;
     let id = office.hire("mara.lund").await;
     for _ in 0..2 {
-        let seen = office.target.update_account(&office.calls(), &id, "mara.lund", &rename("mara.berg")).await.unwrap();
+        let seen = office
+            .target
+            .update_account(&office.calls(), at(&id, "mara.lund"), &rename("mara.berg"))
+            .await
+            .map(seen)
+            .unwrap();
         assert_eq!((&seen.id, seen.username.as_str()), (&id, "mara.berg"));
     }
     assert_eq!(office.target.find_account(&office.calls(), "mara.lund").await.unwrap(), None);
@@ -164,11 +173,21 @@ async fn a_rename_in_letter_case_alone_is_no_error_although_jira_does_not_store_
     // DC-30
     let office = Office::open().await;
     let id = office.hire("mara.lund").await;
-    let seen = office.target.update_account(&office.calls(), &id, "mara.lund", &rename("Mara.Lund")).await.unwrap();
+    let seen = office
+        .target
+        .update_account(&office.calls(), at(&id, "mara.lund"), &rename("Mara.Lund"))
+        .await
+        .map(super::seen)
+        .unwrap();
     assert_eq!(seen.username, "mara.lund");
     // The other reading: Jira sees nothing to change.
     office.sandbox.inject(Fault::status(400).on("PUT /user"));
-    let seen = office.target.update_account(&office.calls(), &id, "mara.lund", &rename("Mara.Lund")).await.unwrap();
+    let seen = office
+        .target
+        .update_account(&office.calls(), at(&id, "mara.lund"), &rename("Mara.Lund"))
+        .await
+        .map(super::seen)
+        .unwrap();
     assert_eq!(seen.id, id);
 }
 
@@ -179,9 +198,9 @@ async fn a_new_name_that_is_taken_is_a_conflict_and_one_that_is_illegal_a_refusa
     let id = office.hire("mara.lund").await;
     office.hire("mara.berg").await;
     let calls = office.calls();
-    let error = office.target.update_account(&calls, &id, "mara.lund", &rename("Mara.Berg")).await.unwrap_err();
+    let error = office.target.update_account(&calls, at(&id, "mara.lund"), &rename("Mara.Berg")).await.unwrap_err();
     assert!(matches!(error, TargetError::Conflict { .. }), "{error:?}");
-    let error = office.target.update_account(&calls, &id, "mara.lund", &rename("mara<berg")).await.unwrap_err();
+    let error = office.target.update_account(&calls, at(&id, "mara.lund"), &rename("mara<berg")).await.unwrap_err();
     assert!(matches!(error, TargetError::Refused { field: Some(Field::Username), .. }), "{error:?}");
 }
 
@@ -192,8 +211,8 @@ async fn an_update_of_an_account_that_was_deleted_is_gone() {
     office.sandbox.change(|world| world.force_delete("mara.lund")).unwrap();
     let calls = office.calls();
     for error in [
-        office.target.update_account(&calls, &id, "mara.lund", &rename("mara.berg")).await.unwrap_err(),
-        office.target.set_active(&calls, &id, "mara.lund", false).await.unwrap_err(),
+        office.target.update_account(&calls, at(&id, "mara.lund"), &rename("mara.berg")).await.unwrap_err(),
+        office.target.set_active(&calls, at(&id, "mara.lund"), &switch(false)).await.unwrap_err(),
     ] {
         assert_eq!(error, TargetError::Gone { what: format!("the account {id}") });
     }
@@ -206,7 +225,7 @@ async fn leaving_and_coming_back_are_one_call_each_and_read_back() {
     let id = office.hire("mara.lund").await;
     for active in [false, false, true, true] {
         let calls = office.calls();
-        let seen = office.target.set_active(&calls, &id, "mara.lund", active).await.unwrap();
+        let seen = office.target.set_active(&calls, at(&id, "mara.lund"), &switch(active)).await.map(seen).unwrap();
         assert_eq!((seen.active, told(&calls)), (active, vec![format!("{PUT} 200")]));
         assert_eq!(office.sandbox.account("mara.lund").unwrap().active, active);
     }
@@ -223,7 +242,7 @@ async fn a_jira_that_ignores_the_active_flag_is_found_out() {
     let basic = Credential::Basic { user: "svc-scim".to_owned(), secret: "s3cret".to_owned() };
     let office = Office::with(options, |options| options.credential = basic).await;
     let id = office.hire("mara.lund").await;
-    let error = office.target.set_active(&office.calls(), &id, "mara.lund", false).await.unwrap_err();
+    let error = office.target.set_active(&office.calls(), at(&id, "mara.lund"), &switch(false)).await.unwrap_err();
     assert!(matches!(&error, TargetError::Refused { field: Some(Field::Active), .. }), "{error:?}");
     assert!(reason(error).contains("8.3"));
 }
@@ -234,7 +253,7 @@ async fn a_project_lead_stays_and_jiras_words_name_the_project() {
     let office = Office::open().await;
     let id = office.hire("mara.lund").await;
     office.sandbox.make_lead("mara.lund", "CREW").unwrap();
-    let error = office.target.set_active(&office.calls(), &id, "mara.lund", false).await.unwrap_err();
+    let error = office.target.set_active(&office.calls(), at(&id, "mara.lund"), &switch(false)).await.unwrap_err();
     assert!(matches!(&error, TargetError::Refused { field: Some(Field::Active), .. }), "{error:?}");
     assert!(reason(error).contains("CREW"));
 }
@@ -246,9 +265,9 @@ async fn the_daemons_own_account_and_accounts_of_a_read_only_directory_are_refus
     let own = AccountId(office.sandbox.account("svc-scim").unwrap().key);
     let ldap = AccountId(office.sandbox.add_read_only_account(&NewAccount::named("ole.dahl")).unwrap());
     for (id, name) in [(own, "svc-scim"), (ldap, "ole.dahl")] {
-        let error = office.target.set_active(&office.calls(), &id, name, false).await.unwrap_err();
+        let error = office.target.set_active(&office.calls(), at(&id, name), &switch(false)).await.unwrap_err();
         assert!(matches!(error, TargetError::Refused { field: Some(Field::Active), .. }), "{error:?}");
-        let error = office.target.delete_account(&office.calls(), &id).await.unwrap_err();
+        let error = office.target.delete_account(&office.calls(), at(&id, "")).await.unwrap_err();
         assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
     }
 }
@@ -258,9 +277,9 @@ async fn a_leaver_whose_name_on_record_now_belongs_to_somebody_else_leaves_all_t
     // DC-47
     let office = Office::open().await;
     let id = office.hire("mara.lund").await;
-    office.target.update_account(&office.calls(), &id, "mara.lund", &rename("mara.berg")).await.unwrap();
+    office.target.update_account(&office.calls(), at(&id, "mara.lund"), &rename("mara.berg")).await.map(seen).unwrap();
     office.hire("mara.lund").await;
-    let seen = office.target.set_active(&office.calls(), &id, "mara.lund", false).await.unwrap();
+    let seen = office.target.set_active(&office.calls(), at(&id, "mara.lund"), &switch(false)).await.map(seen).unwrap();
     assert_eq!((seen.username.as_str(), seen.active), ("mara.berg", false));
     assert!(office.sandbox.account("mara.lund").unwrap().active);
 }
@@ -277,7 +296,7 @@ async fn a_write_that_cannot_be_read_back_has_an_unknown_outcome() {
     let office = Office::with(options, |options| options.credential = basic).await;
     let id = office.hire("mara.lund").await;
     office.sandbox.inject(Fault::throttle(5).on("GET /user"));
-    let error = office.target.set_active(&office.calls(), &id, "mara.lund", false).await.unwrap_err();
+    let error = office.target.set_active(&office.calls(), at(&id, "mara.lund"), &switch(false)).await.unwrap_err();
     assert!(matches!(error, TargetError::Unreachable { maybe_done: true, .. }), "{error:?}");
 }
 
@@ -288,12 +307,12 @@ async fn deleting_is_done_also_the_second_time_and_refused_for_whoever_left_trac
     let id = office.hire("mara.lund").await;
     for status in [204, 404] {
         let calls = office.calls();
-        office.target.delete_account(&calls, &id).await.unwrap();
+        office.target.delete_account(&calls, at(&id, "")).await.unwrap();
         assert_eq!(told(&calls), [format!("DELETE /rest/api/2/user?key={{key}} {status}")]);
     }
     let id = office.hire("ole.dahl").await;
     office.sandbox.change(|world| world.bind_to_issue("ole.dahl", Reference::Reported)).unwrap();
     office.sandbox.make_lead("ole.dahl", "CREW").unwrap();
-    let told = reason(office.target.delete_account(&office.calls(), &id).await.unwrap_err());
+    let told = reason(office.target.delete_account(&office.calls(), at(&id, "")).await.unwrap_err());
     assert!(told.contains("reported") && told.contains("CREW"), "{told}");
 }

@@ -39,7 +39,7 @@ async fn what_a_directory_forbids_to_an_administrator_is_refused_and_pauses_noth
     let target = target(|method, path| forbidding(method, path, ADMINISTERS)).await;
     for error in [
         target.ensure_group(&calls, "platform-crew").await.unwrap_err(),
-        target.add_member(&calls, "platform-crew", "mara.lund").await.unwrap_err(),
+        target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap_err(),
         target.create_account(&calls, &person("mara.lund")).await.unwrap_err(),
     ] {
         assert_eq!(reason(error), "The directory does not allow this.");
@@ -90,6 +90,6 @@ async fn an_answer_to_a_put_that_is_no_account_is_followed_by_a_look() {
     let calls = Calls::new(Uuid::now_v7(), &gate);
     let target = target(|method, _| if method == Method::PUT { (200, "") } else { (200, MYSELF) }).await;
     let id = AccountId("JIRAUSER1".to_owned());
-    assert!(target.set_active(&calls, &id, "åse", true).await.unwrap().active);
+    assert!(target.set_active(&calls, at(&id, "åse"), &switch(true)).await.map(seen).unwrap().active);
     assert_eq!(told(&calls).len(), 2);
 }

@@ -1,8 +1,10 @@
+use jira_scim::account::SeenGroup;
 use jira_scim::jira::EnsuredGroup;
 use jira_scim::sandbox::Fault;
 
 use super::*;
 
+const PICKER: &str = "GET /rest/api/2/groups/picker?query={query}&maxResults=1000";
 const PROBE: &str = "GET /rest/api/2/group/member?groupname={groupname}&maxResults=1";
 const ADD: &str = "POST /rest/api/2/group/user?groupname={groupname}";
 const REMOVE: &str = "DELETE /rest/api/2/group/user?groupname={groupname}&username={username}";
@@ -13,10 +15,15 @@ async fn a_group_is_made_once_and_then_known_to_exist_in_whatever_case() {
     // DC-60, DC-61
     let office = Office::open().await;
     let calls = office.calls();
-    assert_eq!(office.target.ensure_group(&calls, "platform-crew").await.unwrap(), EnsuredGroup::New);
+    assert_eq!(office.target.ensure_group(&calls, "platform-crew").await.unwrap(), EnsuredGroup::New { id: None });
     assert_eq!(told(&calls), ["POST /rest/api/2/group 201"]);
-    assert_eq!(office.target.ensure_group(&calls, "Platform-Crew").await.unwrap(), EnsuredGroup::Existed);
-    assert_eq!(told(&calls), ["POST /rest/api/2/group 400".to_owned(), format!("{PROBE} 200")]);
+    let found = SeenGroup { name: "platform-crew".to_owned(), ..SeenGroup::default() };
+    let ensured = office.target.ensure_group(&calls, "Platform-Crew").await.unwrap();
+    assert_eq!(ensured, EnsuredGroup::Existed(found));
+    assert_eq!(
+        told(&calls),
+        ["POST /rest/api/2/group 400".to_owned(), format!("{PROBE} 200"), format!("{PICKER} 200")]
+    );
 }
 
 #[tokio::test]
@@ -40,13 +47,13 @@ async fn any_name_travels_whole_and_trimmed() {
     for name in ["R&D + Öl #1/2", "50% of a=b?", "a'b\"c;d", "日本 team"] {
         let calls = office.calls();
         let padded = format!(" {name} ");
-        assert_eq!(office.target.ensure_group(&calls, &padded).await.unwrap(), EnsuredGroup::New);
+        assert_eq!(office.target.ensure_group(&calls, &padded).await.unwrap(), EnsuredGroup::New { id: None });
         assert_eq!(office.target.find_group(&calls, &padded).await.unwrap().unwrap().name, name);
-        office.target.add_member(&calls, &padded, "mara+lund@example.test").await.unwrap();
+        office.target.add_member(&calls, group(&padded), who("mara+lund@example.test")).await.unwrap();
         assert_eq!(office.sandbox.members(name), ["mara+lund@example.test"]);
-        office.target.remove_member(&calls, &padded, "mara+lund@example.test").await.unwrap();
+        office.target.remove_member(&calls, group(&padded), who("mara+lund@example.test")).await.unwrap();
         assert!(office.sandbox.members(name).is_empty());
-        office.target.delete_group(&calls, &padded).await.unwrap();
+        office.target.delete_group(&calls, group(&padded)).await.unwrap();
         assert!(!office.sandbox.groups().contains(&name.to_owned()));
         assert!(told(&calls).iter().all(|call| !call.contains("mara") && !call.contains(name)));
     }
@@ -59,14 +66,14 @@ async fn a_group_that_is_gone_is_deleted() {
     office.sandbox.add_group("platform-crew").unwrap();
     for status in [200, 404] {
         let calls = office.calls();
-        office.target.delete_group(&calls, "platform-crew").await.unwrap();
+        office.target.delete_group(&calls, group("platform-crew")).await.unwrap();
         assert_eq!(told(&calls), [format!("DELETE /rest/api/2/group?groupname={{groupname}} {status}")]);
     }
     // The documentation has 400 for a group that does not exist.
     office.sandbox.inject(Fault::status(400).on("DELETE /group"));
-    office.target.delete_group(&office.calls(), "platform-crew").await.unwrap();
+    office.target.delete_group(&office.calls(), group("platform-crew")).await.unwrap();
     office.sandbox.add_group("platform-crew").unwrap();
-    let error = office.target.delete_group(&office.calls(), "platform-crew").await.unwrap_err();
+    let error = office.target.delete_group(&office.calls(), group("platform-crew")).await.unwrap_err();
     assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
 }
 
@@ -77,13 +84,13 @@ async fn a_membership_is_one_call_by_username_and_repeating_it_is_done() {
     office.hire("mara.lund").await;
     office.sandbox.add_group("platform-crew").unwrap();
     let calls = office.calls();
-    office.target.add_member(&calls, "platform-crew", "mara.lund").await.unwrap();
+    office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{ADD} 201")]);
-    office.target.add_member(&calls, "Platform-Crew", "Mara.Lund").await.unwrap();
+    office.target.add_member(&calls, group("Platform-Crew"), who("Mara.Lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{ADD} 400"), format!("{FIND} 200")]);
-    office.target.remove_member(&calls, "platform-crew", "mara.lund").await.unwrap();
+    office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{REMOVE} 200")]);
-    office.target.remove_member(&calls, "platform-crew", "mara.lund").await.unwrap();
+    office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{REMOVE} 400"), format!("{FIND} 200")]);
 }
 
@@ -99,9 +106,9 @@ async fn a_membership_without_its_account_or_its_group_says_which_of_them_is_gon
         ("no-crew", "mara.lund", "the group \"no-crew\""),
         ("no-crew", "nobody", "the account \"nobody\""),
     ] {
-        let error = office.target.add_member(&calls, group, username).await.unwrap_err();
+        let error = office.target.add_member(&calls, super::group(group), who(username)).await.unwrap_err();
         assert_eq!(error, TargetError::Gone { what: what.to_owned() });
-        office.target.remove_member(&calls, group, username).await.unwrap();
+        office.target.remove_member(&calls, super::group(group), who(username)).await.unwrap();
     }
 }
 
@@ -115,9 +122,9 @@ async fn a_membership_that_jira_refuses_for_another_reason_is_refused_in_its_wor
     office.sandbox.add_member("platform-crew", "ole.dahl").unwrap();
     office.sandbox.inject(Fault::status(400).on("/group/user"));
     let calls = office.calls();
-    let error = office.target.add_member(&calls, "platform-crew", "mara.lund").await.unwrap_err();
+    let error = office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap_err();
     assert!(!reason(error).is_empty());
-    let error = office.target.remove_member(&calls, "platform-crew", "ole.dahl").await.unwrap_err();
+    let error = office.target.remove_member(&calls, group("platform-crew"), who("ole.dahl")).await.unwrap_err();
     assert!(!reason(error).is_empty());
 }
 
@@ -130,12 +137,12 @@ async fn a_lost_answer_to_a_membership_is_unknown_and_repeating_it_is_done() {
     office.sandbox.inject(Fault::drop_answer().on("POST /group/user").times(1));
     office.sandbox.inject(Fault::drop_answer().on("DELETE /group/user").times(1));
     let calls = office.calls();
-    let error = office.target.add_member(&calls, "platform-crew", "mara.lund").await.unwrap_err();
+    let error = office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap_err();
     assert!(matches!(error, TargetError::Unreachable { maybe_done: true, .. }), "{error:?}");
-    office.target.add_member(&calls, "platform-crew", "mara.lund").await.unwrap();
-    let error = office.target.remove_member(&calls, "platform-crew", "mara.lund").await.unwrap_err();
+    office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
+    let error = office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap_err();
     assert!(matches!(error, TargetError::Unreachable { maybe_done: true, .. }), "{error:?}");
-    office.target.remove_member(&calls, "platform-crew", "mara.lund").await.unwrap();
+    office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,13 +10,14 @@ mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jira_scim::account::{Account, AccountId};
+use jira_scim::account::{Account, AccountId, SeenAccount};
 use jira_scim::jira::{
-    self, CallRecord, Calls, ClientOptions, Created, Credential, Gate, Kind, Permit, RateLimits, Target, TargetError,
+    self, AccountRef, CallRecord, Calls, ClientOptions, Created, Credential, Gate, GroupRef, Kind, Permit, RateLimits,
+    Switch, Target, TargetError, Written,
 };
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
 use uuid::Uuid;
@@ -45,6 +46,31 @@ impl Gate for Turnstile {
 
     fn called(&self, call: &CallRecord) {
         self.called.lock().unwrap().push(call.clone());
+    }
+}
+
+fn at<'a>(id: &'a AccountId, username: &'a str) -> AccountRef<'a> {
+    AccountRef { id, username }
+}
+
+/// An account of which only the login name matters.
+fn who(username: &str) -> AccountRef<'_> {
+    static NOBODY: LazyLock<AccountId> = LazyLock::new(AccountId::default);
+    AccountRef { id: &NOBODY, username }
+}
+
+fn group(name: &str) -> GroupRef<'_> {
+    GroupRef { name, id: None }
+}
+
+fn switch(active: bool) -> Switch {
+    Switch { active, off: None, hand_over_to: None }
+}
+
+fn seen(written: Written) -> SeenAccount {
+    match written {
+        Written::Seen(seen) => seen,
+        Written::AsAsked { .. } => panic!("Data Center shows what it wrote"),
     }
 }
 
@@ -100,6 +126,7 @@ fn person(username: &str) -> Account {
         display_name: format!("{username} of the crew"),
         active: true,
         extra: BTreeMap::new(),
+        access: Default::default(),
     }
 }
 

@@ -108,7 +108,7 @@ async fn no_cookie_and_nothing_of_a_browser_is_ever_sent() {
     let office = Office::open().await;
     for username in ["mara.lund", "ole.dahl"] {
         let id = office.hire(username).await;
-        office.target.set_active(&office.calls(), &id, username, false).await.unwrap();
+        office.target.set_active(&office.calls(), at(&id, username), &switch(false)).await.map(seen).unwrap();
         office.target.find_account(&office.calls(), username).await.unwrap();
     }
     assert_eq!(office.sandbox.totals().violations, 0);

@@ -6,11 +6,12 @@ use proptest::prelude::*;
 
 use super::super::super::absorb::{Done, Times, absorb, absorb_error, doubt, mark, refuse, set_states};
 use super::*;
-use crate::jira::{Created, TargetError};
+use crate::jira::{Created, TargetError, Written};
 
 const LATE: TimeDelta = TimeDelta::seconds(60);
 /// Groups of the identity provider; the last is barred.
 const GROUPS: [&str; 4] = ["Dev", "Ops", "QA", "Admins"];
+const APPLICATION: &str = "jira-software";
 const NAMES: [&str; 3] = ["ann", "bo", "Ann"];
 
 /// A Jira with the little that a plan needs of it.
@@ -21,6 +22,8 @@ struct Jira {
     made: BTreeSet<String>,
     groups: BTreeSet<String>,
     members: BTreeSet<(String, String)>,
+    /// Resources and the accounts that have access to them.
+    access: BTreeSet<(String, String)>,
     hides_addresses: bool,
     ids: u32,
 }
@@ -48,7 +51,7 @@ impl Jira {
             email: Some(account.email.clone()),
             display_name: account.display_name.clone(),
             active: account.active,
-            groups: None,
+            ..SeenAccount::default()
         };
         self.accounts.push(account.clone());
         account
@@ -57,6 +60,7 @@ impl Jira {
     fn delete(&mut self, id: &AccountId) {
         self.accounts.retain(|account| account.id != *id);
         self.members.retain(|(_, member)| *member != id.0);
+        self.access.retain(|(_, holder)| *holder != id.0);
     }
 
     /// Executes a step, as `perform` would; `username` as the caller knew it.
@@ -80,9 +84,10 @@ impl Jira {
                 }
                 let new = self.add(account);
                 self.made.insert(new.id.0.clone());
+                self.access.extend(account.access.iter().map(|access| (access.resource.clone(), new.id.0.clone())));
                 Ok(Done::Created(Created::New(self.shown(&new))))
             }
-            Step::Update { id, change } => {
+            Step::Update { id, change, .. } => {
                 let taken = change.username.as_ref().and_then(|name| self.named(name)).is_some_and(|a| a.id != *id);
                 if taken {
                     return Err(TargetError::Conflict { reason: "taken".to_owned() });
@@ -98,13 +103,23 @@ impl Jira {
                     account.display_name.clone_from(name);
                 }
                 let account = account.clone();
-                Ok(Done::Written(self.shown(&account)))
+                Ok(Done::Written(Written::Seen(self.shown(&account))))
             }
-            Step::SetActive { id, active } => {
+            Step::SetActive { id, active, .. } => {
                 let account = self.of_id(id).ok_or_else(gone)?;
                 account.active = *active;
                 let account = account.clone();
-                Ok(Done::Written(self.shown(&account)))
+                Ok(Done::Written(Written::Seen(self.shown(&account))))
+            }
+            Step::Grant { access, .. } => {
+                let account = self.named(username).cloned().ok_or_else(gone)?;
+                self.access.insert((access.resource.clone(), account.id.0));
+                Ok(Done::AccessWritten)
+            }
+            Step::Revoke { access, .. } => {
+                let account = self.named(username).cloned().ok_or_else(gone)?;
+                self.access.remove(&(access.resource.clone(), account.id.0));
+                Ok(Done::AccessWritten)
             }
             Step::Delete { id } => {
                 self.delete(id);
@@ -116,7 +131,10 @@ impl Jira {
                     self.groups.insert(key.clone());
                 }
                 let there = self.groups.contains(key);
-                Ok(if there { Done::Ensured { made: true, administrative: false } } else { Done::NoGroup })
+                Ok(match there {
+                    true => Done::Ensured { made: true, administrative: false, id: None },
+                    false => Done::NoGroup { reason: "it is not there".to_owned() },
+                })
             }
             Step::AddMember { key, .. } => {
                 assert_ne!(key, "admins", "a barred group was joined");
@@ -190,7 +208,7 @@ impl World {
         plan.steps.iter().for_each(|step| doubt(&mut marked, step, times));
         set_states(&mut self.facts, &plan);
         for (position, step) in plan.steps.iter().enumerate() {
-            let joins = matches!(step, Step::AddMember { .. } | Step::EnsureGroup { .. });
+            let joins = matches!(step, Step::AddMember { .. } | Step::EnsureGroup { .. } | Step::Grant { .. });
             if joins && self.facts.record.linked().is_none() {
                 continue;
             }
@@ -297,6 +315,12 @@ impl World {
             }
         }
         assert!(!member("admins"));
+        let may_use = self.jira.access.contains(&(APPLICATION.to_owned(), actual.id.0.clone()));
+        if account.active {
+            assert_eq!(may_use, !account.access.is_empty(), "{:#?}", self.facts);
+        } else if self.rules.policy.deprovision.strip_groups && !user.deleted {
+            assert!(!may_use, "access was not taken back: {:#?}", self.facts);
+        }
     }
 }
 
@@ -308,6 +332,7 @@ enum Event {
     Round(Trouble),
     LateWork,
     DeletedByHand,
+    Applications(bool),
     Later(i64),
 }
 
@@ -334,15 +359,17 @@ fn event() -> impl Strategy<Value = Event> {
         4 => trouble().prop_map(Event::Round),
         1 => Just(Event::LateWork),
         1 => Just(Event::DeletedByHand),
+        1 => any::<bool>().prop_map(Event::Applications),
         1 => (0..70_i64).prop_map(Event::Later),
     ]
 }
 
 fn a_policy() -> impl Strategy<Value = Policy> {
-    any::<[bool; 3]>().prop_map(|[strip_groups, delete, default]| {
+    any::<[bool; 4]>().prop_map(|[strip_groups, delete, default, application]| {
         let mut policy = Policy::default();
         policy.deprovision.strip_groups = strip_groups;
         policy.deprovision.on_delete = if delete { OnDelete::Delete } else { OnDelete::Deactivate };
+        policy.applications = application.then(|| APPLICATION.to_owned()).into_iter().collect();
         policy.groups.default_groups = if default { vec!["QA".to_owned()] } else { Vec::new() };
         policy
     })
@@ -382,6 +409,9 @@ fn happens(world: &mut World, event: &Event) {
                     *maybe = true;
                 }
             }
+        }
+        Event::Applications(wanted) => {
+            world.rules.policy.applications = wanted.then(|| APPLICATION.to_owned()).into_iter().collect();
         }
         Event::Later(seconds) => {
             world.rules.now += TimeDelta::seconds(*seconds);
@@ -501,6 +531,7 @@ proptest! {
                 }
                 Step::EnsureGroup { key, .. } => marked.groups[key].known != GroupKnown::Exists,
                 Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => marked.pairs[key].maybe,
+                Step::Grant { access, .. } | Step::Revoke { access, .. } => marked.record.maybe_granted.contains(access),
             };
             prop_assert!(still, "after a crash nobody would think of {:?}: {:?}", step, again);
         }
@@ -557,6 +588,7 @@ proptest! {
                 Step::Link { account, .. } => account.id != own,
                 Step::Create { account } => fold(&account.username) != "scim",
                 Step::Update { id, .. } | Step::SetActive { id, .. } | Step::Delete { id } => *id != own,
+                Step::Grant { .. } | Step::Revoke { .. } => facts.record.account_id() != Some(&own),
                 Step::EnsureGroup { key, .. } | Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => {
                     key != "admins" && facts.record.account_id() != Some(&own)
                 }
