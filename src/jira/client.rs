@@ -302,7 +302,10 @@ impl<'a> Request<'a> {
 
     /// `/rest/api/2/user?key={key}`.
     fn template(&self) -> String {
-        self.render(self.path.to_owned(), |name, value, identifies| if identifies { format!("{{{name}}}") } else { value.to_owned() })
+        self.render(
+            self.path.to_owned(),
+            |name, value, identifies| if identifies { format!("{{{name}}}") } else { value.to_owned() },
+        )
     }
 
     fn render(&self, mut text: String, value_of: impl Fn(&str, &str, bool) -> String) -> String {

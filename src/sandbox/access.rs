@@ -53,11 +53,35 @@ pub(crate) struct Access {
     failures: HashMap<String, u32>,
     limit: Option<RateLimit>,
     buckets: HashMap<Id, Bucket>,
+    /// Name and password of the application that may use the Crowd-compatible API (DC-80).
+    application: Option<(String, String)>,
 }
 
 impl Access {
     pub(crate) fn new(version: Version, limit: Option<RateLimit>) -> Self {
-        Self { version, tokens: HashMap::new(), failures: HashMap::new(), limit, buckets: HashMap::new() }
+        Self {
+            version,
+            tokens: HashMap::new(),
+            failures: HashMap::new(),
+            limit,
+            buckets: HashMap::new(),
+            application: None,
+        }
+    }
+
+    pub(crate) fn set_application(&mut self, name: String, password: String) {
+        self.application = Some((name, password));
+    }
+
+    /// The application that calls the Crowd-compatible API: neither a user nor a token will do (DC-80).
+    pub(crate) fn application(&self, call: &Call) -> Result<String, Reply> {
+        let pair = call.header("authorization").and_then(|header| header.strip_prefix("Basic "));
+        let given = pair.and_then(decoded);
+        match (&self.application, given) {
+            (Some((name, password)), Some(given)) if given == format!("{name}:{password}") => Ok(name.clone()),
+            _ => Err(Reply::text(401, "Application failed to authenticate")
+                .with("WWW-Authenticate", "BASIC realm=\"Crowd REST Service\"")),
+        }
     }
 
     pub(crate) fn add_token(&mut self, token: String, owner: Id) {
@@ -87,7 +111,7 @@ impl Access {
 
     /// DC-3: before 8.14 nobody looks at a bearer token, so that its caller is anonymous.
     fn token_owner(&self, world: &World, token: &str) -> Result<Option<Id>, Reply> {
-        if !self.version.at_least(&[8, 14]) {
+        if !self.version.knows_tokens() {
             return Ok(None);
         }
         let owner = self.tokens.get(token).copied().filter(|id| world.is_active(*id));
@@ -101,7 +125,7 @@ impl Access {
         if self.version.at_least(&[11]) {
             return Err(Reply::framework(401, "Basic authentication has been disabled on this instance."));
         }
-        let decoded = STANDARD.decode(pair).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        let decoded = decoded(pair).unwrap_or_default();
         let (username, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
         let failures = self.failures.entry(fold(username)).or_default();
         if *failures >= LOGINS_BEFORE_CAPTCHA {
@@ -139,6 +163,11 @@ impl Access {
         let wait = if bucket.left > 0 { 0 } else { wait };
         Ok(limit_headers(limit, bucket.left, wait))
     }
+}
+
+/// `name:password` of a Basic credential.
+fn decoded(pair: &str) -> Option<String> {
+    String::from_utf8(STANDARD.decode(pair.trim()).ok()?).ok()
 }
 
 fn limit_headers(limit: RateLimit, left: u64, wait: u64) -> Vec<(&'static str, String)> {

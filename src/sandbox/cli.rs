@@ -4,9 +4,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Fault, RateLimit, Sandbox, SandboxOptions, Version};
+use super::seed::Seed;
+use super::{Fault, RateLimit, Role, Sandbox, SandboxOptions, Version};
 
 /// Which API the sandbox speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -28,7 +31,7 @@ pub struct SandboxArgs {
     #[arg(long, default_value = "/jira", value_name = "PATH")]
     pub context: String,
     /// The version of Jira to play; rules differ with it.
-    #[arg(long, default_value = "10.3.24", value_name = "VERSION")]
+    #[arg(long, visible_alias = "version", default_value = "10.3.24", value_name = "VERSION")]
     pub jira_version: Version,
     /// The administrator's username.
     #[arg(long, default_value = "svc-scim", value_name = "USERNAME")]
@@ -42,6 +45,15 @@ pub struct SandboxArgs {
     /// Seats of each application; unlimited unless given.
     #[arg(long, value_name = "N")]
     pub seats: Option<u32>,
+    /// A further application: `jira-servicedesk`, or with its seats `jira-servicedesk=25`; may be given several times.
+    #[arg(long = "application", value_name = "KEY[=SEATS]", value_parser = application)]
+    pub applications: Vec<Role>,
+    /// Name and password of an application that may use the Crowd-compatible API; none unless given.
+    #[arg(long, value_name = "NAME:PASSWORD", env = "JIRA_SCIM_SANDBOX_CROWD", hide_env_values = true, value_parser = pair)]
+    pub crowd: Option<(String, String)>,
+    /// People and groups to begin with: `20000-users`.
+    #[arg(long, value_name = "SEED")]
+    pub seed: Option<Seed>,
     /// Rate limit: bucket size, calls added in each interval, length of the interval in seconds (50/10/60).
     #[arg(long, value_name = "SIZE/FILL/SECONDS")]
     pub rate_limit: Option<RateLimit>,
@@ -64,24 +76,44 @@ pub struct SandboxArgs {
 impl From<SandboxArgs> for SandboxOptions {
     fn from(args: SandboxArgs) -> Self {
         let Kind::DataCenter = args.kind;
-        let options = Self {
+        // Before 8.14 there are no tokens (DC-3): without a password nobody could call.
+        let password = args.password.or_else(|| (!args.jira_version.knows_tokens()).then(super::random_token));
+        let mut options = Self {
             listen: args.listen,
             context: args.context,
             version: args.jira_version,
             admin: args.admin,
             token: args.token,
-            password: args.password,
+            password,
             emails_hidden: args.hide_emails,
             rate_limit: args.rate_limit,
+            crowd: args.crowd,
+            seed: args.seed,
             faults: args.faults,
             journal_file: args.journal,
             ..Self::default()
         };
-        match args.seats {
-            Some(seats) => options.with_seats(seats),
-            None => options,
+        if let Some(seats) = args.seats {
+            options = options.with_seats(seats);
         }
+        options.applications.extend(args.applications);
+        options
     }
+}
+
+fn application(text: &str) -> Result<Role, String> {
+    match text.split_once('=') {
+        None => Ok(Role::named(text, None)),
+        Some((key, seats)) => match seats.parse() {
+            Ok(seats) => Ok(Role::named(key, Some(seats))),
+            Err(_) => Err(format!("`{seats}` is no number of seats")),
+        },
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once(':').ok_or("NAME:PASSWORD is wanted")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 /// Serves until SIGINT or SIGTERM. Prints the base URL and the header to use, and nothing else, on standard output.
@@ -91,10 +123,16 @@ impl From<SandboxArgs> for SandboxOptions {
 pub async fn run(args: SandboxArgs) -> io::Result<()> {
     // Before the first line is printed: whoever reads it may send a signal at once.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let sandbox = Sandbox::start(args.into()).await?;
+    let options = SandboxOptions::from(args);
+    let basic = options.password.clone().filter(|_| !options.version.knows_tokens());
+    let sandbox = Sandbox::start(options).await?;
+    let authorization = match basic {
+        None => format!("Bearer {}", sandbox.token()),
+        Some(password) => format!("Basic {}", STANDARD.encode(format!("{}:{password}", sandbox.admin()))),
+    };
     let mut out = io::stdout().lock();
     writeln!(out, "{}", sandbox.base_url())?;
-    writeln!(out, "Authorization: Bearer {}", sandbox.token())?;
+    writeln!(out, "Authorization: {authorization}")?;
     out.flush()?;
     drop(out);
     tokio::select! {
@@ -130,8 +168,14 @@ mod tests {
             "hang,times=1",
             "--fault",
             "status=503,on=POST /user",
-            "--jira-version",
+            "--version",
             "8.2",
+            "--application",
+            "jira-servicedesk=3",
+            "--crowd",
+            "crowd-scim:s3cret",
+            "--seed",
+            "100-users",
             "--context",
             "",
             "--token",
@@ -142,6 +186,10 @@ mod tests {
         assert_eq!(options.faults.len(), 2);
         assert!(!options.version.at_least(&[8, 3]));
         assert_eq!(options.token.as_deref(), Some("secret"));
+        assert!(options.password.is_some(), "8.2 knows no tokens");
+        assert_eq!(options.applications[1], Role::named("jira-servicedesk", Some(3)));
+        assert_eq!(options.crowd.unwrap().0, "crowd-scim");
+        assert_eq!(options.seed.unwrap().users, 100);
     }
 
     #[test]

@@ -140,6 +140,10 @@ impl Reply {
         Self { content_type: Some("text/plain"), body: Bytes::from(body.to_owned()), ..Self::empty(status) }
     }
 
+    pub(crate) fn xml(status: u16, body: String) -> Self {
+        Self { content_type: Some("application/xml"), body: Bytes::from(body), ..Self::empty(status) }
+    }
+
     pub(crate) fn html(status: u16, title: &str) -> Self {
         let body =
             format!("<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n");

@@ -14,6 +14,7 @@ mod exchange;
 mod fault_syntax;
 mod faults;
 mod journal;
+pub mod seed;
 mod server;
 mod stand;
 mod state;
@@ -28,13 +29,14 @@ use base64::engine::general_purpose::STANDARD;
 use rand::RngCore;
 
 pub use access::RateLimit;
-pub use data_center::DataCenter;
+pub use data_center::{DataCenter, State};
 pub use fault_syntax::FaultSyntax;
 pub use faults::{Action, Fault, LateTrigger};
 pub use journal::{JournalEntry, Outcome, Totals};
 pub use stand::Stand;
 pub use state::{
-    ADMINISTRATORS, AccountView, Change, NewAccount, Reference, Refusal, Role, Rules, SYSTEM_ADMINISTRATORS, World,
+    ADMINISTRATORS, AccountView, Change, Copy, NewAccount, Reference, Refusal, Role, Rules, SYSTEM_ADMINISTRATORS,
+    World,
 };
 pub use version::Version;
 
@@ -65,6 +67,10 @@ pub struct SandboxOptions {
     pub applications: Vec<Role>,
     /// DC-9; none by default.
     pub rate_limit: Option<RateLimit>,
+    /// Name and password of an application that may use the Crowd-compatible API (DC-80); none by default.
+    pub crowd: Option<(String, String)>,
+    /// People and groups to begin with; nobody by default.
+    pub seed: Option<seed::Seed>,
     /// Faults from the start.
     pub faults: Vec<Fault>,
     /// A file that gets the journal as JSON lines, appended.
@@ -84,14 +90,10 @@ impl Default for SandboxOptions {
             password: None,
             emails_hidden: false,
             writable_directory: true,
-            applications: vec![Role {
-                key: "jira-software".to_owned(),
-                name: "Jira Software".to_owned(),
-                groups: vec!["jira-software-users".to_owned()],
-                selected_by_default: true,
-                seats: None,
-            }],
+            applications: vec![Role { selected_by_default: true, ..Role::named("jira-software", None) }],
             rate_limit: None,
+            crowd: None,
+            seed: None,
             faults: Vec::new(),
             journal_file: None,
             journal_capacity: 200_000,
@@ -202,6 +204,11 @@ impl Stand<DataCenter> {
         self.change(|world| world.make_lead(username, project))
     }
 
+    /// Sets what `/status` says from now on (DC-11).
+    pub fn set_state(&self, state: State) {
+        self.inner().api.state = state;
+    }
+
     /// Lets a group grant administration (DC-71).
     ///
     /// # Errors
@@ -244,15 +251,26 @@ fn furnish(options: &SandboxOptions, address: SocketAddr) -> io::Result<Furnishe
     if let Some(password) = &options.password {
         world.set_password(&options.admin, password).map_err(refused)?;
     }
+    if let Some(seed) = options.seed {
+        world.sow(seed);
+    }
     world.rules.writable_directory = options.writable_directory;
     let token = options.token.clone().unwrap_or_else(random_token);
     let mut access = Access::new(options.version.clone(), options.rate_limit);
     access.add_token(token.clone(), world.existing(&options.admin).map_err(refused)?);
+    if let Some((name, password)) = options.crowd.clone() {
+        access.set_application(name, password);
+    }
     let context = options.context.trim_matches('/');
     let context = if context.is_empty() { String::new() } else { format!("/{context}") };
     let base_url = format!("http://{address}{context}");
     let site = Site { base_url: base_url.clone(), context, emails_hidden: options.emails_hidden };
-    Ok(Furnished { api: DataCenter { world, access, site }, base_url, admin: options.admin.clone(), token })
+    Ok(Furnished {
+        api: DataCenter { world, access, site, state: State::default() },
+        base_url,
+        admin: options.admin.clone(),
+        token,
+    })
 }
 
 /// 33 random bytes, as Jira's tokens look.

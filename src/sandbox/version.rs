@@ -15,6 +15,18 @@ impl Version {
         (0..places).map(|at| number(&self.0, at)).ge((0..places).map(|at| number(other, at)))
     }
 
+    /// Whether there are personal access tokens (DC-3).
+    pub(crate) fn knows_tokens(&self) -> bool {
+        self.at_least(&[8, 14])
+    }
+
+    /// With three numbers at least, as Jira prints it: `8.20` is `8.20.0`.
+    pub fn complete(&self) -> Self {
+        let mut numbers = self.0.clone();
+        numbers.resize(numbers.len().max(3), 0);
+        Self(numbers)
+    }
+
     /// `[10, 3, 24]`.
     pub fn numbers(&self) -> &[u32] {
         &self.0

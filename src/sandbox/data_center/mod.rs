@@ -4,7 +4,9 @@
 //! without its answer, by whoever plays the faults.
 
 mod api;
+mod crowd;
 mod groups;
+mod projects;
 mod site;
 mod users;
 
@@ -12,7 +14,7 @@ use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
-pub use api::DataCenter;
+pub use api::{DataCenter, State};
 
 use super::exchange::{Call, Reply};
 use super::state::{Id, Power, World};
@@ -58,6 +60,8 @@ pub(crate) fn answer(visit: &mut Visit<'_>) -> Reply {
         ("DELETE", "/user") => users::delete,
         ("GET", "/user/search") => users::search,
         ("GET", "/user/list") if visit.world.rules.version.at_least(&[10, 1]) => users::list,
+        ("GET", "/user/duplicated/count") if visit.world.rules.version.at_least(&[10]) => users::duplicated_count,
+        ("GET", "/user/duplicated/list") if visit.world.rules.version.at_least(&[10]) => users::duplicated_list,
         ("POST", "/user/application") => users::grant,
         ("DELETE", "/user/application") => users::revoke,
         ("POST", "/group") => groups::create,
@@ -70,7 +74,12 @@ pub(crate) fn answer(visit: &mut Visit<'_>) -> Reply {
         ("GET", "/mypermissions") => site::permissions,
         ("GET", "/serverInfo") => site::server_info,
         ("GET", "/applicationrole") => site::roles,
-        ("GET", route) if route.starts_with("/applicationrole/") => site::role,
+        ("GET", "/applicationrole/{key}") => site::role,
+        ("GET", "/project") => projects::list,
+        ("GET", "/project/{projectIdOrKey}") => projects::get,
+        ("PUT", "/project/{projectIdOrKey}") => projects::update,
+        ("GET", "/project/{projectIdOrKey}/components") => projects::components,
+        ("PUT", "/component/{id}") => projects::update_component,
         (_, route) => return nowhere(visit, route),
     };
     handler(visit).unwrap_or_else(|refusal| refusal)
@@ -82,7 +91,10 @@ fn nowhere(visit: &Visit<'_>, route: &str) -> Reply {
         "/user" => "DELETE,GET,POST,PUT",
         "/user/application" | "/group/user" | "/group" => "DELETE,POST",
         "/user/search" | "/group/member" | "/groups/picker" | "/myself" | "/mypermissions" | "/serverInfo" => "GET",
-        "/applicationrole" => "GET",
+        "/applicationrole/{key}" | "/project/{projectIdOrKey}/components" => "GET",
+        "/project/{projectIdOrKey}" => "GET,PUT",
+        "/component/{id}" => "PUT",
+        "/applicationrole" | "/user/duplicated/count" | "/user/duplicated/list" | "/project" => "GET",
         _ => {
             let uri = format!("{}{}", visit.site.base_url, visit.call.target);
             return Reply::framework(404, &format!("null for uri: {uri}"));
@@ -113,6 +125,11 @@ impl Visit<'_> {
     fn required(&self, name: &str) -> Result<&str, Reply> {
         let value = self.call.parameter(name).filter(|value| !value.trim().is_empty());
         value.ok_or_else(|| Reply::error(400, &format!("The query parameter '{name}' must be given.")))
+    }
+
+    /// The value of the segment in braces.
+    fn segment(&self) -> String {
+        self.call.place.segments.first().cloned().unwrap_or_default()
     }
 
     /// The JSON body. Unknown members are refused, as Jira's reader does.

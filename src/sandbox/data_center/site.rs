@@ -1,6 +1,5 @@
 //! What Jira says about itself and about the caller.
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -35,7 +34,7 @@ pub(super) fn permissions(visit: &mut Visit<'_>) -> Answer {
 
 /// DC-12; answers everybody.
 pub(super) fn server_info(visit: &mut Visit<'_>) -> Answer {
-    let version = &visit.world.rules.version;
+    let version = visit.world.rules.version.complete();
     let body = json!({
         "baseUrl": visit.site.base_url,
         "version": version.to_string(),
@@ -59,8 +58,7 @@ pub(super) fn roles(visit: &mut Visit<'_>) -> Answer {
 
 pub(super) fn role(visit: &mut Visit<'_>) -> Answer {
     visit.administrator()?;
-    let key = visit.call.route().trim_start_matches("/applicationrole/");
-    let key = percent_decode_str(key).decode_utf8_lossy();
+    let key = visit.segment();
     let role = visit.world.rules.roles.iter().find(|role| role.key == key);
     let role = role.ok_or_else(|| Reply::error(404, &format!("The application role '{key}' does not exist.")))?;
     Ok(Reply::json(200, &bean(visit.world, role)))

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Site, Visit};
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::state::{Change, Id, NewAccount, Record, Refusal, World, fold};
+use crate::sandbox::state::{Change, Copy, Id, NewAccount, Record, Refusal, World, fold};
 
 /// Rows of one `user/list` page, at most and by default.
 const LIST_PAGE: usize = 2000;
@@ -124,6 +124,22 @@ pub(super) fn list(visit: &mut Visit<'_>) -> Answer {
     Ok(Reply::json(200, &page))
 }
 
+/// DC-50 *(the answer's shape is unconfirmed)*.
+pub(super) fn duplicated_count(visit: &mut Visit<'_>) -> Answer {
+    visit.administrator()?;
+    Ok(Reply::json(200, &json!({"count": visit.world.duplicated().len()})))
+}
+
+/// DC-50 *(the answer's shape is unconfirmed)*.
+pub(super) fn duplicated_list(visit: &mut Visit<'_>) -> Answer {
+    visit.administrator()?;
+    let rows = visit.world.duplicated().into_iter().map(|(name, copies)| {
+        let copy = |copy: Copy| json!({"directoryName": copy.directory, "active": copy.active});
+        (name, copies.into_iter().map(copy).collect::<Vec<Value>>().into())
+    });
+    Ok(Reply::json(200, &Value::Object(rows.collect())))
+}
+
 pub(super) fn grant(visit: &mut Visit<'_>) -> Answer {
     visit.administrator()?;
     let (username, key) = (visit.required("username")?.to_owned(), visit.required("applicationKey")?.to_owned());
@@ -173,7 +189,7 @@ impl Visit<'_> {
             .rules
             .roles
             .iter()
-            .filter(|role| role.groups.iter().any(|group| record.groups.contains(fold(group).as_str())))
+            .filter(|role| self.world.has_application(id, role))
             .map(|role| json!({"key": role.key, "name": role.name}))
             .collect();
         bean["groups"] = json!({"size": record.groups.len(), "items": groups});

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Id, LONGEST, Names, Power, Record, Refusal, World, fold};
+use super::{Id, LONGEST, Names, Power, Record, Refusal, Role, World, fold};
 
 /// What a create asks for.
 #[derive(Clone, Debug, Default)]
@@ -154,9 +154,9 @@ impl World {
         for reference in self.references.get(&id).into_iter().flatten() {
             reasons.push(reference.reason(&name));
         }
-        if let Some(projects) = self.projects.get(&id).filter(|projects| !projects.is_empty()) {
-            let keys: Vec<&str> = projects.iter().map(String::as_str).collect();
-            reasons.push(format!("Cannot delete user '{name}' because the user leads projects: {}.", keys.join(", ")));
+        let led = self.projects_of(id);
+        if !led.is_empty() {
+            reasons.push(format!("Cannot delete user '{name}' because the user leads projects: {}.", led.join(", ")));
         }
         if id == caller {
             reasons.push("You cannot delete the currently logged in user.".to_owned());
@@ -184,11 +184,23 @@ impl World {
     /// 400 for an unknown user or key, or when no seat is left.
     pub(crate) fn grant_application(&mut self, username: &str, application: &str) -> Result<(), Refusal> {
         let id = self.find(username).ok_or_else(|| Refusal::message(unknown_user(username)))?;
-        let groups = self.groups_of_applications(Some(&[application.to_owned()]))?;
+        let asked = [application.to_owned()];
+        let groups = match self.rules.roles.iter().find(|role| role.key == application) {
+            // Whoever has a seat needs no second one.
+            Some(role) if self.record(id).active && self.has_application(id, role) => {
+                role.groups.iter().cloned().collect()
+            }
+            _ => self.groups_of_applications(Some(&asked))?,
+        };
         for group in groups {
             self.join(id, &fold(&group));
         }
         Ok(())
+    }
+
+    /// Whether a group of the account grants the application.
+    pub(crate) fn has_application(&self, id: Id, role: &Role) -> bool {
+        role.groups.iter().any(|group| self.record(id).groups.contains(&fold(group)))
     }
 
     /// Takes an application away: the account leaves every group that grants it (DC-46).
@@ -244,14 +256,12 @@ impl World {
         if id == caller {
             return Err(Refusal::message("You cannot deactivate the currently logged in user."));
         }
-        match self.projects.get(&id).filter(|keys| !keys.is_empty()) {
-            None => Ok(()),
-            Some(keys) => {
-                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                let text = format!("Cannot deactivate user, because the user is the lead of: {}", keys.join(", "));
-                Err(Refusal::field("active", text))
-            }
+        let led = self.projects_of(id);
+        if led.is_empty() {
+            return Ok(());
         }
+        let text = format!("Cannot deactivate user, because the user is the lead of: {}", led.join(", "));
+        Err(Refusal::field("active", text))
     }
 
     /// The groups that come with the applications asked for, after a look at the seats (DC-24).
@@ -315,7 +325,7 @@ impl World {
         }
     }
 
-    fn rename(&mut self, id: Id, name: &str) {
+    pub(super) fn rename(&mut self, id: Id, name: &str) {
         let name: Arc<str> = name.into();
         let folded = folded_twin(&name);
         let old = self.record(id).folded.clone();
@@ -353,7 +363,9 @@ impl World {
         self.by_name.remove(&folded);
         self.by_key.remove(&key);
         self.retired_keys.insert(folded, key);
-        self.projects.remove(&id);
+        self.forget_leads(id);
+        self.copies.remove(&id);
+        self.beside.remove(&id);
         self.references.remove(&id);
         self.passwords.remove(&id);
         self.accounts[id as usize] = None;

@@ -17,29 +17,6 @@ impl World {
         Ok(self.record(id).key.to_string())
     }
 
-    /// Makes the account the lead of a project (DC-31).
-    ///
-    /// # Errors
-    /// 404 for an unknown account.
-    pub fn make_lead(&mut self, username: &str, project: &str) -> Result<(), Refusal> {
-        let id = self.existing(username)?;
-        self.projects.values_mut().for_each(|keys| {
-            keys.remove(project);
-        });
-        self.projects.entry(id).or_default().insert(project.to_owned());
-        self.changed();
-        Ok(())
-    }
-
-    /// Takes a project from whoever leads it.
-    pub fn remove_lead(&mut self, project: &str) {
-        self.projects.retain(|_, keys| {
-            keys.remove(project);
-            !keys.is_empty()
-        });
-        self.changed();
-    }
-
     /// Binds the account to an issue, so that it cannot be deleted (DC-42).
     ///
     /// # Errors

@@ -5,7 +5,10 @@
 
 mod accounts;
 mod by_hand;
+mod directories;
 mod groups;
+mod leads;
+mod seeding;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,6 +16,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 pub use accounts::{Change, NewAccount, Reference};
+pub use directories::Copy;
+pub(crate) use directories::Replacement;
+pub(crate) use leads::{Component, Project};
 
 use super::Version;
 
@@ -90,6 +96,24 @@ pub struct Role {
     pub selected_by_default: bool,
     /// The licence's limit; `None` is unlimited.
     pub seats: Option<u32>,
+}
+
+impl Role {
+    /// An application that new users get only where they are given it, with one group of its own: `jira-software` is
+    /// granted by `jira-software-users`.
+    pub fn named(key: &str, seats: Option<u32>) -> Self {
+        let words = key.split('-').map(|word| match word {
+            "servicedesk" => "Service Management".to_owned(),
+            word => word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect(),
+        });
+        Self {
+            key: key.to_owned(),
+            name: words.collect::<Vec<String>>().join(" "),
+            groups: vec![format!("{key}-users")],
+            selected_by_default: false,
+            seats,
+        }
+    }
 }
 
 /// How this Jira is set up; see [`super::SandboxOptions`].
@@ -181,7 +205,11 @@ pub struct World {
     /// Keys of deleted accounts by folded username: a username that comes back gets its key back (DC-43).
     retired_keys: HashMap<Arc<str>, Arc<str>>,
     groups: BTreeMap<Arc<str>, Group>,
-    projects: HashMap<Id, BTreeSet<String>>,
+    /// By key.
+    projects: BTreeMap<String, leads::Project>,
+    next_project: u32,
+    copies: HashMap<Id, Vec<Copy>>,
+    beside: HashMap<Id, directories::Beside>,
     references: HashMap<Id, BTreeSet<Reference>>,
     passwords: HashMap<Id, String>,
     next_key: u64,
@@ -197,7 +225,10 @@ impl World {
             by_key: HashMap::new(),
             retired_keys: HashMap::new(),
             groups: BTreeMap::new(),
-            projects: HashMap::new(),
+            projects: BTreeMap::new(),
+            next_project: 10_000,
+            copies: HashMap::new(),
+            beside: HashMap::new(),
             references: HashMap::new(),
             passwords: HashMap::new(),
             next_key: 10_000,
@@ -266,12 +297,6 @@ impl World {
     /// Whether the account is in the group; false where either is unknown.
     pub fn is_member(&self, group: &str, username: &str) -> bool {
         self.group(group).is_some_and(|group| group.members.contains(fold(username).as_str()))
-    }
-
-    /// Projects that the account leads.
-    pub fn projects_led_by(&self, username: &str) -> Vec<String> {
-        let led = self.find(username).and_then(|id| self.projects.get(&id));
-        led.map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
     }
 
     pub(crate) fn find(&self, username: &str) -> Option<Id> {
