@@ -64,6 +64,16 @@ impl Bench {
         self.http.request(method.parse::<Method>().unwrap(), format!("{}/rest/api/2{path}", self.jira.base_url()))
     }
 
+    /// A request without credentials to a path below the context.
+    pub(crate) fn root(&self, method: &str, path: &str) -> RequestBuilder {
+        self.http.request(method.parse::<Method>().unwrap(), format!("{}{path}", self.jira.base_url()))
+    }
+
+    /// A request without credentials to the Crowd-compatible API.
+    pub(crate) fn crowd(&self, method: &str, path: &str) -> RequestBuilder {
+        self.root(method, &format!("/rest/usermanagement/1{path}"))
+    }
+
     /// The administrator's request.
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.bare(method, path).bearer_auth(self.jira.token())

@@ -94,7 +94,7 @@ fn nowhere(visit: &Visit<'_>, route: &str) -> Reply {
         "/applicationrole/{key}" | "/project/{projectIdOrKey}/components" => "GET",
         "/project/{projectIdOrKey}" => "GET,PUT",
         "/component/{id}" => "PUT",
-        "/applicationrole" | "/user/duplicated/count" | "/user/duplicated/list" | "/project" => "GET",
+        "/applicationrole" | "/project" => "GET",
         _ => {
             let uri = format!("{}{}", visit.site.base_url, visit.call.target);
             return Reply::framework(404, &format!("null for uri: {uri}"));
