@@ -289,7 +289,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    fn writes(&self) -> bool {
+    pub(super) fn writes(&self) -> bool {
         self.method != Method::GET
     }
 

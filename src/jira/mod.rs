@@ -3,6 +3,7 @@
 //! [`Target`] is what the writer may ask of any Jira. Every step is safe to repeat: "already so" and "already gone" are
 //! success. Nothing here knows the store, SCIM or policy.
 
+mod align;
 mod client;
 mod data_center;
 mod error;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use crate::account::{Access, Account, AccountId, OffSwitch, SeenAccount, SeenGroup};
 
 pub use crate::account::{Capabilities, Kind, Naming, UnknownKind};
+pub use align::{Align, AlignOptions, MatchOn, field_problem as align_field_problem};
 pub use client::{Client, ClientError, ClientOptions, Credential};
 pub use data_center::DataCenter;
 pub use error::TargetError;
@@ -305,12 +307,13 @@ pub struct Calls<'a> {
     pub request_id: Uuid,
     gate: &'a dyn Gate,
     log: Mutex<Vec<CallRecord>>,
+    notes: Mutex<Vec<String>>,
 }
 
 impl<'a> Calls<'a> {
     /// An empty record of calls that pass through `gate`.
     pub fn new(request_id: Uuid, gate: &'a dyn Gate) -> Self {
-        Self { request_id, gate, log: Mutex::default() }
+        Self { request_id, gate, log: Mutex::default(), notes: Mutex::default() }
     }
 
     /// See [`Gate`].
@@ -321,6 +324,16 @@ impl<'a> Calls<'a> {
     /// Adds a call to the record.
     pub fn push(&self, call: CallRecord) {
         self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(call);
+    }
+
+    /// Adds something that whoever reads the delivery should know, in a sentence: a repair that was made on the way.
+    pub fn note(&self, text: impl Into<String>) {
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text.into());
+    }
+
+    /// Takes the notes so far.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// Takes the record so far, leaving it empty.

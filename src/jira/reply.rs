@@ -208,7 +208,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// How long a 429 asks us to wait: seconds or a date (RFC 9110 section 10.2.3), else until the bucket is filled (DC-9).
-fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     header(headers, RETRY_AFTER.as_str())
         .and_then(|text| match text.parse::<u64>() {
             Ok(seconds) => Some(Duration::from_secs(seconds)),
@@ -295,7 +295,7 @@ fn form_field(key: &str) -> Option<Field> {
 }
 
 /// One bounded line without control characters, fit for an error's `detail`.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let mut line = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if !line.is_empty() {

@@ -6,16 +6,19 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::api::Api;
 use super::seed::Seed;
-use super::{Fault, RateLimit, Role, Sandbox, SandboxOptions, Version};
+use super::{AlignOptions, AlignSandbox, Fault, RateLimit, Role, Sandbox, SandboxOptions, Stand, Version};
 
 /// Which API the sandbox speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// Jira Data Center and Server: `/rest/api/2`.
     DataCenter,
+    /// Jira Align: `/rest/align/api/2`; of the options it has kind, listen, admin, token, seed, rate-limit, fault, journal.
+    Align,
 }
 
 /// A Jira with state, for trying things out: it listens, keeps accounts and groups in memory, and can be made to fail.
@@ -75,7 +78,6 @@ pub struct SandboxArgs {
 
 impl From<SandboxArgs> for SandboxOptions {
     fn from(args: SandboxArgs) -> Self {
-        let Kind::DataCenter = args.kind;
         // Before 8.14 there are no tokens (DC-3): without a password nobody could call.
         let password = args.password.or_else(|| (!args.jira_version.knows_tokens()).then(super::random_token));
         let mut options = Self {
@@ -101,6 +103,24 @@ impl From<SandboxArgs> for SandboxOptions {
     }
 }
 
+impl From<SandboxArgs> for AlignOptions {
+    fn from(args: SandboxArgs) -> Self {
+        // The owner's id is not the caller's to choose.
+        let secret =
+            args.token.map(|token| token.rsplit_once('|').map_or(token.clone(), |(_, secret)| secret.to_owned()));
+        Self {
+            listen: args.listen,
+            admin: args.admin,
+            secret,
+            seed: args.seed,
+            rate_limit: args.rate_limit,
+            faults: args.faults,
+            journal_file: args.journal,
+            ..Self::default()
+        }
+    }
+}
+
 fn application(text: &str) -> Result<Role, String> {
     match text.split_once('=') {
         None => Ok(Role::named(text, None)),
@@ -122,22 +142,41 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// As [`Sandbox::start`]; and when standard output or the signals cannot be used.
 pub async fn run(args: SandboxArgs) -> io::Result<()> {
     // Before the first line is printed: whoever reads it may send a signal at once.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let options = SandboxOptions::from(args);
-    let basic = options.password.clone().filter(|_| !options.version.knows_tokens());
-    let sandbox = Sandbox::start(options).await?;
-    let authorization = match basic {
-        None => format!("Bearer {}", sandbox.token()),
-        Some(password) => format!("Basic {}", STANDARD.encode(format!("{}:{password}", sandbox.admin()))),
-    };
+    let until = Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
+    match args.kind {
+        Kind::DataCenter => {
+            let options = SandboxOptions::from(args);
+            let basic = options.password.clone().filter(|_| !options.version.knows_tokens());
+            let sandbox = Sandbox::start(options).await?;
+            let authorization = match basic {
+                None => format!("Bearer {}", sandbox.token()),
+                Some(password) => format!("Basic {}", STANDARD.encode(format!("{}:{password}", sandbox.admin()))),
+            };
+            serve(sandbox, &authorization, until).await
+        }
+        Kind::Align => {
+            let sandbox = AlignSandbox::start(args.into()).await?;
+            let authorization = format!("Bearer {}", sandbox.token());
+            serve(sandbox, &authorization, until).await
+        }
+    }
+}
+
+/// What ends the sandbox.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+async fn serve<A: Api>(sandbox: Stand<A>, authorization: &str, mut until: Signals) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", sandbox.base_url())?;
     writeln!(out, "Authorization: {authorization}")?;
     out.flush()?;
     drop(out);
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = until.interrupt.recv() => {}
+        _ = until.terminate.recv() => {}
     }
     sandbox.stop().await
 }

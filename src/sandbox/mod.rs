@@ -7,6 +7,7 @@
 //! and tests cite its numbers (`DC-21`).
 
 mod access;
+mod align;
 mod api;
 pub mod cli;
 mod data_center;
@@ -29,6 +30,10 @@ use base64::engine::general_purpose::STANDARD;
 use rand::RngCore;
 
 pub use access::RateLimit;
+pub use align::{
+    ADMINISTRATOR_ROLE, Align, AlignOptions, AlignRefusal, AlignRules, AlignSandbox, AlignUser, AlignWorld,
+    CONNECTOR_ROLE, City, MEMBER_ROLE, VIEWER_ROLE, stranger,
+};
 pub use data_center::{DataCenter, State};
 pub use fault_syntax::FaultSyntax;
 pub use faults::{Action, Fault, LateTrigger};

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod agreement;
+mod align;
 mod cli_tenant;
 mod commands;
 mod crash;
