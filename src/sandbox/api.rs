@@ -10,6 +10,8 @@ use super::faults::Action;
 pub struct Clock {
     /// Time since the start, plus what [`super::Stand::advance`] added.
     pub(crate) now: Duration,
+    /// What was added alone: the same in every run, however slow the machine.
+    pub(crate) ahead: Duration,
 }
 
 /// An answer, and who got it.

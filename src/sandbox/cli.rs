@@ -10,13 +10,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::api::Api;
 use super::seed::Seed;
-use super::{AlignOptions, AlignSandbox, Fault, RateLimit, Role, Sandbox, SandboxOptions, Stand, Version};
+use super::{
+    AlignOptions, AlignSandbox, CloudSandbox, CloudSandboxOptions, Fault, Limits, RateLimit, Role, Sandbox,
+    SandboxOptions, Stand, Version,
+};
 
 /// Which API the sandbox speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// Jira Data Center and Server: `/rest/api/2`.
     DataCenter,
+    /// Jira Cloud: a site (`/rest/api/3`) and its organisation (`/admin`, `/users`), on one address.
+    Cloud,
     /// Jira Align: `/rest/align/api/2`; of the options it has kind, listen, admin, token, seed, rate-limit, fault, journal.
     Align,
 }
@@ -45,6 +50,9 @@ pub struct SandboxArgs {
     /// The administrator's password for Basic authentication; none unless given.
     #[arg(long, value_name = "PASSWORD", env = "JIRA_SCIM_SANDBOX_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+    /// Cloud: the organisation's API key; random unless given.
+    #[arg(long, value_name = "KEY", env = "JIRA_SCIM_SANDBOX_ORGANIZATION_KEY", hide_env_values = true)]
+    pub organization_key: Option<String>,
     /// Seats of each application; unlimited unless given.
     #[arg(long, value_name = "N")]
     pub seats: Option<u32>,
@@ -103,6 +111,24 @@ impl From<SandboxArgs> for SandboxOptions {
     }
 }
 
+impl From<SandboxArgs> for CloudSandboxOptions {
+    fn from(args: SandboxArgs) -> Self {
+        let admin = if args.admin.contains('@') { args.admin } else { format!("{}@example.test", args.admin) };
+        Self {
+            listen: args.listen,
+            admin,
+            token: args.token,
+            organization_key: args.organization_key,
+            seats: args.seats,
+            limits: Limits { burst: args.rate_limit, organization: args.rate_limit, ..Limits::default() },
+            seed: args.seed,
+            faults: args.faults,
+            journal_file: args.journal,
+            ..Self::default()
+        }
+    }
+}
+
 impl From<SandboxArgs> for AlignOptions {
     fn from(args: SandboxArgs) -> Self {
         // The owner's id is not the caller's to choose.
@@ -136,7 +162,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
-/// Serves until SIGINT or SIGTERM. Prints the base URL and the header to use, and nothing else, on standard output.
+/// Serves until SIGINT or SIGTERM. Prints the base URL and the headers to use, and nothing else, on standard output.
 ///
 /// # Errors
 /// As [`Sandbox::start`]; and when standard output or the signals cannot be used.
@@ -152,12 +178,23 @@ pub async fn run(args: SandboxArgs) -> io::Result<()> {
                 None => format!("Bearer {}", sandbox.token()),
                 Some(password) => format!("Basic {}", STANDARD.encode(format!("{}:{password}", sandbox.admin()))),
             };
-            serve(sandbox, &authorization, until).await
+            serve(sandbox, &[format!("Authorization: {authorization}")], until).await
+        }
+        Kind::Cloud => {
+            let sandbox = CloudSandbox::start(args.into()).await?;
+            let pair = STANDARD.encode(format!("{}:{}", sandbox.admin(), sandbox.token()));
+            // The organisation has an id and a credential of its own.
+            let lines = [
+                format!("Authorization: Basic {pair}"),
+                format!("Organization: {}", sandbox.look(|world| world.org_id.clone())),
+                format!("Organization-Authorization: Bearer {}", sandbox.organization_key()),
+            ];
+            serve(sandbox, &lines, until).await
         }
         Kind::Align => {
             let sandbox = AlignSandbox::start(args.into()).await?;
-            let authorization = format!("Bearer {}", sandbox.token());
-            serve(sandbox, &authorization, until).await
+            let authorization = format!("Authorization: Bearer {}", sandbox.token());
+            serve(sandbox, &[authorization], until).await
         }
     }
 }
@@ -168,10 +205,10 @@ struct Signals {
     terminate: Signal,
 }
 
-async fn serve<A: Api>(sandbox: Stand<A>, authorization: &str, mut until: Signals) -> io::Result<()> {
+async fn serve<A: Api>(sandbox: Stand<A>, lines: &[String], mut until: Signals) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", sandbox.base_url())?;
-    writeln!(out, "Authorization: {authorization}")?;
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     out.flush()?;
     drop(out);
     tokio::select! {

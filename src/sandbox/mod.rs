@@ -10,6 +10,7 @@ mod access;
 mod align;
 mod api;
 pub mod cli;
+mod cloud;
 mod data_center;
 mod exchange;
 mod fault_syntax;
@@ -33,6 +34,10 @@ pub use access::RateLimit;
 pub use align::{
     ADMINISTRATOR_ROLE, Align, AlignOptions, AlignRefusal, AlignRules, AlignSandbox, AlignUser, AlignWorld,
     CONNECTOR_ROLE, City, MEMBER_ROLE, VIEWER_ROLE, stranger,
+};
+pub use cloud::{
+    AccountStatus, App, Cloud, CloudSandbox, CloudSandboxOptions, CloudWorld, Directory, Limits, NewPerson, ORG_ADMINS,
+    Person, PersonKind, SITE_ADMINS, Settles, Trouble,
 };
 pub use data_center::{DataCenter, State};
 pub use fault_syntax::FaultSyntax;

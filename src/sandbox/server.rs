@@ -224,7 +224,7 @@ impl<A: Api> Shared<A> {
     fn record(&self, call: &Call, fault: Option<&Action>, outcome: Outcome, late_for: Option<u64>) -> Reply {
         let mut inner = self.lock();
         let before = inner.api.changes();
-        let clock = Clock { now: self.started.elapsed() + inner.ahead };
+        let clock = Clock { now: self.started.elapsed() + inner.ahead, ahead: inner.ahead };
         let Answered { caller, reply } = match fault {
             Some(fault) => inner.api.fail(call, fault, clock),
             None => inner.api.answer(call, clock),
