@@ -1,6 +1,9 @@
 //! Layer 5: everything is put together here, top to bottom; nothing else knows all the parts.
 
+pub mod tables;
+
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -124,7 +127,12 @@ impl App {
             health.clone(),
         );
         let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
+        writer.set_tables(tables::read(&config.tables)?);
         writer.start();
+        if !config.tables.is_empty() {
+            let (tables, store, writer) = (config.tables.clone(), store.clone(), writer.clone());
+            life.spawn("tables", tables::follow(tables, store, writer, life.clone()));
+        }
         life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.keep_days, life.clone()));
         life.spawn("metrics", sample(store.clone(), metrics, life.clone()));
         life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
@@ -240,12 +248,17 @@ fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metrics) -
 }
 
 /// What accounts depend on besides user and policy, by target.
-pub fn grounds(config: &Config) -> Grounds {
+///
+/// # Errors
+/// A table cannot be read.
+pub fn grounds(config: &Config) -> Result<Grounds, AppError> {
+    let tables = Arc::new(tables::read(&config.tables)?);
     let ground = |target: &TargetConfig| Ground {
         capabilities: capabilities(target),
         email_fallback: config.mapping.email_fallback.clone(),
+        tables: Arc::clone(&tables),
     };
-    Grounds(config.targets.iter().map(|target| (target.name.clone(), ground(target))).collect())
+    Ok(Grounds(config.targets.iter().map(|target| (target.name.clone(), ground(target))).collect()))
 }
 
 fn capabilities(target: &TargetConfig) -> Capabilities {

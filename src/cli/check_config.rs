@@ -1,6 +1,7 @@
 //! `jira-scim check-config`
 
 use super::{ConfigArgs, Failure};
+use crate::app::tables;
 use crate::config::{Config, Problem, Problems};
 use crate::listen::Tls;
 use crate::policy::Policy;
@@ -31,6 +32,12 @@ pub fn check(config: &Config) -> Result<(), Problems> {
         for what in Policy::from_value(&tenant.policy).err().unwrap_or_default() {
             let what = format!("(tenant {}): {what}", tenant.slug);
             problems.push(Problem { key: format!("tenant.{index}.policy"), origin: None, what });
+        }
+    }
+    for (index, table) in config.tables.iter().enumerate() {
+        if let Err(error) = tables::read(std::slice::from_ref(table)) {
+            let what = format!("cannot be used: {}", Chain(&error));
+            problems.push(Problem { key: format!("table.{index}.file"), origin: None, what });
         }
     }
     if let Some(Err(error)) = config.server.tls.as_ref().map(Tls::load) {

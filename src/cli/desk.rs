@@ -35,7 +35,7 @@ impl Desk {
         let database = Database::join_or_open(&config.database).await?;
         let store = Store::lazy(&database.store_options(&config.database))?;
         let desk = Self {
-            grounds: app::grounds(&config),
+            grounds: app::grounds(&config)?,
             config,
             store,
             now: Utc::now().trunc_subsecs(6),

@@ -18,7 +18,9 @@ use std::fmt;
 
 pub use layers::Sources;
 pub use places::{BASIC_USERNAME, is_basic_username};
-pub use places::{Mode, Pace, TargetConfig, TargetCredential, TargetKind, TenantConfig, TokenConfig, is_slug};
+pub use places::{
+    Mode, Pace, TableConfig, TargetConfig, TargetCredential, TargetKind, TenantConfig, TokenConfig, is_slug,
+};
 pub use sections::{Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
 
 use layers::Merged;
@@ -41,6 +43,8 @@ pub struct Config {
     pub log: Log,
     /// `[mapping]`
     pub mapping: Mapping,
+    /// `[[table]]`
+    pub tables: Vec<TableConfig>,
     /// `[[target]]`
     pub targets: Vec<TargetConfig>,
     /// `[[tenant]]`
@@ -113,6 +117,7 @@ impl Config {
             audit: reader.section("audit", Audit::read),
             log: reader.section("log", Log::read),
             mapping: reader.section("mapping", Mapping::read),
+            tables: reader.each("table", TableConfig::read).into_iter().flatten().collect(),
             targets: reader.each("target", TargetConfig::read).into_iter().flatten().collect(),
             tenants: reader.each("tenant", TenantConfig::read).into_iter().flatten().collect(),
         };
@@ -135,6 +140,12 @@ impl Config {
             if self.writer.lease < target.timeout * 2 {
                 let what = format!("must be at least twice the time-out of the target {}", target.name);
                 reader.problem("writer.lease", &what);
+            }
+        }
+        let mut tables = BTreeSet::new();
+        for (index, table) in self.tables.iter().enumerate() {
+            if !tables.insert(table.name.as_str()) {
+                reader.problem(&format!("table.{index}.name"), &format!("\"{}\" is there twice", table.name));
             }
         }
         let mut slugs = BTreeSet::new();

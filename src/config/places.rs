@@ -147,6 +147,30 @@ pub struct TenantConfig {
     pub tokens: Vec<TokenConfig>,
 }
 
+/// `[[table]]`: a CSV file that the expressions of policies look things up in; read again when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableConfig {
+    /// What `lookup` calls it.
+    pub name: String,
+    /// The file; its first line names the columns.
+    pub file: PathBuf,
+    /// The column that lookups compare with.
+    pub key: String,
+}
+
+impl TableConfig {
+    /// See [`TargetConfig::read`].
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let name = name(reader, "name");
+        let file = reader.required::<PathBuf>("file");
+        if let Some(path) = file.as_ref().filter(|path| !path.is_file()) {
+            reader.problem("file", &format!("names the file {}, which is not there", path.display()));
+        }
+        let key = reader.required::<String>("key");
+        Some(Self { name: name?, file: file?, key: key? })
+    }
+}
+
 /// Whether a tenant's changes reach Jira.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

@@ -209,7 +209,7 @@ fn default_data_dir() -> PathBuf {
 pub struct Writer {
     /// How long an answer to the identity provider waits for Jira; 0 does not wait.
     pub settle: Duration,
-    /// How many subjects this process drives at once, over all targets.
+    /// How many subjects of one target this process drives at once.
     pub workers: u32,
     /// How long a drive holds its subject; renewed before each call.
     pub lease: Duration,

@@ -1,10 +1,13 @@
 //! From a SCIM user to the account it is to have.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Policy;
+use super::expression::{Context, ENTERPRISE, Expression, Sight};
+use super::tables::Tables;
+use super::{AccountRules, Policy};
 use crate::account::{Account, Capabilities, Kind, Naming};
 use crate::scim::Attrs;
 
@@ -15,6 +18,17 @@ pub struct Ground {
     pub capabilities: Capabilities,
     /// The domain of addresses for people without one.
     pub email_fallback: String,
+    /// The installation's tables.
+    pub tables: Arc<Tables>,
+}
+
+/// What a user is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// The account.
+    pub account: Account,
+    /// Why it cannot be written: an expression of the policy that fails, or comes out empty where something is needed.
+    pub problem: Option<String>,
 }
 
 /// The grounds of several targets, by their names.
@@ -31,30 +45,113 @@ impl Grounds {
 impl Default for Ground {
     fn default() -> Self {
         let capabilities = Capabilities { kind: Kind::DataCenter, groups: true, naming: Naming::UserName };
-        Self { capabilities, email_fallback: "users.invalid".to_owned() }
+        Self { capabilities, email_fallback: "users.invalid".to_owned(), tables: Arc::default() }
     }
 }
 
-/// The account that a user is to have. A user with nothing but a userName works.
+/// The account that a user is to have; `groups` are the names of the user's SCIM groups. A user with nothing but a userName
+/// works.
 ///
 /// E-mail: the primary one, else the first of type `work`, else the first, else the userName if it is an address, else
 /// `userName@email_fallback`. Display name: `displayName`, else `name.formatted`, else given and family name, else the
 /// userName. The login name is the userName, or the e-mail address where a target knows no other ([`Naming::Email`]).
-pub fn account(attrs: &Attrs, active: bool, policy: &Policy, ground: &Ground) -> Account {
+/// Expressions of the policy go before all of these.
+pub fn account<'a>(
+    attrs: &Attrs,
+    active: bool,
+    groups: impl IntoIterator<Item = &'a String>,
+    policy: &Policy,
+    ground: &Ground,
+) -> Mapped {
     let user_name = text(attrs.get("userName")).unwrap_or_default().to_owned();
     let email = email(attrs).map_or_else(|| fallback_email(&user_name, &ground.email_fallback), str::to_owned);
-    let username = match ground.capabilities.naming {
-        Naming::UserName => user_name.clone(),
-        Naming::Email => email.clone(),
-    };
-    Account {
-        username,
+    let account = Account {
+        username: user_name.clone(),
         email,
         display_name: display_name(attrs).unwrap_or(user_name),
         active,
-        extra: BTreeMap::new(),
+        extra: default_fields(attrs, ground.capabilities.kind),
         access: policy.access(),
+    };
+    if policy.account == AccountRules::default() {
+        return Mapped { account: named(account, false, ground), problem: None };
     }
+    let sight = Sight {
+        attrs,
+        email: &account.email,
+        groups: groups.into_iter().map(String::as_str).collect(),
+        own: Arc::new(policy.own_tables()),
+        shared: Arc::clone(&ground.tables),
+    };
+    let context = Context::new(sight);
+    express(account, &policy.account, &context, ground)
+}
+
+/// Where a target knows no other login names, the address is it.
+fn named(account: Account, by_rule: bool, ground: &Ground) -> Account {
+    match ground.capabilities.naming {
+        Naming::Email if !by_rule => Account { username: account.email.clone(), ..account },
+        Naming::Email | Naming::UserName => account,
+    }
+}
+
+fn express(mut account: Account, rules: &AccountRules, context: &Context, ground: &Ground) -> Mapped {
+    let mut problem = None;
+    let mut say = |key: &str, expression: &Expression, needed: bool| -> Option<String> {
+        let text = expression.evaluate(context).unwrap_or_else(|why| {
+            problem.get_or_insert_with(|| format!("policy.account.{key} {why}."));
+            String::new()
+        });
+        if text.is_empty() && needed {
+            problem.get_or_insert_with(|| format!("policy.account.{key} comes out empty for this user."));
+        }
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let mut set = |key: &str, rule: &Option<Expression>, field: &mut String| {
+        if let Some(text) = rule.as_ref().and_then(|rule| say(key, rule, true)) {
+            *field = text;
+        }
+    };
+    set("email", &rules.email, &mut account.email);
+    set("display_name", &rules.display_name, &mut account.display_name);
+    let mut account = named(account, rules.username.is_some(), ground);
+    set("username", &rules.username, &mut account.username);
+    for (name, rule) in &rules.fields {
+        match say(&format!("fields.{name}"), rule, false) {
+            Some(text) => drop(account.extra.insert(name.clone(), text)),
+            None => drop(account.extra.remove(name)),
+        }
+    }
+    Mapped { account, problem }
+}
+
+/// The further fields that a target of this kind gets unless the policy says otherwise.
+fn default_fields(attrs: &Attrs, kind: Kind) -> BTreeMap<String, String> {
+    let name = |part: &str| attrs.get("name").and_then(|name| text(name.get(part)));
+    let enterprise = |part: &str| attrs.get(ENTERPRISE).and_then(|extension| text(extension.get(part)));
+    let title = text(attrs.get("title"));
+    let fields: Vec<(&str, Option<&str>)> = match kind {
+        Kind::DataCenter => Vec::new(),
+        Kind::Cloud => vec![
+            ("job_title", title),
+            ("department", enterprise("department")),
+            ("organization", enterprise("organization")),
+        ],
+        Kind::Align => {
+            let shown =
+                display_name(attrs).or_else(|| text(attrs.get("userName")).map(str::to_owned)).unwrap_or_default();
+            let (first, last) = shown.rsplit_once(' ').unwrap_or((&shown, &shown));
+            return [
+                ("firstName", Some(name("givenName").unwrap_or(first))),
+                ("lastName", Some(name("familyName").unwrap_or(last))),
+                ("title", title),
+            ]
+            .into_iter()
+            .filter_map(|(field, value)| Some((field.to_owned(), value.filter(|value| !value.is_empty())?.to_owned())))
+            .collect();
+        }
+    };
+    fields.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?.to_owned()))).collect()
 }
 
 fn email(attrs: &Attrs) -> Option<&str> {
@@ -106,7 +203,8 @@ mod tests {
     }
 
     fn of(body: Value) -> (String, String, String) {
-        let account = account(body.as_object().unwrap(), true, &Policy::default(), &ground(Naming::UserName));
+        let ground = ground(Naming::UserName);
+        let account = account(body.as_object().unwrap(), true, [], &Policy::default(), &ground).account;
         (account.username, account.email, account.display_name)
     }
 
@@ -122,9 +220,60 @@ mod tests {
     }
 
     #[test]
+    fn rules_go_before_defaults_and_what_they_lack_is_said() {
+        let policy = |account: Value| Policy::from_value(&json!({ "account": account })).unwrap();
+        let mara = json!({"userName": "m.lund@x.example", "name": {"givenName": "Mara", "familyName": "Lund Berg"}});
+        let groups = ["Crew".to_owned()];
+        let mapped =
+            |policy: &Policy, ground: &Ground| account(mara.as_object().unwrap(), true, &groups, policy, ground);
+        let rules =
+            policy(json!({"username": "{{ userName | before('@') }}", "fields": {"roleId": "{{ groups | first }}"}}));
+        let with = mapped(&rules, &Ground::default());
+        assert_eq!((with.account.username.as_str(), with.problem), ("m.lund", None));
+        assert_eq!(with.account.extra["roleId"], "Crew");
+        let by_address = ground(Naming::Email);
+        assert_eq!(
+            mapped(&rules, &by_address).account.username,
+            "m.lund",
+            "a rule for the name goes before the address"
+        );
+        let rules = policy(json!({"email": "{{ nickName }}@y.example"}));
+        assert_eq!(mapped(&rules, &by_address).account.username, "@y.example", "the address is the login name");
+        for (rules, key) in [
+            (json!({"display_name": "{{ nickName }}"}), "policy.account.display_name comes out empty"),
+            (json!({"fields": {"roleId": "{{ userName | lookup('roles') }}"}}), "policy.account.fields.roleId cannot"),
+        ] {
+            let problem = mapped(&policy(rules), &Ground::default()).problem.unwrap();
+            assert!(problem.starts_with(key), "{problem}");
+        }
+    }
+
+    #[test]
+    fn further_fields_have_defaults_where_a_target_has_fields() {
+        let fields = |kind: Kind, body: Value| {
+            let capabilities = Capabilities { kind, ..Ground::default().capabilities };
+            let ground = Ground { capabilities, ..Ground::default() };
+            account(body.as_object().unwrap(), true, [], &Policy::default(), &ground).account.extra
+        };
+        let mara = json!({"userName": "m", "displayName": "Mara Lund Berg", "title": "Engineer",
+                          ENTERPRISE: {"department": "Platform"}});
+        assert!(fields(Kind::DataCenter, mara.clone()).is_empty());
+        let cloud = fields(Kind::Cloud, mara.clone());
+        assert_eq!(
+            (cloud["job_title"].as_str(), cloud["department"].as_str(), cloud.len()),
+            ("Engineer", "Platform", 2)
+        );
+        let align = fields(Kind::Align, mara);
+        assert_eq!((align["firstName"].as_str(), align["lastName"].as_str()), ("Mara Lund", "Berg"));
+        let align = fields(Kind::Align, json!({"userName": "mlund"}));
+        assert_eq!((align["firstName"].as_str(), align["lastName"].as_str()), ("mlund", "mlund"));
+    }
+
+    #[test]
     fn where_a_target_knows_no_other_login_names_the_address_is_it() {
         let body = json!({"userName": "amoss", "emails": [{"value": "ann@b.example"}]});
-        let account = account(body.as_object().unwrap(), true, &Policy::default(), &ground(Naming::Email));
+        let ground = ground(Naming::Email);
+        let account = account(body.as_object().unwrap(), true, [], &Policy::default(), &ground).account;
         assert_eq!((account.username.as_str(), account.email.as_str()), ("ann@b.example", "ann@b.example"));
     }
 

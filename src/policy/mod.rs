@@ -2,16 +2,20 @@
 //!
 //! No SQL, no HTTP, no clock: functions of their arguments.
 
+pub mod expression;
 pub mod mapping;
 pub mod protect;
 pub mod scim;
+pub mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::expression::Expression;
 pub use self::scim::Scim;
+use self::tables::{Table, Tables};
 use crate::account::{Access, OffSwitch};
 
 /// What to do about an account that exists at the target already when a user is provisioned.
@@ -80,6 +84,14 @@ fn user_role() -> String {
 pub struct Policy {
     /// See [`Adopt`].
     pub adopt: Adopt,
+    /// What an account is made of, where the defaults are not what is wanted.
+    pub account: AccountRules,
+    /// Tables for `lookup` in expressions: key to value.
+    pub tables: BTreeMap<String, BTreeMap<String, String>>,
+    /// Who is provisioned.
+    pub users: Users,
+    /// What becomes of accounts that no tenant knows of.
+    pub unmatched_accounts: UnmatchedAccounts,
     /// Rules for groups.
     pub groups: Groups,
     /// What leaving means.
@@ -94,6 +106,62 @@ pub struct Policy {
     pub seats: Seats,
     /// How the tenant's clients are answered.
     pub scim: Scim,
+}
+
+/// What an account is made of: expressions over the SCIM user ([`expression`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountRules {
+    /// The login name (on Align the external id); by default the userName, or the address where that is the login name.
+    pub username: Option<Expression>,
+    /// The e-mail address.
+    pub email: Option<Expression>,
+    /// The name that is shown.
+    pub display_name: Option<Expression>,
+    /// Further fields by the name that the target's API gives them (`roleId`, `job_title`). One that comes out empty is
+    /// left alone.
+    pub fields: BTreeMap<String, Expression>,
+}
+
+/// Who is provisioned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Users {
+    /// Only who is in one of these SCIM groups, directly or not, is active at the target; empty: everybody.
+    pub required_groups: Vec<String>,
+}
+
+/// What to do about an account that no tenant knows of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unmatched {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// It is listed.
+    Report,
+    /// It is listed, and switched off.
+    Deactivate,
+}
+
+/// Accounts that are active at the target and linked to or claimed by nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UnmatchedAccounts {
+    /// See [`Unmatched`].
+    pub action: Unmatched,
+    /// Only accounts whose login name or address fits this regular expression.
+    pub only: Option<String>,
+    /// Login names and addresses (regular expression) that are never touched: service accounts, guests.
+    pub except: Option<String>,
+    /// The most accounts that one run switches off; with more, none is, and the run says so.
+    pub limit: u32,
+}
+
+impl Default for UnmatchedAccounts {
+    fn default() -> Self {
+        Self { action: Unmatched::Keep, only: None, except: None, limit: 20 }
+    }
 }
 
 /// Rules for groups.
@@ -148,6 +216,11 @@ impl Policy {
         applications.chain(products).collect()
     }
 
+    /// The policy's own tables.
+    pub fn own_tables(&self) -> Tables {
+        self.tables.iter().map(|(name, pairs)| (name.clone(), Table::of(pairs))).collect()
+    }
+
     /// Reads a stored or configured policy.
     ///
     /// # Errors
@@ -161,6 +234,11 @@ impl Policy {
         }
         if blank(&policy.protect.allow) {
             problems.push("policy.protect.allow: a group name is empty.".to_owned());
+        }
+        problems.extend(policy.account.problems());
+        problems.extend(policy.unmatched_accounts.problems());
+        if blank(&policy.users.required_groups) {
+            problems.push("policy.users.required_groups: a group name is empty.".to_owned());
         }
         if blank(&policy.applications) {
             problems.push("policy.applications: an application's key is empty.".to_owned());
@@ -176,11 +254,50 @@ impl Policy {
     }
 }
 
+impl AccountRules {
+    fn problems(&self) -> Vec<String> {
+        let named = [("username", &self.username), ("email", &self.email), ("display_name", &self.display_name)];
+        let named = named.into_iter().filter_map(|(key, expression)| Some((key.to_owned(), expression.as_ref()?)));
+        let fields = self.fields.iter().map(|(name, expression)| (format!("fields.{name}"), expression));
+        named
+            .chain(fields)
+            .filter_map(|(key, expression)| Some(format!("policy.account.{key}: {}.", expression.check().err()?)))
+            .collect()
+    }
+}
+
+impl UnmatchedAccounts {
+    fn problems(&self) -> Vec<String> {
+        [("only", &self.only), ("except", &self.except)]
+            .into_iter()
+            .filter_map(|(key, pattern)| Some((key, regex::Regex::new(pattern.as_deref()?).err()?)))
+            .map(|(key, error)| format!("policy.unmatched_accounts.{key}: {error}."))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_wrong_with_a_rule_names_its_key() {
+        for (policy, key) in [
+            (json!({"account": {"username": "{{ userName"}}), "policy.account.username"),
+            (json!({"account": {"fields": {"roleId": []}}}), "policy.account.fields.roleId"),
+            (json!({"unmatched_accounts": {"only": "("}}), "policy.unmatched_accounts.only"),
+            (json!({"applications": [""]}), "policy.applications"),
+            (json!({"products": [{"resource": " "}]}), "policy.products"),
+            (json!({"users": {"required_groups": [""]}}), "policy.users.required_groups"),
+            (json!({"deprovision": {"hand_over_to": ""}}), "policy.deprovision.hand_over_to"),
+            (json!({"deprovision": {"off_switch": "kill"}}), "kill"),
+        ] {
+            let problems = Policy::from_value(&policy).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].contains(key), "{policy}: {problems:?}");
+        }
+    }
 
     #[test]
     fn an_empty_policy_works_and_an_unknown_key_is_named() {

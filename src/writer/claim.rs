@@ -143,6 +143,7 @@ impl Inner {
                 ground: Ground {
                     capabilities: runtime.target.capabilities(),
                     email_fallback: self.options.email_fallback.clone(),
+                    tables: self.tables(),
                 },
                 now: lease.now,
             }),
@@ -348,7 +349,8 @@ async fn in_the_way(
         return Ok(Some(Reserved::Behind(holder)));
     }
     let Some(user) = &facts.user else { return Ok(None) };
-    let desired = mapping::account(&user.attrs, user.active && !user.deleted, &rules.policy, &rules.ground);
+    let active = user.active && !user.deleted;
+    let desired = mapping::account(&user.attrs, active, facts.wanted.values(), &rules.policy, &rules.ground).account;
     let state = StepState {
         conflict: true,
         ..refused(

@@ -21,14 +21,14 @@ mod settle;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::jira::Target;
 use crate::lifecycle::Lifecycle;
+use crate::policy::tables::Tables;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use outcome::Patience;
@@ -44,7 +44,8 @@ pub use settle::{Refusal, Settled};
 pub struct WriterOptions {
     /// How long a request drives its own subjects before it is answered; zero: not at all.
     pub settle: Duration,
-    /// How many subjects this process drives at once, over all targets; requests that settle are not counted.
+    /// How many subjects of one target this process drives at once; requests that settle are not counted. Each target has
+    /// its own, so that one that hangs delays no other.
     pub workers: usize,
     /// How long a drive may work on a subject without a sign of life.
     pub lease: Duration,
@@ -83,8 +84,14 @@ pub(crate) struct Inner {
     pub(crate) replica: Uuid,
     pub(crate) life: Lifecycle,
     pub(crate) metrics: Metrics,
-    /// One permit a drive, over all targets.
-    pub(crate) seats: Arc<Semaphore>,
+    /// Tables that the expressions of policies look things up in.
+    tables: RwLock<Arc<Tables>>,
+}
+
+impl Inner {
+    pub(crate) fn tables(&self) -> Arc<Tables> {
+        Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Writer {
@@ -98,8 +105,8 @@ impl Writer {
     ) -> Self {
         let targets =
             targets.into_iter().map(|options| (options.name.clone(), Arc::new(Runtime::new(options)))).collect();
-        let seats = Arc::new(Semaphore::new(options.workers));
-        Self(Arc::new(Inner { store, targets, options, replica: Uuid::now_v7(), life, metrics, seats }))
+        let (replica, tables) = (Uuid::now_v7(), RwLock::default());
+        Self(Arc::new(Inner { store, targets, options, replica, life, metrics, tables }))
     }
 
     /// The state of every target, for the health page.
@@ -108,6 +115,12 @@ impl Writer {
     /// The store's.
     pub async fn health(&self) -> Result<Vec<Health>, StoreError> {
         runtime::health(&self.0).await
+    }
+
+    /// Takes the tables that expressions look things up in. Who has become somebody else by them is found by
+    /// [`crate::store::outbox::nudge_tenants`].
+    pub fn set_tables(&self, tables: Tables) {
+        *self.0.tables.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
     }
 
     /// There is work for the workers of this process.

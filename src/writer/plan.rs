@@ -24,7 +24,7 @@ pub use states::{
     DELETE_FINGERPRINT, access_fingerprint, active_fingerprint, barred_fingerprint, fingerprint, group_fingerprint,
     look_fingerprint, pair_fingerprint, place_of, write_fingerprint,
 };
-use states::{HANDS_OFF, NO_ADOPTION, OWN_ACCOUNT, by_rule};
+use states::{HANDS_OFF, NO_ADOPTION, OWN_ACCOUNT, UNMAPPED, by_rule};
 
 /// One thing to be done at the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,6 +198,10 @@ struct Planner<'a> {
     rules: &'a Rules,
     user: &'a UserNow,
     desired: Account,
+    /// Why the account cannot be written, where the policy's expressions do not come out.
+    unmapped: Option<String>,
+    /// Whether the identity provider and the policy want the person in.
+    entitled: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -205,10 +209,11 @@ impl<'a> Planner<'a> {
         let user = facts.user.as_ref()?;
         let active = match as_found(facts, user) {
             Some(found) => found.active,
-            None => user.active && !user.deleted,
+            None => user.active && !user.deleted && required(facts, &rules.policy),
         };
-        let desired = mapping::account(&user.attrs, active, &rules.policy, &rules.ground);
-        Some(Self { facts, rules, user, desired })
+        let mapped = mapping::account(&user.attrs, active, facts.wanted.values(), &rules.policy, &rules.ground);
+        let entitled = user.active && required(facts, &rules.policy);
+        Some(Self { facts, rules, user, desired: mapped.account, unmapped: mapped.problem, entitled })
     }
 
     /// Whether something has to be read before anything can be planned.
@@ -227,7 +232,7 @@ impl<'a> Planner<'a> {
             Known::Nothing => match record.maybe_created.last() {
                 Some(sent) => by_name(&sent.username),
                 // Somebody of that name who may log in although the IdP says that the person may not.
-                None if !self.user.deleted && !self.user.active => by_name(&self.desired.username),
+                None if !self.user.deleted && !self.entitled => by_name(&self.desired.username),
                 None => None,
             },
             // The name that was found is not the name that is wanted any more. Our own creation is renamed instead.
@@ -266,6 +271,10 @@ impl<'a> Planner<'a> {
             self.refuse_own(plan, &fingerprint);
             return false;
         }
+        if let Some(why) = &self.unmapped {
+            self.forbid(plan, by_rule(UNMAPPED, &fingerprint), why.clone(), None);
+            return false;
+        }
         if self.blocked(AccountStep::Write, &fingerprint, plan) {
             return false;
         }
@@ -299,7 +308,7 @@ impl<'a> Planner<'a> {
             }
         } else if !self.user.deleted {
             let reason = format!("An account named {} exists in Jira already, and adoption is off.", seen.username);
-            self.forbid(plan, by_rule(NO_ADOPTION, &fingerprint), reason);
+            self.forbid(plan, by_rule(NO_ADOPTION, &fingerprint), reason, Some(Field::Username));
         }
     }
 
@@ -334,7 +343,9 @@ impl<'a> Planner<'a> {
             return;
         }
         let fingerprint = write_fingerprint(&self.desired);
-        if renames && self.rules.protected.is_own_name(&self.desired.username) {
+        if let Some(why) = &self.unmapped {
+            self.forbid(plan, by_rule(UNMAPPED, &fingerprint), why.clone(), None);
+        } else if renames && self.rules.protected.is_own_name(&self.desired.username) {
             self.refuse_own(plan, &fingerprint);
         } else if !self.blocked(AccountStep::Write, &fingerprint, plan) {
             plan.steps.push(Step::Update { id: seen.id.clone(), change, desired: fingerprint });
@@ -397,18 +408,18 @@ impl<'a> Planner<'a> {
 
     fn refuse_own(&self, plan: &mut Plan, fingerprint: &str) {
         let reason = "This is the account that jira-scim itself works with; it is never provisioned.".to_owned();
-        self.forbid(plan, by_rule(OWN_ACCOUNT, fingerprint), reason);
+        self.forbid(plan, by_rule(OWN_ACCOUNT, fingerprint), reason, Some(Field::Username));
     }
 
     fn keep_off(&self, plan: &mut Plan, fingerprint: &str, why: &str) {
-        self.forbid(plan, by_rule(HANDS_OFF, fingerprint), why.to_owned());
+        self.forbid(plan, by_rule(HANDS_OFF, fingerprint), why.to_owned(), Some(Field::Username));
     }
 
-    /// A rule keeps the account from being written.
-    fn forbid(&self, plan: &mut Plan, fingerprint: String, reason: String) {
+    /// A rule keeps the account from being written; one about the login name is a conflict.
+    fn forbid(&self, plan: &mut Plan, fingerprint: String, reason: String, field: Option<Field>) {
         if !self.blocked(AccountStep::Write, &fingerprint, plan) {
-            let state =
-                StepState { conflict: true, ..refused(fingerprint, reason, Some(Field::Username), self.rules.now) };
+            let conflict = field.is_some();
+            let state = StepState { conflict, ..refused(fingerprint, reason, field, self.rules.now) };
             plan.stuck.push((Place::Account(AccountStep::Write), state));
         }
     }
@@ -436,7 +447,7 @@ impl<'a> Planner<'a> {
 
     /// The Jira groups that the person is to be in, by key.
     fn wanted_groups(&self) -> Vec<(String, String)> {
-        if self.user.deleted || (!self.user.active && self.rules.policy.deprovision.strip_groups) {
+        if self.user.deleted || (!self.entitled && self.rules.policy.deprovision.strip_groups) {
             return Vec::new();
         }
         let mut wanted = self.facts.wanted.clone();
@@ -512,6 +523,12 @@ impl<'a> Planner<'a> {
             state => blocks(state.as_ref(), fingerprint, self.rules.now, plan),
         }
     }
+}
+
+/// Whether the person is in one of the groups that the policy asks for.
+fn required(facts: &UserFacts, policy: &Policy) -> bool {
+    let names = &policy.users.required_groups;
+    names.is_empty() || names.iter().any(|name| facts.wanted.contains_key(&fold(name.trim())))
 }
 
 /// How to leave an account that was there before a create that was refused and taken back.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::runtime::Runtime;
@@ -102,23 +101,20 @@ struct Running {
     ended: tokio::sync::Notify,
 }
 
-/// One drive's place: among its target's, and among all of the process. Free again when dropped, also by a panic.
-struct Seat {
-    running: Arc<Running>,
-    _of_all: OwnedSemaphorePermit,
-}
+/// One drive's place among its target's. Free again when dropped, also by a panic.
+struct Seat(Arc<Running>);
 
 impl Seat {
-    fn take(running: &Arc<Running>, of_all: OwnedSemaphorePermit) -> Self {
+    fn take(running: &Arc<Running>) -> Self {
         running.count.fetch_add(1, Ordering::AcqRel);
-        Self { running: Arc::clone(running), _of_all: of_all }
+        Self(Arc::clone(running))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.running.count.fetch_sub(1, Ordering::AcqRel);
-        self.running.ended.notify_one();
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_one();
     }
 }
 
@@ -132,9 +128,9 @@ impl Inner {
         last: &mut Uuid,
     ) -> Result<usize, StoreError> {
         // A drive spends a good part of its time in the store: a few more than the calls at once keep the target busy.
-        let most = runtime.pace.concurrency() * 2;
-        let free = u32::try_from(self.seats.available_permits()).unwrap_or(u32::MAX);
-        let seats = most.saturating_sub(running.count.load(Ordering::Acquire)).min(free);
+        let workers = u32::try_from(self.options.workers).unwrap_or(u32::MAX);
+        let most = (runtime.pace.concurrency() * 2).min(workers);
+        let seats = most.saturating_sub(running.count.load(Ordering::Acquire));
         runtime.trial(self).await?;
         if seats == 0 || runtime.is_paused() {
             return Ok(0);
@@ -147,8 +143,7 @@ impl Inner {
         }
         for Due { tenant_id, subject } in &due {
             let (writer, tenant_id, subject) = (writer.clone(), *tenant_id, *subject);
-            let Ok(of_all) = Arc::clone(&self.seats).try_acquire_owned() else { break };
-            let (seat, token) = (Seat::take(running, of_all), Uuid::new_v4());
+            let (seat, token) = (Seat::take(running), Uuid::new_v4());
             *last = tenant_id;
             // The lease is taken here, so that the next look does not find the same subjects again.
             if !self.reserve(tenant_id, subject, token).await? {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::account::{AccountId, Field};
+use crate::account::{Access, AccountId, Field};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -129,6 +129,65 @@ fn what_was_written_is_on_record_and_clears_its_own_state_only() {
     let inactive = SeenAccount { active: false, ..seen() };
     absorb(&mut facts, &set(false), Done::Written(Written::Seen(inactive)), times());
     assert!(facts.record.steps.is_empty() && !facts.record.linked().unwrap().active);
+}
+
+fn jira_core() -> Access {
+    Access { resource: "jira-core".to_owned(), ..Access::default() }
+}
+
+fn grant() -> Step {
+    Step::Grant { access: jira_core(), desired: "desired".to_owned() }
+}
+
+#[test]
+fn access_is_on_record_once_it_is_written_and_in_doubt_until_then() {
+    let mut facts = linked();
+    mark(&mut facts, &Plan { steps: vec![grant()], ..Plan::default() });
+    assert!(facts.record.maybe_granted.contains(&jira_core()) && facts.record.granted.is_empty());
+    absorb(&mut facts, &grant(), Done::AccessWritten, times());
+    assert!(facts.record.maybe_granted.is_empty() && facts.record.granted.contains(&jira_core()));
+    absorb_error(&mut facts, &grant(), &lost(), times());
+    assert!(facts.record.watch_access.contains(&jira_core()) && facts.look_at.is_some(), "a second look");
+    let revoke = Step::Revoke { access: jira_core(), desired: "desired".to_owned() };
+    absorb(&mut facts, &revoke, Done::AccessWritten, times());
+    assert!(facts.record.maybe_granted.is_empty() && facts.record.granted.is_empty());
+}
+
+#[test]
+fn no_seat_is_a_refusal_or_a_wait() {
+    let full = TargetError::NoSeats { reason: "jira-core has no seat left".to_owned() };
+    let mut facts = linked();
+    absorb_error(&mut facts, &grant(), &full, times());
+    let state = facts.record.steps[&AccountStep::Access].clone();
+    assert_eq!((state.state, state.fingerprint.as_str(), state.retry_at), (Stuck::Refused, "desired", None));
+    hold(&mut facts, &Step::Create { account: account() }, "jira-core has no seat left", times());
+    let state = facts.record.steps[&AccountStep::Write].clone();
+    assert_eq!((state.state, state.retry_at), (Stuck::Held, Some(now() + TimeDelta::hours(1))));
+    assert_eq!(state.fingerprint, write_fingerprint(&account()));
+}
+
+#[test]
+fn what_an_answer_does_not_show_is_as_it_was_asked_for() {
+    let mut facts = linked();
+    let change = AccountChange {
+        email: Some("new@x.example".to_owned()),
+        extra: [("title".to_owned(), "Engineer".to_owned())].into(),
+        ..AccountChange::default()
+    };
+    absorb(&mut facts, &update(change), Done::Written(Written::AsAsked { off: None }), times());
+    let linked = facts.record.linked().unwrap();
+    assert_eq!((linked.email.as_deref(), linked.extra["title"].as_str()), (Some("new@x.example"), "Engineer"));
+    facts.pairs.insert("dev".to_owned(), Pair { written: true, maybe: false, step: None });
+    facts.record.granted.insert(jira_core());
+    absorb(&mut facts, &set(false), Done::Written(Written::AsAsked { off: Some(OffSwitch::Suspend) }), times());
+    let linked = facts.record.linked().unwrap();
+    assert_eq!((linked.active, linked.off), (false, Some(OffSwitch::Suspend)));
+    assert!(facts.pairs["dev"].written && !facts.record.granted.is_empty(), "a suspension keeps everything");
+    absorb(&mut facts, &set(false), Done::Written(Written::AsAsked { off: Some(OffSwitch::Remove) }), times());
+    assert!(!facts.pairs["dev"].written && facts.record.granted.is_empty(), "a removal loses everything");
+    absorb(&mut facts, &set(true), Done::Written(Written::AsAsked { off: Some(OffSwitch::Remove) }), times());
+    let linked = facts.record.linked().unwrap();
+    assert_eq!((linked.active, linked.off), (true, None));
 }
 
 #[test]

@@ -98,6 +98,7 @@ pub fn fingerprint(facts: &UserFacts, rules: &Rules, place: &Place) -> Option<St
 pub(super) const OWN_ACCOUNT: &str = "own account";
 pub(super) const NO_ADOPTION: &str = "no adoption";
 pub(super) const HANDS_OFF: &str = "hands off";
+pub(super) const UNMAPPED: &str = "unmapped";
 
 impl Planner<'_> {
     /// States on record that are not those of a step that is still to be done.
@@ -124,7 +125,8 @@ impl Planner<'_> {
         match (step, &self.facts.record.known) {
             (AccountStep::Write, Known::Nothing | Known::Absent) => {
                 let own_name = self.rules.protected.is_own_name(&self.desired.username);
-                if own_name { own() } else { Some(write) }.filter(|_| self.desired.active)
+                let fingerprint = if own_name { own() } else { Some(self.writable(write)) };
+                fingerprint.filter(|_| self.desired.active)
             }
             (AccountStep::Write, Known::Found(seen) | Known::Linked { seen, .. })
                 if self.rules.protected.is_own(&seen.id) =>
@@ -146,7 +148,7 @@ impl Planner<'_> {
                 let renames = change.username.is_some();
                 let own = own().filter(|_| renames && self.rules.protected.is_own_name(&self.desired.username));
                 let to_do = !self.user.deleted && change != AccountChange::default();
-                to_do.then(|| own.unwrap_or(write))
+                to_do.then(|| if self.unmapped.is_some() { self.writable(write) } else { own.unwrap_or(write) })
             }
             (_, Known::Linked { seen, .. }) if self.rules.protected.is_own(&seen.id) || seen.hands_off.is_some() => {
                 None
@@ -165,6 +167,11 @@ impl Planner<'_> {
             }
             (AccountStep::Active | AccountStep::Delete | AccountStep::Access, _) => None,
         }
+    }
+
+    /// The fingerprint of a write, or that of the rule that forbids it because the policy's expressions do not come out.
+    fn writable(&self, write: String) -> String {
+        if self.unmapped.is_some() { by_rule(UNMAPPED, &write) } else { write }
     }
 
     fn pair_fingerprint(&self, key: &str) -> Option<String> {

@@ -1,0 +1,89 @@
+//! The CSV files of `[[table]]`: read at the start, and again when they change. Decides nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::AppError;
+use crate::config::TableConfig;
+use crate::lifecycle::Lifecycle;
+use crate::policy::tables::{Table, Tables};
+use crate::store::outbox::{self, NudgeAs};
+use crate::store::{Store, StoreError, tenant};
+use crate::telemetry::Chain;
+use crate::writer::Writer;
+
+/// How often the files are looked at.
+const EVERY: Duration = Duration::from_secs(10);
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 256 << 20;
+
+/// Reads all tables.
+///
+/// # Errors
+/// The first file that cannot be read or is no table.
+pub fn read(tables: &[TableConfig]) -> Result<Tables, AppError> {
+    tables.iter().map(|table| Ok((table.name.clone(), read_one(table)?))).collect()
+}
+
+fn read_one(table: &TableConfig) -> Result<Table, AppError> {
+    let path = || table.file.display().to_string();
+    let unreadable = |source| AppError::File { path: path(), source };
+    if std::fs::metadata(&table.file).map_err(unreadable)?.len() > LARGEST {
+        return Err(unreadable(std::io::Error::other(format!("it is larger than {LARGEST} bytes"))));
+    }
+    let text = std::fs::read(&table.file).map_err(unreadable)?;
+    Table::from_csv(&text, &table.key)
+        .map_err(|error| AppError::Tenant(format!("table {}: {}: {error}", table.name, path())))
+}
+
+/// What tells that a file is another one than before.
+type Marks = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+fn marks(tables: &[TableConfig]) -> Marks {
+    let mark = |table: &TableConfig| {
+        let metadata = std::fs::metadata(&table.file).ok()?;
+        Some((table.file.clone(), (metadata.len(), metadata.modified().ok())))
+    };
+    tables.iter().filter_map(mark).collect()
+}
+
+/// Follows the files until the lifecycle ends.
+pub(super) async fn follow(tables: Vec<TableConfig>, store: Store, writer: Writer, life: Lifecycle) {
+    let tables = Arc::new(tables);
+    let mut known = marks(&tables);
+    while !life.is_ending() {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = life.soft().cancelled() => return,
+        }
+        if let Err(error) = follow_once(&tables, &mut known, &store, &writer).await {
+            tracing::warn!(error = %Chain(&error), "a table cannot be read anew; what it said before stays");
+        }
+    }
+}
+
+/// Takes over what changed, and has every user looked at whom it may concern.
+async fn follow_once(
+    tables: &Arc<Vec<TableConfig>>,
+    known: &mut Marks,
+    store: &Store,
+    writer: &Writer,
+) -> Result<(), AppError> {
+    let now = marks(tables);
+    if now == *known {
+        return Ok(());
+    }
+    let configured = Arc::clone(tables);
+    let read = tokio::task::spawn_blocking(move || read(&configured)).await;
+    writer.set_tables(read.map_err(|error| AppError::Tenant(error.to_string()))??);
+    let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+    for tenant in tenant::list(&mut *conn).await? {
+        outbox::nudge(&mut conn, tenant.id, "tenant", &[tenant.id], NudgeAs { fan_out: true, ..NudgeAs::BULK }).await?;
+        writer.wake(&tenant.target);
+    }
+    *known = now;
+    tracing::info!("tables were read anew; users whose account they change are written");
+    Ok(())
+}
