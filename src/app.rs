@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use crate::account::{Capabilities, Kind, Naming};
 use crate::cli::Database;
-use crate::config::{Config, TargetConfig, TargetCredential, TargetKind};
+use crate::config::{AlignConfig, Config, MatchOn, TargetConfig, TargetCredential, TargetKind};
 use crate::directory::Directory;
 use crate::embedded::EmbeddedError;
 use crate::http::{self, Health, HttpOptions, HttpState};
-use crate::jira::{self, ClientError, ClientOptions, Credential};
+use crate::jira::{self, AlignOptions, ClientError, ClientOptions, Credential};
 use crate::lifecycle::{Ending, Lifecycle};
 use crate::listen::{self, ListenOptions, TlsError};
 use crate::policy::Policy;
@@ -264,6 +264,14 @@ pub fn grounds(config: &Config) -> Result<Grounds, AppError> {
 fn capabilities(target: &TargetConfig) -> Capabilities {
     match target.kind {
         TargetKind::DataCenter => Capabilities { kind: Kind::DataCenter, groups: true, naming: Naming::UserName },
+        TargetKind::Cloud => Capabilities { kind: Kind::Cloud, groups: true, naming: Naming::Email },
+        TargetKind::Align => {
+            let naming = match target.align.match_on {
+                MatchOn::ExternalId => Naming::UserName,
+                MatchOn::Email => Naming::Email,
+            };
+            Capabilities { kind: Kind::Align, groups: false, naming }
+        }
     }
 }
 
@@ -290,16 +298,30 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
         let pem = read.map_err(|source| AppError::File { path: path.display().to_string(), source })?;
         options.extra_ca = Some(pem);
     }
-    let kind = match config.kind {
-        TargetKind::DataCenter => Kind::DataCenter,
+    let options = match config.kind {
+        TargetKind::DataCenter => jira::Options::DataCenter(options),
+        TargetKind::Cloud => return Err(AppError::Tenant(format!("target {}: no Cloud yet", config.name))),
+        TargetKind::Align => jira::Options::Align(align(&config.align, options)),
     };
     Ok(TargetOptions {
         name: config.name.clone(),
-        target: jira::target(kind, options).map_err(bad)?,
+        target: jira::target(options).map_err(bad)?,
         pace: PaceOptions { concurrency: config.pace.concurrency, per_second: f64::from(config.pace.per_second) },
         timeout: config.timeout,
         late: config.late,
     })
+}
+
+fn align(config: &AlignConfig, client: ClientOptions) -> AlignOptions {
+    AlignOptions {
+        client,
+        match_on: match config.match_on {
+            MatchOn::ExternalId => jira::MatchOn::ExternalId,
+            MatchOn::Email => jira::MatchOn::Email,
+        },
+        ignore_roles: config.ignore_roles.iter().map(|role| i64::from(*role)).collect(),
+        repair: config.repair.iter().map(|(field, value)| (field.clone(), i64::from(*value))).collect(),
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {

@@ -8,6 +8,7 @@ mod layers;
 mod places;
 mod reader;
 mod sections;
+mod targets;
 mod value;
 
 #[cfg(test)]
@@ -18,10 +19,11 @@ use std::fmt;
 
 pub use layers::Sources;
 pub use places::{BASIC_USERNAME, is_basic_username};
-pub use places::{
-    Mode, Pace, TableConfig, TargetConfig, TargetCredential, TargetKind, TenantConfig, TokenConfig, is_slug,
-};
+pub use places::{Mode, TableConfig, TenantConfig, TokenConfig, is_slug};
 pub use sections::{Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
+pub use targets::{
+    AlignConfig, CrowdConfig, MatchOn, OrganizationConfig, Pace, TargetConfig, TargetCredential, TargetKind,
+};
 
 use layers::Merged;
 use reader::{Findings, Reader};

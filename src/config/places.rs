@@ -1,136 +1,12 @@
-//! The lists of the file: `[[target]]`, one Jira each, and `[[tenant]]`, one identity provider's configuration each.
+//! The lists of the file: `[[tenant]]`, one identity provider's configuration each, and `[[table]]`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::reader::Reader;
-use super::sections::positive;
-use super::value::{BaseUrl, Value};
+use super::value::Value;
 use crate::secret::Secret;
-
-/// `[[target]]`: one Jira.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TargetConfig {
-    /// What tenants call it.
-    pub name: String,
-    /// Which API it speaks.
-    pub kind: TargetKind,
-    /// Its base URL with the context path, without a slash at the end.
-    pub url: String,
-    /// As whom the daemon works there.
-    pub credential: TargetCredential,
-    /// How long one call may take.
-    pub timeout: Duration,
-    /// After which time a call that got no answer cannot take effect any more, so that a second look is final.
-    pub late: Duration,
-    /// How hard it may be worked.
-    pub pace: Pace,
-    /// A PEM file with further certificate authorities to trust.
-    pub ca_file: Option<PathBuf>,
-    /// Whether Jira mails people when their account is made.
-    pub notify: bool,
-}
-
-/// Which API a target speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetKind {
-    /// Jira Data Center and Server, `/rest/api/2`.
-    DataCenter,
-}
-
-impl TargetKind {
-    /// As it is written in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DataCenter => "data-center",
-        }
-    }
-}
-
-impl Value for TargetKind {
-    fn read(value: &toml::Value) -> Result<Self, String> {
-        match value.as_str().unwrap_or_default() {
-            "data-center" => Ok(Self::DataCenter),
-            _ => Err("\"data-center\"".to_owned()),
-        }
-    }
-}
-
-/// As whom the daemon works at a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TargetCredential {
-    /// A personal access token.
-    Token(Secret),
-    /// A login name and its password, where tokens are switched off.
-    Password {
-        /// The login name.
-        user: String,
-        /// The password.
-        password: Secret,
-    },
-}
-
-/// How hard a target may be worked, by all replicas together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Calls at the same time.
-    pub concurrency: u32,
-    /// Calls a second; 0 is without limit.
-    pub per_second: u32,
-}
-
-impl TargetConfig {
-    /// `None` when something without a default is missing or wrong, which is a problem on record then.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let name = name(reader, "name");
-        let kind = reader.get("kind", TargetKind::DataCenter);
-        let url = reader.required::<BaseUrl>("url").map(|url| url.0);
-        let credential = credential(reader);
-        let timeout = positive(reader, "timeout", Duration::from_secs(10));
-        let late = reader.get("late", (timeout * 2).max(Duration::from_secs(60)));
-        if late < timeout {
-            reader.problem("late", "must not be shorter than the time-out beside it");
-        }
-        let pace = reader.section("pace", |reader| Pace {
-            concurrency: reader.within("concurrency", 4, 1..=1000, "between 1 and 1000"),
-            per_second: reader.get("per_second", 0),
-        });
-        let ca_file = reader.optional::<PathBuf>("ca_file");
-        if let Some(path) = ca_file.as_ref().filter(|path| !path.is_file()) {
-            reader.problem("ca_file", &format!("names the file {}, which is not there", path.display()));
-        }
-        let notify = reader.get("notify", false);
-        Some(Self { name: name?, kind, url: url?, credential: credential?, timeout, late, pace, ca_file, notify })
-    }
-}
-
-fn credential(reader: &mut Reader<'_>) -> Option<TargetCredential> {
-    let any = |keys: &[&str], reader: &Reader<'_>| keys.iter().any(|key| reader.has(key));
-    let by_token = any(&["token", "token_file"], reader);
-    let by_password = any(&["user", "password", "password_file"], reader);
-    let token = reader.secret("token", "token_file");
-    let user = reader.optional::<String>("user");
-    let password = reader.secret("password", "password_file");
-    match (by_token, by_password) {
-        (true, true) => {
-            reader.problem("token", "and user with password are both given: only one of them may be");
-            None
-        }
-        (false, false) => {
-            reader.problem("token_file", "is missing (or token, or user with password_file)");
-            None
-        }
-        (true, false) => token.map(TargetCredential::Token),
-        (false, true) => {
-            if user.is_none() || password.is_none() {
-                reader.problem("user", "and password_file (or password) are needed together");
-            }
-            Some(TargetCredential::Password { user: user?, password: password? })
-        }
-    }
-}
 
 /// `[[tenant]]`: one identity provider's configuration, read-only elsewhere.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,7 +35,7 @@ pub struct TableConfig {
 }
 
 impl TableConfig {
-    /// See [`TargetConfig::read`].
+    /// `None` when something without a default is missing or wrong, which is a problem on record then.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let name = name(reader, "name");
         let file = reader.required::<PathBuf>("file");
@@ -225,7 +101,7 @@ pub fn is_basic_username(name: &str) -> bool {
 const TOKEN_MIN: usize = 32;
 
 impl TenantConfig {
-    /// See [`TargetConfig::read`].
+    /// `None` when something without a default is missing or wrong, which is a problem on record then.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let slug = name(reader, "slug");
         let target = reader.required("target");
@@ -264,7 +140,7 @@ impl TokenConfig {
 }
 
 /// A name that stands in a URL.
-fn name(reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
+pub(super) fn name(reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
     let name = reader.required::<String>(key)?;
     if is_slug(&name) {
         return Some(name);

@@ -53,6 +53,18 @@ impl<'a> Reader<'a> {
         self.inner(key, None, table, read)
     }
 
+    /// Makes the keys of a section known that is not there, without any of them missing.
+    pub(super) fn unread<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let before = self.found.problems.len();
+        let _nothing = self.section(key, read);
+        self.found.problems.truncate(before);
+        None
+    }
+
     /// Reads each table of the list `key`.
     pub(super) fn each<T>(&mut self, key: &'static str, mut read: impl FnMut(&mut Reader<'_>) -> T) -> Vec<T> {
         let items = match self.take(key) {

@@ -31,7 +31,7 @@ fn keys_of(table: &toml::Table, prefix: &str, keys: &mut BTreeSet<String>) {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         let inner: Vec<&toml::Table> = match value {
             // A policy is one key here; its inside belongs to another module.
-            toml::Value::Table(inner) if key != "policy" => vec![inner],
+            toml::Value::Table(inner) if key != "policy" && key != "repair" => vec![inner],
             toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_table).collect(),
             _ => Vec::new(),
         };

@@ -1,5 +1,6 @@
 //! How one value is read: from the file with its TOML type, from the environment and flags as text.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +52,23 @@ impl Value for u32 {
         let number = value.as_integer().or_else(|| value.as_str()?.trim().parse().ok());
         let number = number.and_then(|number| Self::try_from(number).ok());
         number.ok_or_else(|| "a whole number that is not negative".to_owned())
+    }
+}
+
+impl Value for Vec<u32> {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        let numbers: Option<Self> = match value {
+            toml::Value::Array(items) => items.iter().map(|item| u32::read(item).ok()).collect(),
+            other => other.as_str().and_then(|text| text.split(',').map(|item| item.trim().parse().ok()).collect()),
+        };
+        numbers.ok_or_else(|| "a list of whole numbers".to_owned())
+    }
+}
+
+impl Value for BTreeMap<String, u32> {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        let table = value.as_table().ok_or_else(|| "a table of whole numbers".to_owned())?;
+        table.iter().map(|(name, value)| Ok((name.clone(), u32::read(value)?))).collect()
     }
 }
 

@@ -30,12 +30,23 @@ pub use error::TargetError;
 ///
 /// # Errors
 /// [`ClientError`] where the options cannot be used.
-pub fn target(kind: Kind, options: ClientOptions) -> Result<Arc<dyn Target>, ClientError> {
-    let notify = options.notify;
-    let client = Client::new(options)?;
-    Ok(match kind {
-        Kind::DataCenter | Kind::Cloud | Kind::Align => Arc::new(DataCenter::new(client, notify)),
+pub fn target(options: Options) -> Result<Arc<dyn Target>, ClientError> {
+    Ok(match options {
+        Options::DataCenter(options) => {
+            let notify = options.notify;
+            Arc::new(DataCenter::new(Client::new(options)?, notify))
+        }
+        Options::Align(options) => Arc::new(Align::new(options)?),
     })
+}
+
+/// How to reach a Jira, of whichever kind.
+#[derive(Clone, Debug)]
+pub enum Options {
+    /// Jira Data Center and Jira Server.
+    DataCenter(ClientOptions),
+    /// Jira Align.
+    Align(AlignOptions),
 }
 
 /// The answer of one step at the target.

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use jira_scim::config::{Config, Server};
 use jira_scim::directory::Directory;
 use jira_scim::http::{Health, HttpOptions, HttpState, router};
-use jira_scim::jira::{self, ClientOptions, Credential, Kind};
+use jira_scim::jira::{self, ClientOptions, Credential};
 use jira_scim::lifecycle::Lifecycle;
 use jira_scim::sandbox::Sandbox;
 use jira_scim::store::tenant::{self, Mode, NewTenant, Origin};
@@ -229,7 +229,7 @@ fn target(sandbox: &Sandbox, timeout: Duration) -> TargetOptions {
     options.timeout = timeout;
     TargetOptions {
         name: "jira".into(),
-        target: jira::target(Kind::DataCenter, options).unwrap(),
+        target: jira::target(jira::Options::DataCenter(options)).unwrap(),
         pace: PaceOptions { concurrency: 4, per_second: 0.0 },
         timeout,
         late: Duration::from_secs(60),

@@ -2,7 +2,6 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jira_scim::account::{AccountId, SeenAccount};
 use jira_scim::app::App;
@@ -45,17 +44,9 @@ impl Daemon {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.database.url = Some(Secret::new(db.url.clone()));
         config.limits.requests_per_second = 0;
-        config.targets = vec![TargetConfig {
-            name: "jira".to_owned(),
-            kind: TargetKind::DataCenter,
-            url: sandbox.base_url().to_owned(),
-            credential: TargetCredential::Token(Secret::new(sandbox.token())),
-            timeout: Duration::from_secs(10),
-            late: Duration::from_secs(60),
-            pace: Pace { concurrency: 8, per_second: 0 },
-            ca_file: None,
-            notify: false,
-        }];
+        let credential = TargetCredential::Token(Secret::new(sandbox.token()));
+        let target = TargetConfig::new("jira", TargetKind::DataCenter, sandbox.base_url(), credential);
+        config.targets = vec![TargetConfig { pace: Pace { concurrency: 8, per_second: 0 }, ..target }];
         let life = Lifecycle::new();
         let app = App::start(config, life.clone()).await.unwrap();
         let mut conn = app.store().pool().acquire().await.unwrap();

@@ -161,17 +161,9 @@ async fn furnish(
     scratch::recreate(&embedded.url(), DATABASE).await?;
     config.server.listen = *listen;
     config.database.url = Some(Secret::new(embedded.url_of(DATABASE)));
-    config.targets = vec![TargetConfig {
-        name: TARGET.to_owned(),
-        kind: TargetKind::DataCenter,
-        url: sandbox.base_url().to_owned(),
-        credential: TargetCredential::Token(Secret::new(sandbox.token())),
-        timeout: Duration::from_secs(10),
-        late: Duration::from_secs(60),
-        pace: Pace { concurrency: 8, per_second: 0 },
-        ca_file: None,
-        notify: false,
-    }];
+    let credential = TargetCredential::Token(Secret::new(sandbox.token()));
+    let target = TargetConfig::new(TARGET, TargetKind::DataCenter, sandbox.base_url(), credential);
+    config.targets = vec![TargetConfig { pace: Pace { concurrency: 8, per_second: 0 }, ..target }];
     let app = App::start(config, life.child()).await?;
     Ok((app, sandbox))
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jira_scim::account::{Account, AccountId, SeenAccount};
 use jira_scim::jira::{
-    self, AccountRef, CallRecord, Calls, ClientOptions, Created, Credential, Gate, GroupRef, Kind, Permit, RateLimits,
+    self, AccountRef, CallRecord, Calls, ClientOptions, Created, Credential, Gate, GroupRef, Permit, RateLimits,
     Switch, Target, TargetError, Written,
 };
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
@@ -90,7 +90,7 @@ impl Office {
         let sandbox = Sandbox::start(options).await.unwrap();
         let mut options = client_options(&sandbox);
         set(&mut options);
-        let target = jira::target(Kind::DataCenter, options).unwrap();
+        let target = jira::target(jira::Options::DataCenter(options)).unwrap();
         Self { sandbox, target, gate: Turnstile::default() }
     }
 
