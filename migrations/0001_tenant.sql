@@ -15,6 +15,8 @@ CREATE TABLE tenant (
     declared boolean NOT NULL DEFAULT false,
     created timestamptz NOT NULL DEFAULT now(),
     modified timestamptz NOT NULL DEFAULT now(),
+    -- When the target's accounts were last compared with the tenants' users (policy.unmatched_accounts).
+    compared_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT tenant_pkey PRIMARY KEY (id),
     CONSTRAINT tenant_slug_key UNIQUE (slug),
     CONSTRAINT tenant_mode_check CHECK (mode IN ('observe', 'enforce'))

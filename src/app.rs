@@ -25,6 +25,7 @@ use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewCredential};
 use crate::store::{Store, StoreError, outbox_view};
 use crate::telemetry::{Chain, Metrics};
+use crate::writer::expiry::Expiry;
 use crate::writer::outcome::Patience;
 use crate::writer::pace::PaceOptions;
 use crate::writer::{TargetOptions, Writer, WriterOptions};
@@ -127,7 +128,6 @@ impl App {
             health.clone(),
         );
         let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
-        writer.set_tables(tables::read(&config.tables)?);
         writer.start();
         if !config.tables.is_empty() {
             let (tables, store, writer) = (config.tables.clone(), store.clone(), writer.clone());
@@ -233,7 +233,11 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
     Ok(())
 }
 
-fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metrics) -> Result<Writer, AppError> {
+/// The writer of a configuration; nothing runs yet.
+///
+/// # Errors
+/// A target or table cannot be used.
+pub fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metrics) -> Result<Writer, AppError> {
     let targets = config.targets.iter().map(target).collect::<Result<Vec<_>, _>>()?;
     let options = WriterOptions {
         settle: config.writer.settle,
@@ -244,7 +248,9 @@ fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metrics) -
         probe_every: PROBE_EVERY,
         email_fallback: config.mapping.email_fallback.clone(),
     };
-    Ok(Writer::new(store.clone(), targets, options, life.clone(), metrics.clone()))
+    let writer = Writer::new(store.clone(), targets, options, life.clone(), metrics.clone());
+    writer.set_tables(tables::read(&config.tables)?);
+    Ok(writer)
 }
 
 /// What accounts depend on besides user and policy, by target.
@@ -309,6 +315,7 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
         pace: PaceOptions { concurrency: config.pace.concurrency, per_second: f64::from(config.pace.per_second) },
         timeout: config.timeout,
         late: config.late,
+        expiries: config.expiries().map(|(credential, expires)| Expiry { credential, expires }).collect(),
     })
 }
 

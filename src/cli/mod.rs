@@ -1,6 +1,6 @@
 //! Layer 5: the command line. Each command is a file with its arguments and a `run`; the work is done below.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration. What a command is asked for goes to standard
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with. What a command is asked for goes to standard
 //! output, everything else to standard error.
 
 mod bench;
@@ -9,6 +9,7 @@ mod configured;
 mod database;
 mod demo;
 mod desk;
+mod doctor;
 mod healthcheck;
 mod migrate;
 mod outbox;
@@ -18,6 +19,7 @@ mod simulate;
 mod table;
 mod tenant;
 mod token;
+mod unmatched;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -36,7 +38,7 @@ pub use database::Database;
 #[command(
     name = "jira-scim",
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration"
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with"
 )]
 struct Line {
     #[command(subcommand)]
@@ -52,6 +54,8 @@ enum Command {
     BenchSandbox(bench::SandboxArgs),
     /// Tell everything that is wrong with the configuration.
     CheckConfig(check_config::Args),
+    /// Tell what each target is and can do, and what an administrator should put right.
+    Doctor(doctor::Args),
     /// Show everything at work: a sandbox Jira, the daemon, and an Okta that assigns people and pushes groups.
     Demo(demo::Args),
     /// Ask the daemon on this machine whether it is ready; for containers.
@@ -68,6 +72,8 @@ enum Command {
     Tenant(tenant::Args),
     /// Make, list and revoke the tokens of a tenant.
     Token(token::Args),
+    /// List accounts at a tenant's target that nobody claims; switch them off, too, if asked to.
+    Unmatched(unmatched::Args),
     /// Play an identity provider against any SCIM server, and say what was wrong with the answers.
     Simulate(simulate::Args),
 }
@@ -86,6 +92,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => match failure.downcast_ref::<Problems>() {
             Some(problems) => told(problems, 3),
+            None if failure.is::<doctor::Unreachable>() => told(&*failure, 4),
             None => told(&*failure, 1),
         },
     }
@@ -96,6 +103,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(args).await,
         Command::BenchSandbox(args) => bench::run_sandbox(args).await,
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Doctor(args) => doctor::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
@@ -104,6 +112,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args).await,
         Command::Tenant(args) => tenant::run(&args).await,
         Command::Token(args) => token::run(&args).await,
+        Command::Unmatched(args) => unmatched::run(&args).await,
         Command::Simulate(args) => simulate::run(args).await,
     }
 }

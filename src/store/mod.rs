@@ -22,6 +22,7 @@ pub mod seed;
 pub mod target;
 pub mod tenant;
 pub mod token;
+pub mod unmatched;
 pub mod user;
 
 use std::str::FromStr;

@@ -35,6 +35,8 @@ struct All {
     target_throttled: IntCounterVec,
     target_pauses: IntCounterVec,
     target_up: IntGaugeVec,
+    credential_expires: IntGaugeVec,
+    unmatched: IntGaugeVec,
     database_up: IntGauge,
     started: Gauge,
 }
@@ -157,6 +159,16 @@ impl Metrics {
                 "1 while a target is worked, 0 while it is paused.",
                 &["target"],
             )?,
+            credential_expires: maker.whole_gauges(
+                "jira_scim_credential_expires_timestamp_seconds",
+                "When a target's credential ends, in seconds since 1970, where that is configured.",
+                &["target", "credential"],
+            )?,
+            unmatched: maker.whole_gauges(
+                "jira_scim_unmatched_accounts",
+                "Active accounts at the target that nobody claims, when last compared.",
+                &["tenant"],
+            )?,
             database_up: maker.whole_gauge("jira_scim_database_up", "1 when the last look found the database.")?,
             started,
             registry: maker.0,
@@ -235,6 +247,16 @@ impl Metrics {
     /// Whether a target is worked.
     pub fn target_up(&self, target: &str, up: bool) {
         self.0.target_up.with_label_values(&[target]).set(i64::from(up));
+    }
+
+    /// When a target's credential ends.
+    pub fn credential_expires(&self, target: &str, credential: &str, at: chrono::DateTime<chrono::Utc>) {
+        self.0.credential_expires.with_label_values(&[target, credential]).set(at.timestamp());
+    }
+
+    /// How many active accounts nobody claims.
+    pub fn unmatched(&self, tenant: &str, accounts: usize) {
+        self.0.unmatched.with_label_values(&[tenant]).set(i64::try_from(accounts).unwrap_or(i64::MAX));
     }
 
     /// Whether the database was there when last looked at.

@@ -218,7 +218,12 @@ impl Inner {
             if !matches!(answer, Err(TargetError::Stopped { .. })) {
                 performed.tried.push(step.clone());
             }
-            steps.push(shown(step, &answer, &calls.take(), &mut performed.calls));
+            let mut shown = shown(step, &answer, &calls.take(), &mut performed.calls);
+            let notes = calls.take_notes();
+            if !notes.is_empty() {
+                shown["notes"] = json!(notes);
+            }
+            steps.push(shown);
             match answer {
                 Ok(done) => absorb::absorb(&mut performed.after, step, done, times),
                 Err(TargetError::NoSeats { reason }) if work.rules.policy.seats == Seats::Hold => {

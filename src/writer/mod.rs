@@ -9,6 +9,7 @@ pub mod absorb;
 pub mod by_hand;
 mod claim;
 mod drive;
+pub mod expiry;
 mod fan_out;
 mod gate;
 pub mod outcome;
@@ -18,6 +19,7 @@ pub mod plan;
 mod record;
 mod runtime;
 mod settle;
+pub mod unmatched;
 mod worker;
 
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ use crate::lifecycle::Lifecycle;
 use crate::policy::tables::Tables;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
+use expiry::Expiry;
 use outcome::Patience;
 use pace::PaceOptions;
 use runtime::Runtime;
@@ -71,6 +74,8 @@ pub struct TargetOptions {
     pub timeout: Duration,
     /// How long after an unknown outcome the subject is looked at once more.
     pub late: Duration,
+    /// Credentials whose end is known.
+    pub expiries: Vec<Expiry>,
 }
 
 /// See the module.

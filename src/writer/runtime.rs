@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::expiry::Expiry;
 use super::gate::OpenGate;
 use super::outcome::{Failure, Verdict, backoff, judge};
 use super::pace::Pace;
@@ -26,6 +27,7 @@ pub(crate) struct Runtime {
     pub(crate) pace: Arc<Pace>,
     pub(crate) timeout: Duration,
     pub(crate) late: TimeDelta,
+    pub(crate) expiries: Vec<Expiry>,
     /// There is work.
     pub(crate) wake: Notify,
     /// The last call timed out or was cut off: requests do not wait for such a target.
@@ -65,6 +67,9 @@ pub struct Health {
     /// The version it prints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Credentials whose end is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<Expiry>,
 }
 
 impl Runtime {
@@ -75,6 +80,7 @@ impl Runtime {
             pace: Pace::new(options.pace),
             timeout: options.timeout,
             late: TimeDelta::from_std(options.late).unwrap_or(TimeDelta::MAX),
+            expiries: options.expiries,
             wake: Notify::new(),
             last_was_slow: AtomicBool::new(false),
             state: Mutex::default(),
@@ -266,6 +272,7 @@ pub(crate) async fn health(inner: &Inner) -> Result<Vec<Health>, StoreError> {
             paused_until: state.paused_until,
             last_success: state.last_success,
             version: state.probe.map(|probe| probe.version),
+            credentials: runtime.expiries.clone(),
         });
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));

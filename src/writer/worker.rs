@@ -25,6 +25,10 @@ impl Writer {
             self.0.life.spawn("writer", async move { writer.dispatch(runtime).await });
         }
         let writer = self.clone();
+        self.0.life.spawn("expiries", async move { writer.watch_expiries().await });
+        let writer = self.clone();
+        self.0.life.spawn("comparison", async move { writer.compare_now_and_then().await });
+        let writer = self.clone();
         self.0.life.spawn("heartbeat", async move { writer.beat().await });
     }
 

@@ -233,6 +233,7 @@ fn target(sandbox: &Sandbox, timeout: Duration) -> TargetOptions {
         pace: PaceOptions { concurrency: 4, per_second: 0.0 },
         timeout,
         late: Duration::from_secs(60),
+        expiries: Vec::new(),
     }
 }
 

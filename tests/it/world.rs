@@ -247,6 +247,7 @@ fn writer(store: &Store, jira: &Sandbox, life: &Lifecycle, make: &Make) -> Write
         pace: PaceOptions { concurrency: 4, per_second: 0.0 },
         timeout,
         late: Duration::from_secs(60),
+        expiries: Vec::new(),
     };
     let options = WriterOptions {
         settle,

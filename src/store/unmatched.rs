@@ -1,0 +1,66 @@
+//! What the store knows of accounts at a target: which of them are somebody's, and when they were last compared.
+
+use std::collections::HashSet;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// Positions (from 0) of the accounts that are linked to or claimed by a user of any tenant of the target, deleted ones
+/// included, or whose names are those of a living user who has none yet. `ids`, `names` and `emails` run side by side; names
+/// and addresses are folded.
+pub async fn claimed(
+    conn: &mut PgConnection,
+    target: &str,
+    ids: &[String],
+    names: &[String],
+    emails: &[String],
+) -> Result<HashSet<usize>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- unmatched.claimed
+        SELECT a.place AS "place!"
+        FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS a (id, name, email, place)
+        WHERE EXISTS (SELECT FROM claim c WHERE c.target = $1
+                AND ((c.what = 'account' AND c.key = a.id) OR (c.what = 'name' AND c.key IN (a.name, a.email))))
+            OR EXISTS (SELECT FROM tenant t JOIN scim_user u ON u.tenant_id = t.id
+                WHERE t.target = $1 AND u.deleted_at IS NULL AND u.user_name_key IN (a.name, a.email))
+            OR EXISTS (SELECT FROM scim_user u JOIN tenant t ON t.id = u.tenant_id AND t.target = $1
+                WHERE u.deleted_at IS NULL AND a.email <> '' AND u.email_keys @> ARRAY[a.email])"#,
+        target,
+        ids,
+        names,
+        emails,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter_map(|row| usize::try_from(row.place - 1).ok()).collect())
+}
+
+/// Whether everything that the tenants of a target want is there: no work is open, and the tenant has somebody with an account.
+pub async fn is_settled(conn: &mut PgConnection, tenant_id: Uuid, target: &str) -> Result<bool, StoreError> {
+    let row = sqlx::query!(
+        r#"-- unmatched.is_settled
+        SELECT NOT EXISTS (SELECT FROM outbox o JOIN tenant t ON t.id = o.tenant_id
+                WHERE t.target = $2 AND o.due_at <= now() + interval '1 minute')
+            AND EXISTS (SELECT FROM link l WHERE l.tenant_id = $1 AND l.record -> 'known' ? 'linked') AS "settled!""#,
+        tenant_id,
+        target,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.settled)
+}
+
+/// Takes a tenant's turn to be compared, unless it was less than `seconds` ago: of all replicas one gets it.
+pub async fn take_turn(conn: &mut PgConnection, tenant_id: Uuid, seconds: f64) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "-- unmatched.take_turn
+        UPDATE tenant SET compared_at = now() WHERE id = $1 AND compared_at <= now() - make_interval(secs => $2)",
+        tenant_id,
+        seconds,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

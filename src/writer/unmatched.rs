@@ -1,0 +1,386 @@
+//! Accounts at a target that nobody claims: found by comparing the target's complete list with the store, told, and, where the
+//! policy says so, switched off. Nobody's account is touched while any user of the target waits to be written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use regex::Regex;
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::gate::OpenGate;
+use super::runtime::Runtime;
+use super::{Inner, Writer};
+use crate::account::{SeenAccount, fold};
+use crate::jira::{AccountRef, CallRecord, Calls, Gate, Permit, RateLimits, Switch, TargetError};
+use crate::policy::{Policy, Unmatched, UnmatchedAccounts};
+use crate::store::by_hand::{self, Noted};
+use crate::store::tenant::{self, Mode, Origin, Tenant};
+use crate::store::{StoreError, unmatched};
+use crate::telemetry::Chain;
+
+/// How often a tenant is compared.
+const EVERY: Duration = Duration::from_secs(3600);
+/// How often it is looked whose turn it is.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// An account that nobody claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stray {
+    /// Its key.
+    pub id: String,
+    /// Its login name.
+    pub username: String,
+    /// Its address, where the target shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The name that is shown.
+    pub display_name: String,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// What became of an account that nobody claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was found, and left as it is.
+    Reported,
+    /// It was switched off.
+    SwitchedOff,
+    /// It is still on.
+    Failed(String),
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// Active accounts that the target has.
+    pub active: usize,
+    /// Those that nobody claims.
+    pub strays: Vec<Stray>,
+    /// Why none was switched off that should have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
+}
+
+/// Why a tenant was not compared.
+#[derive(Debug, thiserror::Error)]
+pub enum UnmatchedError {
+    /// The configuration does not name the target.
+    #[error("the tenant's target {0} is not configured")]
+    NoTarget(String),
+    /// Nobody may conclude anything yet.
+    #[error("{0}")]
+    NotYet(&'static str),
+    /// The policy cannot be read.
+    #[error("the tenant's policy is not understood")]
+    Policy,
+    /// The target's list is not complete, or cannot be had.
+    #[error("the accounts of the target cannot be listed")]
+    Target(#[from] TargetError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is to be done about accounts that nobody claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// They are listed.
+    Report,
+    /// They are switched off, at most so many.
+    SwitchOff {
+        /// See [`UnmatchedAccounts::limit`].
+        limit: u32,
+    },
+}
+
+impl Writer {
+    /// Compares the accounts of a tenant's target with all that is known of them, and switches strays off if asked to.
+    ///
+    /// # Errors
+    /// [`UnmatchedError`]; then nothing was switched off.
+    pub async fn compare(&self, tenant: &Tenant, act: Act, origin: Origin<'_>) -> Result<Comparison, UnmatchedError> {
+        let runtime = self.0.targets.get(&tenant.target).cloned();
+        let runtime = runtime.ok_or_else(|| UnmatchedError::NoTarget(tenant.target.clone()))?;
+        let policy = Policy::from_value(&tenant.policy).map_err(|_| UnmatchedError::Policy)?;
+        self.0.may_conclude(tenant, &runtime).await?;
+        let gate = PausedGate(OpenGate { runtime: Arc::clone(&runtime), metrics: self.0.metrics.clone() });
+        let calls = Calls::new(origin.request_id, &gate);
+        let mut comparison = self.0.strays(&runtime, &calls, &policy.unmatched_accounts).await?;
+        if let Act::SwitchOff { limit } = act {
+            // The list took a while: who came in the meantime is somebody's.
+            self.0.may_conclude(tenant, &runtime).await?;
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            if tenant.mode != Mode::Enforce {
+                comparison.withheld = Some("The tenant only observes.".to_owned());
+            } else if comparison.strays.len() > limit {
+                comparison.withheld = Some(format!(
+                    "{} accounts are more than unmatched_accounts.limit, which is {limit}: none was switched off.",
+                    comparison.strays.len()
+                ));
+            } else {
+                self.0.switch_off(tenant, &runtime, &calls, &policy, &mut comparison, origin).await?;
+            }
+        }
+        self.0
+            .metrics
+            .unmatched(&tenant.slug, comparison.strays.iter().filter(|s| s.outcome != Outcome::SwitchedOff).count());
+        Ok(comparison)
+    }
+
+    /// Compares tenants whose policy asks for it, each once an hour, by one of all replicas.
+    pub(super) async fn compare_now_and_then(&self) {
+        while !self.0.life.is_ending() {
+            if let Err(error) = self.compare_due(EVERY).await {
+                tracing::warn!(error = %Chain(&error), "accounts could not be compared; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.0.life.soft().cancelled() => {}
+            }
+        }
+    }
+
+    /// Compares every tenant whose turn it is, and says how many were.
+    ///
+    /// # Errors
+    /// The store's; what goes wrong at one target is told and delays no other.
+    pub async fn compare_due(&self, every: Duration) -> Result<usize, StoreError> {
+        let mut conn = self.0.store.pool().acquire().await.map_err(StoreError::from)?;
+        let tenants = tenant::list(&mut *conn).await?;
+        drop(conn);
+        let mut compared = 0;
+        for tenant in tenants {
+            let Ok(policy) = Policy::from_value(&tenant.policy) else { continue };
+            let UnmatchedAccounts { action, limit, .. } = policy.unmatched_accounts;
+            let act = match action {
+                Unmatched::Keep => continue,
+                Unmatched::Report => Act::Report,
+                Unmatched::Deactivate => Act::SwitchOff { limit },
+            };
+            let mut conn = self.0.store.pool().acquire().await.map_err(StoreError::from)?;
+            let mine = unmatched::take_turn(&mut conn, tenant.id, every.as_secs_f64()).await?;
+            drop(conn);
+            if !mine {
+                continue;
+            }
+            let origin = Origin { actor: "unmatched accounts", request_id: Uuid::now_v7(), at: chrono::Utc::now() };
+            match self.compare(&tenant, act, origin).await {
+                Ok(comparison) => tell(&tenant.slug, &comparison),
+                Err(error) => tracing::warn!(
+                    tenant = tenant.slug,
+                    error = %Chain(&error),
+                    "the accounts of tenant {} were not compared", tenant.slug
+                ),
+            }
+            compared += 1;
+        }
+        Ok(compared)
+    }
+}
+
+fn tell(slug: &str, comparison: &Comparison) {
+    let off = comparison.strays.iter().filter(|stray| stray.outcome == Outcome::SwitchedOff).count();
+    let strays = comparison.strays.len();
+    match &comparison.withheld {
+        Some(why) => tracing::warn!(tenant = slug, strays, "tenant {slug}: {why}"),
+        None if strays > 0 => {
+            tracing::info!(
+                tenant = slug,
+                strays,
+                off,
+                "tenant {slug}: {strays} accounts are nobody's, {off} switched off"
+            );
+        }
+        None => {}
+    }
+}
+
+impl Inner {
+    /// Whether everybody who could claim an account has done so.
+    async fn may_conclude(&self, tenant: &Tenant, runtime: &Arc<Runtime>) -> Result<(), UnmatchedError> {
+        if !runtime.probe(self, self.options.probe_every).await? {
+            return Err(UnmatchedError::NotYet("the target does not answer, or does not accept our credential"));
+        }
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        match unmatched::is_settled(&mut conn, tenant.id, &runtime.name).await? {
+            true => Ok(()),
+            false => Err(UnmatchedError::NotYet(
+                "users of this target still wait to be written, or none of the tenant has an account yet",
+            )),
+        }
+    }
+
+    /// Reads the whole list.
+    async fn strays(
+        &self,
+        runtime: &Arc<Runtime>,
+        calls: &Calls<'_>,
+        rules: &UnmatchedAccounts,
+    ) -> Result<Comparison, UnmatchedError> {
+        let filter = Filter::new(rules)?;
+        let protected = runtime.protected().unwrap_or_default();
+        let mut comparison = Comparison::default();
+        let mut after = None;
+        loop {
+            let page = runtime.target.accounts(calls, after.as_deref()).await?;
+            let mut active: Vec<SeenAccount> = page.items.into_iter().filter(|account| account.active).collect();
+            comparison.active += active.len();
+            active.retain(|account| {
+                !protected.is_own(&account.id) && account.hands_off.is_none() && filter.concerns(account)
+            });
+            comparison.strays.extend(self.unclaimed(&runtime.name, active).await?);
+            after = page.next;
+            if after.is_none() {
+                return Ok(comparison);
+            }
+        }
+    }
+
+    async fn unclaimed(&self, target: &str, accounts: Vec<SeenAccount>) -> Result<Vec<Stray>, StoreError> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = accounts.iter().map(|account| account.id.0.clone()).collect();
+        let names: Vec<String> = accounts.iter().map(|account| fold(&account.username)).collect();
+        let emails: Vec<String> =
+            accounts.iter().map(|account| account.email.as_deref().map(fold).unwrap_or_default()).collect();
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let claimed = unmatched::claimed(&mut conn, target, &ids, &names, &emails).await?;
+        let free = accounts.into_iter().enumerate().filter(|(place, _)| !claimed.contains(place));
+        Ok(free.map(|(_, account)| Stray::of(account)).collect())
+    }
+
+    async fn switch_off(
+        &self,
+        tenant: &Tenant,
+        runtime: &Arc<Runtime>,
+        calls: &Calls<'_>,
+        policy: &Policy,
+        comparison: &mut Comparison,
+        origin: Origin<'_>,
+    ) -> Result<(), StoreError> {
+        let deprovision = &policy.deprovision;
+        let switch =
+            Switch { active: false, off: deprovision.off_switch, hand_over_to: deprovision.hand_over_to.clone() };
+        for stray in &mut comparison.strays {
+            let id = crate::account::AccountId(stray.id.clone());
+            let account = AccountRef { id: &id, username: &stray.username };
+            let switched = runtime.target.set_active(calls, account, &switch).await;
+            stray.outcome = match &switched {
+                Ok(_) => Outcome::SwitchedOff,
+                Err(error) => Outcome::Failed(error.to_string()),
+            };
+            // The record says so before the next one is touched.
+            let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+            let body = json!(stray);
+            let noted = Noted {
+                tenant_id: tenant.id,
+                request_id: origin.request_id,
+                actor: origin.actor,
+                action: "account.switch_off",
+                kind: "tenant",
+                subject_id: tenant.id,
+                body: &body,
+            };
+            by_hand::note(&mut conn, noted).await?;
+            if matches!(
+                switched,
+                Err(TargetError::Denied { .. } | TargetError::Throttled { .. } | TargetError::Stopped { .. })
+            ) {
+                comparison.withheld =
+                    Some("The target does not let us go on; the rest has its turn next time.".to_owned());
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stray {
+    fn of(account: SeenAccount) -> Self {
+        Self {
+            id: account.id.0,
+            username: account.username,
+            email: account.email,
+            display_name: account.display_name,
+            outcome: Outcome::Reported,
+        }
+    }
+}
+
+/// Which accounts the policy is about.
+struct Filter {
+    only: Option<Regex>,
+    except: Option<Regex>,
+}
+
+impl Filter {
+    fn new(rules: &UnmatchedAccounts) -> Result<Self, UnmatchedError> {
+        let compiled = |pattern: &Option<String>| pattern.as_deref().map(Regex::new).transpose();
+        let (only, except) = (compiled(&rules.only), compiled(&rules.except));
+        Ok(Self {
+            only: only.map_err(|_| UnmatchedError::Policy)?,
+            except: except.map_err(|_| UnmatchedError::Policy)?,
+        })
+    }
+
+    fn concerns(&self, account: &SeenAccount) -> bool {
+        let fits = |pattern: &Regex| {
+            pattern.is_match(&account.username) || account.email.as_deref().is_some_and(|email| pattern.is_match(email))
+        };
+        self.only.as_ref().is_none_or(fits) && !self.except.as_ref().is_some_and(fits)
+    }
+}
+
+/// Like the gate of a probe, but a paused target is left alone.
+struct PausedGate(OpenGate);
+
+impl Gate for PausedGate {
+    fn enter(&self) -> BoxFuture<'_, Result<Permit, TargetError>> {
+        Box::pin(async {
+            if self.0.runtime.is_paused() {
+                return Err(TargetError::Stopped { reason: "the target is paused" });
+            }
+            self.0.enter().await
+        })
+    }
+
+    fn observe(&self, limits: RateLimits) {
+        self.0.observe(limits);
+    }
+
+    fn called(&self, call: &CallRecord) {
+        self.0.called(call);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_policy_says_which_accounts_it_is_about() {
+        let account = |username: &str, email: Option<&str>| SeenAccount {
+            username: username.to_owned(),
+            email: email.map(str::to_owned),
+            ..SeenAccount::default()
+        };
+        let rules = UnmatchedAccounts {
+            only: Some("@example\\.test$".to_owned()),
+            except: Some("^svc-".to_owned()),
+            ..UnmatchedAccounts::default()
+        };
+        let filter = Filter::new(&rules).unwrap();
+        assert!(filter.concerns(&account("mara", Some("mara@example.test"))));
+        assert!(!filter.concerns(&account("svc-build", Some("build@example.test"))));
+        assert!(!filter.concerns(&account("mara", Some("mara@elsewhere.test"))));
+        assert!(!filter.concerns(&account("mara", None)));
+        assert!(Filter::new(&UnmatchedAccounts::default()).unwrap().concerns(&account("mara", None)));
+    }
+}
