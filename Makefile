@@ -8,6 +8,7 @@ export SQLX_OFFLINE := true
 USERS ?= 20000
 CRASH_KILLS ?= 50
 IMAGE ?= jira-scim
+TARGET ?= data-center
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test crash bench check fmt lint doc sqlx ci image compose-secrets
@@ -18,8 +19,8 @@ help: ## What there is
 setup: ## Install what is missing: a C linker, the PostgreSQL server's programs
 	@.make/setup.sh
 
-demo: setup ## An Okta-like session against a sandbox Jira, shown live
-	@cargo run --quiet --locked -- demo
+demo: setup ## An Okta-like session against a sandbox Jira, shown live (TARGET=data-center, cloud or align)
+	@cargo run --quiet --locked -- demo --target $(TARGET)
 
 test: setup ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
 	@.make/test.sh

@@ -97,8 +97,20 @@ impl App {
         Self { _db: Some(db), ..Self::on(&url, make, sandbox).await }
     }
 
+    /// With a target of any kind behind tenant `acme`; its name must be `jira`.
+    pub async fn over(make: Make, target: TargetOptions) -> Self {
+        let db = fresh_database().await;
+        let url = db.url.clone();
+        Self { _db: Some(db), ..Self::onto(&url, make, Some(target)).await }
+    }
+
     /// On a database that the test looks after itself; its migrations are done.
     pub async fn on(url: &str, make: Make, sandbox: Option<&Sandbox>) -> Self {
+        let target = sandbox.map(|sandbox| target(sandbox, make.timeout));
+        Self::onto(url, make, target).await
+    }
+
+    async fn onto(url: &str, make: Make, target: Option<TargetOptions>) -> Self {
         let store = Store::lazy(&StoreOptions {
             url: url.to_owned(),
             max_connections: 8,
@@ -110,7 +122,7 @@ impl App {
         let metrics = Metrics::new().unwrap();
         let writer = Writer::new(
             store.clone(),
-            sandbox.map(|sandbox| target(sandbox, make.timeout)).into_iter().collect(),
+            target.into_iter().collect(),
             WriterOptions {
                 settle: make.settle,
                 workers: 4,

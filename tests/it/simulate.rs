@@ -275,20 +275,33 @@ async fn a_wrong_token_and_a_server_that_speaks_no_scim_are_complained_about() {
 
 #[tokio::test]
 async fn the_demo_ends_well_without_a_terminal_and_with_standard_input_closed() {
+    let out = demo_of("data-center").await;
+    assert!(out.contains("POST /jira/rest/api/2/user ") && out.contains("They agree: 20 accounts"), "{out}");
+}
+
+#[tokio::test]
+async fn the_demo_tells_the_same_story_with_jira_align() {
+    let out = demo_of("align").await;
+    assert!(out.contains("POST /rest/align/api/2/Users ") && out.contains("They agree: 20 accounts"), "{out}");
+}
+
+/// Plays the demo once, to a good end; what it prints.
+async fn demo_of(target: &str) -> String {
     // A folder that the private PostgreSQL's user can enter, and another to be in.
     let data_dir = EmbeddedOptions::throwaway().data_dir;
     let elsewhere = tempfile::tempdir().unwrap();
     let mut demo = Command::new("sh");
-    demo.args(["-c", "exec \"$0\" demo --once --data-dir \"$1\" <&-", env!("CARGO_BIN_EXE_jira-scim")])
+    demo.args(["-c", "exec \"$0\" demo --once --data-dir \"$1\" --target $2 <&-", env!("CARGO_BIN_EXE_jira-scim")])
         .arg(&data_dir)
+        .arg(target)
         .current_dir(elsewhere.path())
         .stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || demo.output().unwrap()).await.unwrap();
     let _ = std::fs::remove_dir_all(&data_dir);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{out}{err}");
-    assert!(out.contains("POST /jira/rest/api/2/user ") && out.contains("They agree: 20 accounts"), "{out}{err}");
     assert!(!out.contains('\u{1b}'), "colours without a terminal");
+    out.into_owned()
 }
 
 /// What an Okta would have seen of them, and what Jira has.

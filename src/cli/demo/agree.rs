@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use serde_json::Value;
 
-use crate::sandbox::{AccountView, Sandbox};
+use super::jira::Jira;
 use crate::simulate::wire::{Ask, Failed, Wire};
 
 /// More resources than the demo has.
@@ -24,32 +24,35 @@ pub(super) struct Seen {
 
 /// What one side has, in words that both sides know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Picture {
+pub(super) struct Picture {
     /// By username.
-    accounts: BTreeMap<String, Account>,
+    pub(super) accounts: BTreeMap<String, Account>,
     /// By name: usernames.
-    groups: BTreeMap<String, BTreeSet<String>>,
+    pub(super) groups: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Account {
-    email: String,
-    display_name: String,
-    active: bool,
+pub(super) struct Account {
+    pub(super) email: String,
+    pub(super) display_name: String,
+    pub(super) active: bool,
 }
 
 /// Looks until both agree, for at most `patience`; else what differs. `there_before` are Jira's own groups.
 pub(super) async fn wait(
     wire: &mut Wire,
-    sandbox: &Sandbox,
+    jira: &Jira,
     there_before: &[String],
     patience: Duration,
 ) -> Result<Seen, Vec<String>> {
     let until = Instant::now() + patience;
     loop {
         let Ok(store) = stored(wire).await else { return Err(vec!["the daemon cannot be read".to_owned()]) };
-        let jira = in_jira(sandbox, there_before);
-        let differences = differences(&store, &jira);
+        let mut store = store;
+        if !jira.has_groups() {
+            store.groups.clear();
+        }
+        let differences = differences(&store, &jira.picture(there_before));
         if differences.is_empty() {
             return Ok(seen(&store));
         }
@@ -97,19 +100,6 @@ fn of_scim(users: &[Value], groups: &[Value]) -> Picture {
         picture.groups.insert(text(group, "displayName"), members);
     }
     picture
-}
-
-fn in_jira(sandbox: &Sandbox, there_before: &[String]) -> Picture {
-    let ours = |account: &AccountView| account.username != sandbox.admin();
-    let accounts = sandbox.accounts().into_iter().filter(ours).map(|account| {
-        let shown = Account { email: account.email, display_name: account.display_name, active: account.active };
-        (account.username.to_lowercase(), shown)
-    });
-    let groups = sandbox.groups().into_iter().filter(|name| !there_before.contains(name)).map(|name| {
-        let members = sandbox.members(&name).into_iter().map(|member| member.to_lowercase()).collect();
-        (name, members)
-    });
-    Picture { accounts: accounts.collect(), groups: groups.collect() }
 }
 
 /// One sentence for each difference.

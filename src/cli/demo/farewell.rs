@@ -41,13 +41,7 @@ fn commands(stage: &Stage, cast: &Cast) -> Vec<(String, String)> {
         let path = || format!("/Users/{}", user.id);
         let title = format!("Change the title and the name of {}", user.user_name);
         add(title, patch(path(), r#"{"op":"replace","value":{"displayName":"The Boss","title":"Boss"}}"#));
-        let jira = stage.sandbox.base_url();
-        let name = user.user_name.replace('@', "%40");
-        let admin = stage.sandbox.token();
-        let look = format!(
-            "curl -sS -H 'Authorization: Bearer {admin}' '{jira}/rest/api/2/user?username={name}&expand=groups'"
-        );
-        add("What Jira knows of the same person".to_owned(), look);
+        add("What Jira knows of the same person".to_owned(), stage.jira.look_at(&user.user_name));
     }
     if let Some(user) = cast.people.get(3) {
         let operation = r#"{"op":"replace","value":{"active":false}}"#;

@@ -3,6 +3,7 @@
 
 mod agree;
 mod farewell;
+mod jira;
 mod screen;
 mod story;
 
@@ -16,15 +17,16 @@ use uuid::Uuid;
 
 use super::Failure;
 use crate::app::App;
-use crate::config::{Config, Log, LogFormat, Pace, TargetConfig, TargetCredential, TargetKind};
+use crate::config::{Config, Log, LogFormat};
 use crate::embedded::{Embedded, EmbeddedError, EmbeddedOptions};
 use crate::lifecycle::Lifecycle;
-use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::sandbox::cli::Kind;
 use crate::secret::Secret;
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewToken};
 use crate::store::{StoreError, scratch};
 use crate::telemetry;
+use jira::Jira;
 use screen::Screen;
 
 /// Tenant, target and label of the token.
@@ -40,6 +42,9 @@ const PROBED_WITHIN: Duration = Duration::from_secs(5);
 /// The arguments.
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// Which Jira to play with
+    #[arg(long, value_enum, value_name = "KIND", default_value = "data-center")]
+    target: Kind,
     /// End after the story; done only if the sandbox and the store agree
     #[arg(long)]
     once: bool,
@@ -69,7 +74,7 @@ enum DemoError {
 /// The parts, while they run.
 struct Stage {
     app: App,
-    sandbox: Arc<Sandbox>,
+    jira: Arc<Jira>,
     embedded: Embedded,
     life: Lifecycle,
     /// The SCIM base URL of the tenant.
@@ -86,8 +91,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     life.listen_for_signals()?;
     let screen = Arc::new(Screen::new());
     screen.say("Starting a private PostgreSQL, a sandbox Jira and the daemon ...");
+    let jira = Arc::new(Jira::start(args.target).await?);
     let embedded = database(args.data_dir, &config).await?;
-    let stage = match set(&args.listen, config, embedded, life).await {
+    let stage = match set(&args.listen, config, embedded, life, jira).await {
         Ok(stage) => stage,
         Err((error, embedded)) => {
             embedded.stop().await;
@@ -98,7 +104,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let outcome = match played {
         Ok(cast) if !args.once => {
             farewell::print(&screen, &stage, &cast);
-            screen.follow(&stage.sandbox, stage.life.soft()).await;
+            screen.follow(&stage.jira, stage.life.soft()).await;
             Ok(())
         }
         Ok(_) => Ok(()),
@@ -132,15 +138,16 @@ async fn set(
     config: Config,
     embedded: Embedded,
     life: Lifecycle,
+    jira: Arc<Jira>,
 ) -> Result<Stage, (Failure, Embedded)> {
-    let (app, sandbox) = match furnish(listen, config, &embedded, &life).await {
-        Ok(parts) => parts,
+    let app = match furnish(listen, config, &embedded, &life, &jira).await {
+        Ok(app) => app,
         Err(error) => return Err((error, embedded)),
     };
-    match admit(&app).await {
+    match admit(&app, &jira).await {
         Ok(token) => {
             let url = format!("{}/scim/{TENANT}/v2", app.base_url());
-            Ok(Stage { app, sandbox, embedded, life, url, token })
+            Ok(Stage { app, jira, embedded, life, url, token })
         }
         Err(error) => {
             life.shutdown();
@@ -150,27 +157,24 @@ async fn set(
     }
 }
 
-/// The sandbox, and the daemon before it.
+/// The daemon before the sandbox.
 async fn furnish(
     listen: &SocketAddr,
     mut config: Config,
     embedded: &Embedded,
     life: &Lifecycle,
-) -> Result<(App, Arc<Sandbox>), Failure> {
-    let sandbox = Arc::new(Sandbox::start(SandboxOptions::default()).await?);
+    jira: &Jira,
+) -> Result<App, Failure> {
     scratch::recreate(&embedded.url(), DATABASE).await?;
     config.server.listen = *listen;
     config.database.url = Some(Secret::new(embedded.url_of(DATABASE)));
-    let credential = TargetCredential::Token(Secret::new(sandbox.token()));
-    let target = TargetConfig::new(TARGET, TargetKind::DataCenter, sandbox.base_url(), credential);
-    config.targets = vec![TargetConfig { pace: Pace { concurrency: 8, per_second: 0 }, ..target }];
-    let app = App::start(config, life.child()).await?;
-    Ok((app, sandbox))
+    config.targets = vec![jira.target(TARGET)];
+    Ok(App::start(config, life.child()).await?)
 }
 
 /// A tenant with a fresh token, once the daemon knows who it is in Jira.
-async fn admit(app: &App) -> Result<Secret, Failure> {
-    let token = new_tenant(app).await?;
+async fn admit(app: &App, jira: &Jira) -> Result<Secret, Failure> {
+    let token = new_tenant(app, jira.policy()).await?;
     match timeout(PROBED_WITHIN, probed(app)).await {
         Ok(probed) => probed?,
         Err(_) => return Err(DemoError::NotProbed.into()),
@@ -179,15 +183,10 @@ async fn admit(app: &App) -> Result<Secret, Failure> {
 }
 
 /// The tenant with a fresh token.
-async fn new_tenant(app: &App) -> Result<Secret, Failure> {
+async fn new_tenant(app: &App, policy: serde_json::Value) -> Result<Secret, Failure> {
     let mut conn = app.store().pool().acquire().await.map_err(StoreError::from)?;
     let origin = Origin { actor: "demo", request_id: Uuid::now_v7(), at: chrono::Utc::now() };
-    let new = NewTenant {
-        slug: TENANT.to_owned(),
-        target: TARGET.to_owned(),
-        mode: Mode::Enforce,
-        policy: serde_json::json!({}),
-    };
+    let new = NewTenant { slug: TENANT.to_owned(), target: TARGET.to_owned(), mode: Mode::Enforce, policy };
     let tenant = tenant::create(&mut conn, Uuid::now_v7(), &new, origin).await?;
     let fresh = NewToken::generate();
     token::create(
@@ -225,7 +224,7 @@ impl Stage {
         self.life.shutdown();
         self.app.finish().await;
         // The process ends anyway.
-        let _ = self.sandbox.stop().await;
+        let _ = self.jira.stop().await;
         self.embedded.stop().await;
     }
 }

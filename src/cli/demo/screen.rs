@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::{JournalEntry, Outcome, Sandbox};
+use super::jira::Jira;
+use crate::sandbox::{JournalEntry, Outcome};
 use crate::simulate::latency::millis;
 use crate::simulate::wire::{Ask, Waiting, Watch};
 
@@ -88,8 +89,8 @@ impl Screen {
     }
 
     /// Shows Jira's calls as they come, until `end`.
-    pub(super) async fn follow(&self, sandbox: &Sandbox, end: &CancellationToken) {
-        let mut calls = sandbox.subscribe();
+    pub(super) async fn follow(&self, jira: &Jira, end: &CancellationToken) {
+        let mut calls = jira.subscribe();
         loop {
             tokio::select! {
                 entry = calls.recv() => match entry {
@@ -124,8 +125,8 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn new(screen: std::sync::Arc<Screen>, sandbox: &Sandbox) -> Self {
-        Self { screen, calls: Mutex::new(sandbox.subscribe()) }
+    pub(super) fn new(screen: std::sync::Arc<Screen>, jira: &Jira) -> Self {
+        Self { screen, calls: Mutex::new(jira.subscribe()) }
     }
 
     /// Calls that came after their request was answered.

@@ -31,26 +31,27 @@ pub(super) async fn play(stage: &Stage, screen: &Arc<Screen>) -> Result<Cast, Fa
     let service = Arc::new(Service::new(&stage.url, None)?);
     let headers = client::headers(&idp.headers(), &idp.authorization(stage.token.expose()))?;
     let recorder = Arc::new(Recorder::new(Budget::default()));
-    let there_before = stage.sandbox.groups();
-    let calls_before = stage.sandbox.totals().calls;
-    let shown = Arc::new(Shown::new(screen.clone(), &stage.sandbox));
+    let there_before = stage.jira.groups();
+    let calls_before = stage.jira.calls();
+    let shown = Arc::new(Shown::new(screen.clone(), &stage.jira));
     let wire = || Wire::new(service.clone(), headers.clone(), recorder.clone(), idp.patience());
     let mut watched = wire().watched(shown.clone());
-    screen.say(&format!("SCIM  {}\nJira  {}", stage.url, stage.sandbox.base_url()));
+    screen.say(&format!("SCIM  {}\nJira  {}", stage.url, stage.jira.base_url()));
     let acted = act(&*idp, &mut watched, screen).await;
     let requests = recorder.sent();
     let (Ok(cast), 0) = (acted, recorder.complained()) else {
         return Err(DemoError::Complaints(recorder.complained().max(1)).into());
     };
     screen.chapter("Do the sandbox and the store agree?");
-    let agreed = agree::wait(&mut wire(), &stage.sandbox, &there_before, SETTLED_WITHIN).await;
+    let agreed = agree::wait(&mut wire(), &stage.jira, &there_before, SETTLED_WITHIN).await;
     shown.catch_up();
     let seen = agreed.map_err(|differences| DemoError::Disagree(differences.join("; ")))?;
-    screen.good(&format!(
-        "They agree: {} accounts ({} active), {} groups, {} memberships.",
-        seen.accounts, seen.active, seen.groups, seen.memberships
-    ));
-    let calls = stage.sandbox.totals().calls - calls_before;
+    let groups = match stage.jira.has_groups() {
+        true => format!("{} groups, {} memberships", seen.groups, seen.memberships),
+        false => "and there are no groups here".to_owned(),
+    };
+    screen.good(&format!("They agree: {} accounts ({} active), {groups}.", seen.accounts, seen.active));
+    let calls = stage.jira.calls() - calls_before;
     let seconds = started.elapsed().as_secs_f64();
     screen.say(&format!("{requests} SCIM requests caused {calls} calls to Jira, in {seconds:.1} s."));
     Ok(cast)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::super::TargetError;
-use crate::account::Field;
+use crate::account::{Field, fold};
 
 /// How a member is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,23 @@ pub(super) fn decoded(record: &Map<String, Value>) -> BTreeMap<String, String> {
     shown.collect()
 }
 
+/// Of the texts that were asked for, those that the record has: in the policy's spelling (`091`), so that nobody takes the
+/// spelling for a difference; with them those that are blank and cannot be sent.
+pub(super) fn granted(
+    asked: &BTreeMap<String, String>,
+    shown: impl Fn(&str) -> Value,
+) -> impl Iterator<Item = (String, String)> {
+    asked.iter().filter_map(move |(name, text)| {
+        let sent = encode(name, form(name)?, text).ok()?;
+        let same = match (&sent, shown(name)) {
+            (None, _) => true,
+            (Some(Value::String(sent)), Value::String(shown)) => fold(sent) == fold(shown.trim()),
+            (Some(sent), shown) => *sent == shown,
+        };
+        same.then(|| (name.clone(), text.clone()))
+    })
+}
+
 /// A refusal about the further fields, in our own words.
 pub(super) fn refuse(reason: impl Into<String>) -> TargetError {
     TargetError::Refused { reason: reason.into(), field: Some(Field::Extra) }
@@ -152,6 +169,14 @@ mod tests {
         assert!(field_problem("cityId", Some("32")).is_none());
         assert!(field_problem("firstname", None).unwrap().contains("firstName"));
         assert!(field_problem("email", None).unwrap().contains("policy.account.email"));
+    }
+
+    #[test]
+    fn a_spelling_of_the_policys_own_is_no_difference() {
+        let asked = fields(&[("roleId", "091"), ("title", "engineer"), ("cityId", ""), ("divisionId", "66")]);
+        let record = json!({"roleId": 91, "title": "Engineer", "cityId": 32, "divisionId": 65});
+        let granted: BTreeMap<_, _> = granted(&asked, |name| record[name].clone()).collect();
+        assert_eq!(granted, fields(&[("roleId", "091"), ("title", "engineer"), ("cityId", "")]));
     }
 
     #[test]

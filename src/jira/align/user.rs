@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::client::Request;
 use super::super::{AccountChange, AccountRef, Calls, Created, Switch, TargetError, Written};
 use super::answer::Rejection;
-use super::fields::{MANDATORY, encoded, refuse};
+use super::fields::{MANDATORY, encoded, granted, refuse};
 use super::look::named;
 use super::record::{Defect, User};
 use super::{Align, MatchOn, USER, USERS};
@@ -27,7 +27,9 @@ impl Align {
             Err(Rejection::Refused(words)) => return Err(self.why_not_created(calls, account, words).await?),
             Err(rejection) => return Err(rejection.into_error(|| "the list of users".to_owned())),
         };
-        let seen = self.seen(&user)?;
+        let mut seen = self.seen(&user)?;
+        seen.extra.extend(granted(&account.extra, |name| user.get(name).clone()));
+        spell(&mut seen, Some(&account.email));
         if seen.active && !account.active {
             return Ok(Created::New(self.quieten(calls, seen).await));
         }
@@ -84,7 +86,7 @@ impl Align {
     /// Locks a new account. It exists, whatever becomes of this second call, and that is what must be on record.
     async fn quieten(&self, calls: &Calls<'_>, made: SeenAccount) -> SeenAccount {
         match self.patch(calls, &made.id.0, switched(false)).await {
-            Ok(seen) => seen,
+            Ok(user) => SeenAccount { active: user.active() == Some(true), ..made },
             Err(error) => {
                 tracing::warn!(account = %made.id, %error, "a new account is still active that should not be");
                 made
@@ -160,9 +162,18 @@ impl Align {
         if members.is_empty() {
             let user = self.user_with_id(calls, &account.id.0).await?;
             let user = user.ok_or_else(|| TargetError::Gone { what: named(&account.id.0) })?;
-            return Ok(Written::Seen(self.seen(&user)?));
+            return self.written(&user, change).map(Written::Seen);
         }
-        Ok(Written::Seen(self.patch(calls, &account.id.0, members).await?))
+        let user = self.patch(calls, &account.id.0, members).await?;
+        self.written(&user, change).map(Written::Seen)
+    }
+
+    /// The account after a change that was believed: what is as asked in all but spelling is spelled as asked.
+    fn written(&self, user: &User, change: &AccountChange) -> Result<SeenAccount, TargetError> {
+        let mut seen = self.seen(user)?;
+        seen.extra.extend(granted(&change.extra, |name| user.get(name).clone()));
+        spell(&mut seen, change.email.as_ref());
+        Ok(seen)
     }
 
     /// Whether the external id is the address that is about to change, and not something of its own.
@@ -184,16 +195,12 @@ impl Align {
             let reason = format!("{} owns the token of this program, which would die with it", named(&account.id.0));
             return Err(TargetError::Refused { reason, field: Some(Field::Active) });
         }
-        Ok(Written::Seen(self.patch(calls, &account.id.0, switched(switch.active)).await?))
+        let user = self.patch(calls, &account.id.0, switched(switch.active)).await?;
+        self.seen(&user).map(Written::Seen)
     }
 
     /// Changes members, and believes it only when Jira Align shows them.
-    async fn patch(
-        &self,
-        calls: &Calls<'_>,
-        id: &str,
-        members: Map<String, Value>,
-    ) -> Result<SeenAccount, TargetError> {
+    async fn patch(&self, calls: &Calls<'_>, id: &str, members: Map<String, Value>) -> Result<User, TargetError> {
         match self.send(calls, id, &members).await {
             Ok(_) => {}
             Err(Rejection::Refused(words)) => self.repair(calls, id, &members, words).await?,
@@ -203,7 +210,7 @@ impl Align {
         let user = self.user_with_id(calls, id).await.map_err(after_a_write)?;
         let user = user.ok_or_else(|| TargetError::Gone { what: named(id) })?;
         believe(&user, &members)?;
-        self.seen(&user)
+        Ok(user)
     }
 
     async fn send(&self, calls: &Calls<'_>, id: &str, members: &Map<String, Value>) -> Result<Value, Rejection> {
@@ -296,6 +303,15 @@ fn believe(user: &User, members: &Map<String, Value>) -> Result<(), TargetError>
         return Err(TargetError::Refused { reason, field: Some(Field::Active) });
     }
     Ok(())
+}
+
+/// An address that differs in letter case alone is the one that was asked for.
+fn spell(seen: &mut SeenAccount, asked: Option<&String>) {
+    if let (Some(shown), Some(asked)) = (&seen.email, asked)
+        && fold(shown) == fold(asked.trim())
+    {
+        seen.email = Some(asked.clone());
+    }
 }
 
 fn field(member: &str) -> Field {

@@ -5,4 +5,5 @@
 
 mod client;
 mod sandbox;
+mod stories;
 mod target;
