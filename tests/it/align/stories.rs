@@ -44,6 +44,7 @@ impl Stage {
             pace: PaceOptions { concurrency: 4, per_second: 0.0 },
             timeout,
             late: Duration::from_secs(60),
+            expiries: Vec::new(),
         };
         let app = App::over(Make { policy, timeout, ..Make::default() }, target).await;
         Self { app, jira, told: AtomicUsize::new(0) }
