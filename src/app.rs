@@ -15,7 +15,7 @@ use crate::config::{AlignConfig, Config, MatchOn, TargetConfig, TargetCredential
 use crate::directory::Directory;
 use crate::embedded::EmbeddedError;
 use crate::http::{self, Health, HttpOptions, HttpState};
-use crate::jira::{self, AlignOptions, ClientError, ClientOptions, Credential};
+use crate::jira::{self, AlignOptions, ClientError, ClientOptions, CloudOptions, Credential, OrganizationOptions};
 use crate::lifecycle::{Ending, Lifecycle};
 use crate::listen::{self, ListenOptions, TlsError};
 use crate::policy::Policy;
@@ -306,7 +306,7 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
     }
     let options = match config.kind {
         TargetKind::DataCenter => jira::Options::DataCenter(options),
-        TargetKind::Cloud => return Err(AppError::Tenant(format!("target {}: no Cloud yet", config.name))),
+        TargetKind::Cloud => jira::Options::Cloud(cloud(config, options)?),
         TargetKind::Align => jira::Options::Align(align(&config.align, options)),
     };
     Ok(TargetOptions {
@@ -317,6 +317,18 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
         late: config.late,
         expiries: config.expiries().map(|(credential, expires)| Expiry { credential, expires }).collect(),
     })
+}
+
+/// A token with scopes is known by the cloud id beside it.
+fn cloud(config: &TargetConfig, site: ClientOptions) -> Result<CloudOptions, AppError> {
+    let api = config.api_url.as_deref().unwrap_or(CloudOptions::API);
+    let api = url::Url::parse(api).map_err(|e| AppError::Tenant(format!("target {}: api_url: {e}", config.name)))?;
+    let organization = config.organization.as_ref().map(|organization| OrganizationOptions {
+        id: organization.id.clone(),
+        key: organization.key.expose().to_owned(),
+        directory: organization.directory.clone(),
+    });
+    Ok(CloudOptions { site, organization, api, scoped: config.cloud_id.is_some(), cloud_id: config.cloud_id.clone() })
 }
 
 fn align(config: &AlignConfig, client: ClientOptions) -> AlignOptions {

@@ -300,6 +300,11 @@ impl<'a> Request<'a> {
         self.render(path, |_, value, _| utf8_percent_encode(value, VALUE).to_string())
     }
 
+    /// `POST /rest/api/3/user`: what a rate limit may be about.
+    pub(super) fn endpoint(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
     /// `/rest/api/2/user?key={key}`.
     fn template(&self) -> String {
         self.render(

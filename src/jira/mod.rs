@@ -5,6 +5,7 @@
 
 mod align;
 mod client;
+mod cloud;
 mod data_center;
 mod error;
 mod reply;
@@ -23,6 +24,7 @@ use crate::account::{Access, Account, AccountId, OffSwitch, SeenAccount, SeenGro
 pub use crate::account::{Capabilities, Kind, Naming, UnknownKind};
 pub use align::{Align, AlignOptions, MatchOn, field_problem as align_field_problem};
 pub use client::{Client, ClientError, ClientOptions, Credential};
+pub use cloud::{Cloud, CloudOptions, OrganizationOptions, field_problem as cloud_field_problem};
 pub use data_center::DataCenter;
 pub use error::TargetError;
 
@@ -36,6 +38,7 @@ pub fn target(options: Options) -> Result<Arc<dyn Target>, ClientError> {
             let notify = options.notify;
             Arc::new(DataCenter::new(Client::new(options)?, notify))
         }
+        Options::Cloud(options) => Arc::new(Cloud::new(options)?),
         Options::Align(options) => Arc::new(Align::new(options)?),
     })
 }
@@ -45,6 +48,8 @@ pub fn target(options: Options) -> Result<Arc<dyn Target>, ClientError> {
 pub enum Options {
     /// Jira Data Center and Jira Server.
     DataCenter(ClientOptions),
+    /// Jira Cloud.
+    Cloud(CloudOptions),
     /// Jira Align.
     Align(AlignOptions),
 }

@@ -494,7 +494,16 @@ fn doubt_update(facts: &mut UserFacts, change: &AccountChange) {
 fn merged(seen: SeenAccount, sent: &SeenAccount) -> SeenAccount {
     let mut extra = sent.extra.clone();
     extra.extend(seen.extra);
-    SeenAccount { email: seen.email.or_else(|| sent.email.clone()), extra, groups: None, access: None, ..seen }
+    // A site of Jira Cloud may hide the address, and with it the login name: it is as it was then (CLOUD-17).
+    let username = if seen.username.is_empty() { sent.username.clone() } else { seen.username };
+    SeenAccount {
+        username,
+        email: seen.email.or_else(|| sent.email.clone()),
+        extra,
+        groups: None,
+        access: None,
+        ..seen
+    }
 }
 
 fn named(name: &str) -> JiraGroup {
