@@ -15,7 +15,10 @@ use crate::config::{AlignConfig, Config, MatchOn, TargetConfig, TargetCredential
 use crate::directory::Directory;
 use crate::embedded::EmbeddedError;
 use crate::http::{self, Health, HttpOptions, HttpState};
-use crate::jira::{self, AlignOptions, ClientError, ClientOptions, CloudOptions, Credential, OrganizationOptions};
+use crate::jira::{
+    self, AlignOptions, ClientError, ClientOptions, CloudOptions, Credential, CrowdOptions, DataCenterOptions,
+    OrganizationOptions,
+};
 use crate::lifecycle::{Ending, Lifecycle};
 use crate::listen::{self, ListenOptions, TlsError};
 use crate::policy::Policy;
@@ -305,7 +308,13 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
         options.extra_ca = Some(pem);
     }
     let options = match config.kind {
-        TargetKind::DataCenter => jira::Options::DataCenter(options),
+        TargetKind::DataCenter => {
+            let crowd = config.crowd.as_ref().map(|crowd| CrowdOptions {
+                user: crowd.application.clone(),
+                secret: crowd.password.expose().to_owned(),
+            });
+            jira::Options::DataCenter(DataCenterOptions { client: options, crowd })
+        }
         TargetKind::Cloud => jira::Options::Cloud(cloud(config, options)?),
         TargetKind::Align => jira::Options::Align(align(&config.align, options)),
     };

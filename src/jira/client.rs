@@ -182,6 +182,20 @@ impl Client {
         reply::classify(&expectation, raw.status, &raw.headers, &raw.body)
     }
 
+    /// As [`Client::call`]; `None` for a 404, where a path is asked for that not every version has.
+    pub(super) async fn call_if_known(
+        &self,
+        calls: &Calls<'_>,
+        request: Request<'_>,
+    ) -> Result<Option<Reply>, Rejection> {
+        let raw = self.exchange(calls, request).await?;
+        if raw.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let expectation = Expectation { writes: false, user: self.expected_user.as_deref(), now: Utc::now() };
+        reply::classify(&expectation, raw.status, &raw.headers, &raw.body).map(Some)
+    }
+
     /// Makes one call: through the gate, then out, until the answer has been read; recorded whatever happens, also when
     /// the caller loses interest half-way.
     pub(super) async fn exchange(&self, calls: &Calls<'_>, request: Request<'_>) -> Result<Raw, TargetError> {
@@ -223,6 +237,9 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
+        if let Some(kind) = request.accepts {
+            builder = builder.header(ACCEPT, kind);
+        }
         let mut response = builder.send().await.map_err(|error| unreachable(error, writes))?;
         record.status = Some(response.status().as_u16());
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
@@ -256,13 +273,14 @@ pub(super) struct Request<'a> {
     segments: Vec<(&'static str, &'a str)>,
     query: Vec<(&'static str, &'a str, bool)>,
     body: Option<serde_json::Value>,
+    accepts: Option<&'static str>,
 }
 
 impl<'a> Request<'a> {
     /// `operation` is the name in the trace (`user.create`); `path` starts at the context path and may hold names in
     /// braces, for which [`Request::segment`] gives the values.
     pub(super) fn new(operation: &'static str, method: Method, path: &'static str) -> Self {
-        Self { operation, method, path, segments: Vec::new(), query: Vec::new(), body: None }
+        Self { operation, method, path, segments: Vec::new(), query: Vec::new(), body: None, accepts: None }
     }
 
     /// Gives the value for `{name}` in the path: kept out of every record, which shows the name.
@@ -286,6 +304,12 @@ impl<'a> Request<'a> {
     /// Adds the JSON body.
     pub(super) fn json(mut self, body: serde_json::Value) -> Self {
         self.body = Some(body);
+        self
+    }
+
+    /// Asks for another kind of answer than JSON.
+    pub(super) fn accepting(mut self, kind: &'static str) -> Self {
+        self.accepts = Some(kind);
         self
     }
 

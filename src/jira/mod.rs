@@ -6,6 +6,7 @@
 mod align;
 mod client;
 mod cloud;
+mod crowd;
 mod data_center;
 mod error;
 mod reply;
@@ -25,7 +26,8 @@ pub use crate::account::{Capabilities, Kind, Naming, UnknownKind};
 pub use align::{Align, AlignOptions, MatchOn, field_problem as align_field_problem};
 pub use client::{Client, ClientError, ClientOptions, Credential};
 pub use cloud::{Cloud, CloudOptions, OrganizationOptions, field_problem as cloud_field_problem};
-pub use data_center::DataCenter;
+pub use crowd::CrowdOptions;
+pub use data_center::{DataCenter, DataCenterOptions};
 pub use error::TargetError;
 
 /// The target of that kind; opens no connection.
@@ -34,11 +36,8 @@ pub use error::TargetError;
 /// [`ClientError`] where the options cannot be used.
 pub fn target(options: Options) -> Result<Arc<dyn Target>, ClientError> {
     Ok(match options {
-        Options::DataCenter(options) => {
-            let notify = options.notify;
-            Arc::new(DataCenter::new(Client::new(options)?, notify))
-        }
         Options::Cloud(options) => Arc::new(Cloud::new(options)?),
+        Options::DataCenter(options) => Arc::new(DataCenter::new(options)?),
         Options::Align(options) => Arc::new(Align::new(options)?),
     })
 }
@@ -47,7 +46,7 @@ pub fn target(options: Options) -> Result<Arc<dyn Target>, ClientError> {
 #[derive(Clone, Debug)]
 pub enum Options {
     /// Jira Data Center and Jira Server.
-    DataCenter(ClientOptions),
+    DataCenter(DataCenterOptions),
     /// Jira Cloud.
     Cloud(CloudOptions),
     /// Jira Align.

@@ -71,6 +71,8 @@ pub struct SandboxOptions {
     pub password: Option<String>,
     /// Whether *User email visibility* hides addresses (DC-37).
     pub emails_hidden: bool,
+    /// Whether experimental operations are refused without their header (DC-8).
+    pub experimental_enforced: bool,
     /// Whether any directory takes new accounts (DC-26).
     pub writable_directory: bool,
     /// The applications. By default `jira-software`, unlimited, given to every new account that does not say otherwise.
@@ -99,6 +101,7 @@ impl Default for SandboxOptions {
             token: None,
             password: None,
             emails_hidden: false,
+            experimental_enforced: false,
             writable_directory: true,
             applications: vec![Role { selected_by_default: true, ..Role::named("jira-software", None) }],
             rate_limit: None,
@@ -274,7 +277,12 @@ fn furnish(options: &SandboxOptions, address: SocketAddr) -> io::Result<Furnishe
     let context = options.context.trim_matches('/');
     let context = if context.is_empty() { String::new() } else { format!("/{context}") };
     let base_url = format!("http://{address}{context}");
-    let site = Site { base_url: base_url.clone(), context, emails_hidden: options.emails_hidden };
+    let site = Site {
+        base_url: base_url.clone(),
+        context,
+        emails_hidden: options.emails_hidden,
+        experimental_enforced: options.experimental_enforced,
+    };
     Ok(Furnished {
         api: DataCenter { world, access, site, state: State::default() },
         base_url,

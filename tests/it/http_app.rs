@@ -241,7 +241,7 @@ fn target(sandbox: &Sandbox, timeout: Duration) -> TargetOptions {
     options.timeout = timeout;
     TargetOptions {
         name: "jira".into(),
-        target: jira::target(jira::Options::DataCenter(options)).unwrap(),
+        target: jira::target(jira::Options::DataCenter(jira::DataCenterOptions::new(options))).unwrap(),
         pace: PaceOptions { concurrency: 4, per_second: 0.0 },
         timeout,
         late: Duration::from_secs(60),

@@ -228,3 +228,12 @@ async fn a_body_that_is_not_the_schemas_is_refused() {
     assert!(unknown.messages()[0].contains("userName"), "{}", unknown.text);
     assert_eq!(send(bench.request("POST", "/group").body(r#"{"name":"crew"}"#)).await.status, 415);
 }
+
+/// DC-8
+#[tokio::test]
+async fn experimental_operations_want_their_header_where_that_is_enforced() {
+    let bench = Bench::with(SandboxOptions { experimental_enforced: true, ..SandboxOptions::default() }).await;
+    assert_eq!(bench.get("/myself").await.status, 403);
+    assert_eq!(send(bench.request("GET", "/myself").header("X-ExperimentalApi", "true")).await.status, 200);
+    assert_eq!(bench.get("/mypermissions").await.status, 200);
+}

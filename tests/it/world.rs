@@ -243,7 +243,7 @@ fn writer(store: &Store, jira: &Sandbox, life: &Lifecycle, make: &Make) -> Write
     options.timeout = timeout;
     let target = TargetOptions {
         name: TARGET.into(),
-        target: jira::target(jira::Options::DataCenter(options)).unwrap(),
+        target: jira::target(jira::Options::DataCenter(jira::DataCenterOptions::new(options))).unwrap(),
         pace: PaceOptions { concurrency: 4, per_second: 0.0 },
         timeout,
         late: Duration::from_secs(60),

@@ -16,7 +16,7 @@ use crate::account::{SeenGroup, fold};
 
 const GROUP: &str = "/rest/api/2/group";
 const MEMBERSHIP: &str = "/rest/api/2/group/user";
-const MEMBERS: &str = "/rest/api/2/group/member";
+pub(super) const MEMBERS: &str = "/rest/api/2/group/member";
 const PICKER: &str = "/rest/api/2/groups/picker";
 
 /// Rows asked of the picker at once (DC-70).
@@ -142,9 +142,15 @@ impl DataCenter {
         })
     }
 
-    /// The groups that grant administration (DC-71). The picker has no second page, so where it falls short the names
-    /// are gathered by asking for ever longer parts of them (DC-70).
+    /// The groups that grant administration (DC-71).
     pub(super) async fn groups_that_administer(&self, calls: &Calls<'_>) -> Result<Vec<String>, TargetError> {
+        let groups = self.all_groups(calls).await?.into_iter().filter(|group| group.administrative);
+        Ok(groups.map(|group| group.name).collect())
+    }
+
+    /// All groups. The picker has no second page, so where it falls short the names are gathered by asking for ever
+    /// longer parts of them (DC-70).
+    pub(super) async fn all_groups(&self, calls: &Calls<'_>) -> Result<Vec<SeenGroup>, TargetError> {
         let mut gathering = Gathering::default();
         let first = self.pick(calls, "").await?;
         let total = gathering.take("", first);
@@ -155,12 +161,11 @@ impl DataCenter {
         }
         if gathering.seen.len() < total {
             return Err(refuse(format!(
-                "Jira listed only {} of its {total} groups, so that it cannot be told which of them grant administration",
+                "Jira listed only {} of its {total} groups, which makes the list useless: members and labels of the others would be unknown",
                 gathering.seen.len()
             )));
         }
-        let groups = gathering.seen.into_values().filter(|group| group.administrative);
-        Ok(groups.map(|group| group.name).collect())
+        Ok(gathering.seen.into_values().collect())
     }
 
     async fn pick(&self, calls: &Calls<'_>, part: &str) -> Result<Page, TargetError> {
@@ -181,12 +186,12 @@ enum Membership {
 }
 
 /// Jira trims a group's name when it reads and not when it writes (DC-72).
-fn trimmed(name: &str) -> Result<&str, TargetError> {
+pub(super) fn trimmed(name: &str) -> Result<&str, TargetError> {
     let name = name.trim();
     if name.is_empty() { Err(refuse("a group without a name")) } else { Ok(name) }
 }
 
-fn named(group: &str) -> String {
+pub(super) fn named(group: &str) -> String {
     format!("the group \"{group}\"")
 }
 

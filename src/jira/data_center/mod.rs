@@ -3,13 +3,23 @@
 //!
 //! In the quiet case each step is one call. A look follows only where Jira's answer leaves open what happened.
 
+mod access;
+mod activity;
+mod bean;
+mod examine;
 mod group;
+mod leads;
+mod listing;
 mod probe;
 mod user;
+mod walk;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reqwest::Method;
 
-use super::client::{Client, Request};
+use super::client::{Client, ClientError, ClientOptions, Credential, Request};
+use super::crowd::{Crowd, CrowdOptions, Memberships};
 use super::reply::{Rejection, Reply, Words};
 use super::{
     AccountChange, AccountRef, Answer, Calls, Capabilities, Created, EnsuredGroup, Examination, GroupRef, Kind, Naming,
@@ -17,16 +27,69 @@ use super::{
 };
 use crate::account::{Access, Account, AccountId, SeenAccount, SeenGroup};
 
-/// One Jira Data Center; holds nothing but its client.
+/// How to reach one Jira Data Center.
+#[derive(Clone, Debug)]
+pub struct DataCenterOptions {
+    /// The REST API.
+    pub client: ClientOptions,
+    /// The Crowd-compatible API, where there is a credential for it (DC-80).
+    pub crowd: Option<CrowdOptions>,
+}
+
+impl DataCenterOptions {
+    /// Without the Crowd-compatible API.
+    pub fn new(client: ClientOptions) -> Self {
+        Self { client, crowd: None }
+    }
+}
+
+/// One Jira Data Center; holds its clients and what it has learnt of what this Jira can do.
 pub struct DataCenter {
     client: Client,
     notify: bool,
+    /// Whether we log in with a password.
+    basic: bool,
+    crowd: Option<Crowd>,
+    known: Mutex<Known>,
+}
+
+/// What is remembered between calls; none of it is needed.
+#[derive(Default)]
+struct Known {
+    /// The version's numbers; empty before the first probe.
+    version: Vec<u32>,
+    /// Whether there is `user/list` (DC-41).
+    user_list: Option<bool>,
+    /// Applications with their seats.
+    roles: Option<access::Roles>,
+    /// For the listing that is under way.
+    memberships: Option<Arc<Memberships>>,
 }
 
 impl DataCenter {
-    /// The Jira that `client` reaches; with `notify` it mails an invitation to each new account.
-    pub fn new(client: Client, notify: bool) -> Self {
-        Self { client, notify }
+    /// The target; opens no connection.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the options cannot be used.
+    pub fn new(options: DataCenterOptions) -> Result<Self, ClientError> {
+        let crowd = options.crowd.as_ref().map(|crowd| Crowd::new(crowd, &options.client)).transpose()?;
+        Ok(Self {
+            notify: options.client.notify,
+            basic: matches!(options.client.credential, Credential::Basic { .. }),
+            client: Client::new(options.client)?,
+            crowd,
+            known: Mutex::default(),
+        })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this Jira is known to be older than that version.
+    fn is_older_than(&self, version: &[u32]) -> bool {
+        let known = self.known();
+        !known.version.is_empty() && known.version.as_slice() < version
     }
 
     async fn call(&self, calls: &Calls<'_>, request: Request<'_>) -> Result<Reply, Rejection> {
@@ -74,7 +137,7 @@ impl Target for DataCenter {
         account: AccountRef<'a>,
         change: &'a AccountChange,
     ) -> Answer<'a, Written> {
-        Box::pin(async move { self.update(calls, account.id, account.username, change).await.map(Written::Seen) })
+        Box::pin(self.update(calls, account, change))
     }
 
     fn set_active<'a>(
@@ -83,9 +146,7 @@ impl Target for DataCenter {
         account: AccountRef<'a>,
         switch: &'a Switch,
     ) -> Answer<'a, Written> {
-        Box::pin(
-            async move { self.switch(calls, account.id, account.username, switch.active).await.map(Written::Seen) },
-        )
+        Box::pin(async move { self.switch(calls, account, switch).await.map(Written::Seen) })
     }
 
     fn delete_account<'a>(&'a self, calls: &'a Calls<'a>, account: AccountRef<'a>) -> Answer<'a, ()> {
@@ -117,28 +178,34 @@ impl Target for DataCenter {
         Box::pin(self.leave(calls, group.name, account.username))
     }
 
-    fn examine<'a>(&'a self, _: &'a Calls<'a>) -> Answer<'a, Examination> {
-        Box::pin(async { Err(refuse("not yet")) })
+    fn examine<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Examination> {
+        Box::pin(self.look_closely(calls))
     }
 
-    fn grant<'a>(&'a self, _: &'a Calls<'a>, _: AccountRef<'a>, _: &'a Access) -> Answer<'a, ()> {
-        Box::pin(async { Err(refuse("not yet")) })
+    fn grant<'a>(&'a self, calls: &'a Calls<'a>, account: AccountRef<'a>, access: &'a Access) -> Answer<'a, ()> {
+        Box::pin(self.give(calls, account, &access.resource))
     }
 
-    fn revoke<'a>(&'a self, _: &'a Calls<'a>, _: AccountRef<'a>, _: &'a Access) -> Answer<'a, ()> {
-        Box::pin(async { Err(refuse("not yet")) })
+    fn revoke<'a>(&'a self, calls: &'a Calls<'a>, account: AccountRef<'a>, access: &'a Access) -> Answer<'a, ()> {
+        Box::pin(self.take_away(calls, account, &access.resource))
     }
 
-    fn accounts<'a>(&'a self, _: &'a Calls<'a>, _: Option<&'a str>) -> Answer<'a, Page<SeenAccount>> {
-        Box::pin(async { Err(refuse("not yet")) })
+    fn accounts<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenAccount>> {
+        Box::pin(self.list_accounts(calls, after))
     }
 
-    fn groups<'a>(&'a self, _: &'a Calls<'a>, _: Option<&'a str>) -> Answer<'a, Page<SeenGroup>> {
-        Box::pin(async { Err(refuse("not yet")) })
+    fn groups<'a>(&'a self, calls: &'a Calls<'a>, _: Option<&'a str>) -> Answer<'a, Page<SeenGroup>> {
+        // The picker has no pages, so that all of them are gathered at once (DC-70).
+        Box::pin(async move { Ok(Page { items: self.all_groups(calls).await?, next: None }) })
     }
 
-    fn members<'a>(&'a self, _: &'a Calls<'a>, _: GroupRef<'a>, _: Option<&'a str>) -> Answer<'a, Page<AccountId>> {
-        Box::pin(async { Err(refuse("not yet")) })
+    fn members<'a>(
+        &'a self,
+        calls: &'a Calls<'a>,
+        group: GroupRef<'a>,
+        after: Option<&'a str>,
+    ) -> Answer<'a, Page<AccountId>> {
+        Box::pin(self.list_members(calls, group.name, after))
     }
 
     fn administrative_groups<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Vec<String>> {

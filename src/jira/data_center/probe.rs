@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::super::{Calls, Probe, TargetError};
-use super::user::User;
+use super::bean::User;
 use super::{DataCenter, get, refuse};
 use crate::account::fold;
 
@@ -23,6 +23,7 @@ impl DataCenter {
             return Err(TargetError::Denied { detail });
         }
         let info: ServerInfo = self.ask(calls, "server.info", "/rest/api/2/serverInfo").await?.parse()?;
+        self.known().version = info.numbers();
         let administers = self.administers(calls).await?;
         Ok(Probe {
             own_account,
@@ -41,7 +42,7 @@ impl DataCenter {
 
     /// `/status` answers 200 while Jira starts and stops, too (DC-11). A proxy may not let it through: then it says
     /// nothing, and the next call tells.
-    async fn running(&self, calls: &Calls<'_>) -> Result<(), TargetError> {
+    pub(super) async fn running(&self, calls: &Calls<'_>) -> Result<(), TargetError> {
         let raw = self.client.exchange(calls, get("server.status", "/status")).await?;
         match not_running(raw.status, &raw.body) {
             Some(detail) => Err(TargetError::Unreachable { detail, maybe_done: false }),
@@ -49,7 +50,7 @@ impl DataCenter {
         }
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         calls: &Calls<'_>,
         operation: &'static str,

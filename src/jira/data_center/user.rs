@@ -1,17 +1,19 @@
 //! Accounts: `/rest/api/2/user`. The link between a person and an account is the key (DC-20); the username is only what
 //! the membership calls need.
 
+use std::collections::BTreeMap;
+
 use reqwest::Method;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::client::Request;
 use super::super::reply::{Rejection, Reply, Words};
-use super::super::{AccountChange, Calls, Created, TargetError};
-use super::{DataCenter, get};
+use super::super::{AccountChange, AccountRef, Calls, Created, Switch, TargetError, Written, crowd};
+use super::bean::User;
+use super::{Crowd, DataCenter, get};
 use crate::account::{Account, AccountId, Field, SeenAccount, fold};
 
-const USER: &str = "/rest/api/2/user";
+pub(super) const USER: &str = "/rest/api/2/user";
 
 impl DataCenter {
     /// The account of that username: an exact match without regard to case, active or not (DC-35), with its groups (DC-36).
@@ -52,19 +54,36 @@ impl DataCenter {
 
     /// One call where all goes well. A 400 is a duplicate only if a look finds the account (DC-21).
     pub(super) async fn create(&self, calls: &Calls<'_>, account: &Account) -> Result<Created, TargetError> {
+        for access in &account.access {
+            match self.reserve_seat(calls, &access.resource).await {
+                // Whoever is there already may have a seat.
+                Err(TargetError::NoSeats { reason }) => {
+                    let found = self.account_named(calls, &account.username).await?;
+                    return found.map(Created::Exists).ok_or(TargetError::NoSeats { reason });
+                }
+                reserved => reserved?,
+            }
+        }
         let request = Request::new("user.create", Method::POST, USER).json(creation(account, self.notify));
         let reply = match self.call(calls, request).await {
             Ok(reply) => reply,
             Err(Rejection::BadRequest(words) | Rejection::Conflict(words)) => {
-                let found = self.account_named(calls, &account.username).await?;
-                return found.map(Created::Exists).ok_or_else(|| words.refused());
+                self.forget_seats();
+                return match self.account_named(calls, &account.username).await? {
+                    Some(found) => Ok(Created::Exists(found)),
+                    None => Err(self.why_not_created(calls, account, words).await),
+                };
             }
-            Err(rejection) => return Err(self.settle(calls, rejection, the_account).await),
+            Err(rejection) => {
+                self.forget_seats();
+                return Err(self.settle(calls, rejection, the_account).await);
+            }
         };
-        let made: User = reply.parse()?;
+        let mut made: User = reply.parse()?;
         // A new account is active whatever the answer says or leaves out (DC-25).
-        let active = made.active.unwrap_or(true);
-        let made = User { active: Some(active), ..made }.seen()?;
+        let active = *made.active.get_or_insert(true);
+        let mut made = made.seen()?;
+        self.name_parts(calls, &mut made, account).await;
         if active && !account.active {
             return Ok(Created::New(self.quieten(calls, made).await));
         }
@@ -74,7 +93,9 @@ impl DataCenter {
     /// Makes a new account inactive. It exists, whatever becomes of this second call, and that is what must be on
     /// record: so a failure leaves it active in the answer, and the caller still has a step to do.
     async fn quieten(&self, calls: &Calls<'_>, made: SeenAccount) -> SeenAccount {
-        match self.switch(calls, &made.id, &made.username, false).await {
+        let switch = Switch { active: false, off: None, hand_over_to: None };
+        let account = AccountRef { id: &made.id, username: &made.username };
+        match self.switch(calls, account, &switch).await {
             Ok(seen) => seen,
             Err(error) => {
                 tracing::warn!(account = %made.id, %error, "a new account is still active that should not be");
@@ -83,20 +104,45 @@ impl DataCenter {
         }
     }
 
-    /// Sets what is given and not blank (DC-27), addressed by key so that a rename is safe to repeat (DC-29).
+    /// Sets what is given and not blank (DC-27), addressed by key so that a rename is safe to repeat (DC-29). What only
+    /// the Crowd API knows comes last.
     pub(super) async fn update(
         &self,
         calls: &Calls<'_>,
-        id: &AccountId,
-        current_username: &str,
+        account: AccountRef<'_>,
         change: &AccountChange,
-    ) -> Result<SeenAccount, TargetError> {
+    ) -> Result<Written, TargetError> {
         let body = changes(change);
+        let beside = self.crowd.as_ref().filter(|_| !change.extra.is_empty());
         if body.is_empty() {
-            return self.read_back(calls, id).await;
+            return match beside {
+                None => self.read_back(calls, account.id).await.map(Written::Seen),
+                Some(crowd) => {
+                    self.change_beside(calls, crowd, account, &change.extra).await?;
+                    Ok(Written::AsAsked { off: None })
+                }
+            };
         }
+        let mut seen = self.change(calls, account, change, body).await?;
+        if let Some(crowd) = beside {
+            let account = AccountRef { id: account.id, username: &seen.username };
+            self.change_beside(calls, crowd, account, &change.extra).await.map_err(after_a_write)?;
+            seen.extra.extend(change.extra.clone());
+        }
+        Ok(Written::Seen(seen))
+    }
+
+    async fn change(
+        &self,
+        calls: &Calls<'_>,
+        account: AccountRef<'_>,
+        change: &AccountChange,
+        body: Map<String, Value>,
+    ) -> Result<SeenAccount, TargetError> {
+        let id = account.id;
         let renames = body.contains_key("name");
-        let only_case = body.len() == 1 && change.username.as_deref().is_some_and(|n| same_name(n, current_username));
+        let only_case =
+            body.len() == 1 && change.username.as_deref().is_some_and(|name| same_name(name, account.username));
         let seen = match self.put(calls, "user.update", id, Value::Object(body)).await {
             Ok(reply) => self.seen_after(calls, id, reply).await?,
             // A change of letter case alone may count as no change at all (DC-27, DC-30).
@@ -108,7 +154,54 @@ impl DataCenter {
         };
         match &change.username {
             Some(wanted) if !same_name(&seen.username, wanted) => self.renamed_after_all(calls, id, wanted).await,
+            Some(wanted) if seen.username != *wanted => Ok(self.respelled(calls, seen, wanted).await),
             _ => Ok(seen),
+        }
+    }
+
+    /// The letter case of a username, which only the Crowd API may store (DC-30, DC-86). It is the same name either way,
+    /// so that nothing depends on it.
+    async fn respelled(&self, calls: &Calls<'_>, seen: SeenAccount, wanted: &str) -> SeenAccount {
+        let Some(crowd) = &self.crowd else { return seen };
+        match crowd.rename(calls, &seen.username, wanted).await {
+            Ok(()) => SeenAccount { username: wanted.to_owned(), ..seen },
+            Err(_) => seen,
+        }
+    }
+
+    /// Writes the fields that only the Crowd API knows (DC-82): read, changed, written back whole.
+    async fn change_beside(
+        &self,
+        calls: &Calls<'_>,
+        crowd: &Crowd,
+        account: AccountRef<'_>,
+        extra: &BTreeMap<String, String>,
+    ) -> Result<(), TargetError> {
+        let mut user = crowd.user(calls, account.username).await.map_err(|no| no.into_error(|| named(account.id)))?;
+        if user.key.as_ref().is_some_and(|key| *key != account.id.0) {
+            return Err(TargetError::Gone { what: named(account.id) });
+        }
+        if user.take(extra) {
+            crowd.replace(calls, &user).await.map_err(|no| no.into_error(|| named(account.id)))?;
+        }
+        Ok(())
+    }
+
+    /// First and last name of a new account. It exists whatever becomes of this: a failure leaves the fields empty in the
+    /// answer, so that they are still to be written.
+    async fn name_parts(&self, calls: &Calls<'_>, made: &mut SeenAccount, account: &Account) {
+        let Some(crowd) = &self.crowd else { return };
+        let mut user = crowd::User::of(made, &account.email);
+        if !user.take(&account.extra) {
+            return;
+        }
+        match crowd.replace(calls, &user).await {
+            Ok(()) => made.extra.extend(account.extra.clone()),
+            Err(no) => {
+                let error = no.into_error(|| named(&made.id));
+                tracing::warn!(account = %made.id, %error, "a new account has no first and last name yet");
+                made.extra.extend(account.extra.keys().map(|name| (name.clone(), String::new())));
+            }
         }
     }
 
@@ -138,71 +231,12 @@ impl DataCenter {
         if same_name(&seen.username, wanted) {
             return Ok(seen);
         }
+        if let Some(crowd) = &self.crowd {
+            crowd.rename(calls, &seen.username, wanted).await.map_err(|no| no.into_error(|| named(id)))?;
+            return self.read_back(calls, id).await.map_err(after_a_write);
+        }
         let reason = "Jira answered that the account was changed, but its username is still the old one".to_owned();
         Err(TargetError::Refused { reason, field: Some(Field::Username) })
-    }
-
-    /// Activates or deactivates, and believes it only when Jira shows it (DC-28).
-    pub(super) async fn switch(
-        &self,
-        calls: &Calls<'_>,
-        id: &AccountId,
-        username: &str,
-        active: bool,
-    ) -> Result<SeenAccount, TargetError> {
-        match self.put(calls, "user.set_active", id, activity(username, active)).await {
-            Ok(reply) => self.believe(calls, id, active, reply).await,
-            Err(Rejection::BadRequest(words)) => self.switch_after_no(calls, id, username, active, words).await,
-            Err(rejection) => Err(self.settle(calls, rejection, || named(id)).await),
-        }
-    }
-
-    /// A 400 to an (in)activation: already so is done; a name on record that is out of date must not keep a leaver
-    /// in (DC-47); anything else is Jira's no (DC-31 to DC-34).
-    async fn switch_after_no(
-        &self,
-        calls: &Calls<'_>,
-        id: &AccountId,
-        username: &str,
-        active: bool,
-        words: Words,
-    ) -> Result<SeenAccount, TargetError> {
-        let seen = self.read_back(calls, id).await?;
-        if seen.active == active {
-            return Ok(seen);
-        }
-        let words = if same_name(&seen.username, username) {
-            words
-        } else {
-            match self.put(calls, "user.set_active", id, activity(&seen.username, active)).await {
-                Ok(reply) => return self.believe(calls, id, active, reply).await,
-                Err(Rejection::BadRequest(words)) => words,
-                Err(rejection) => return Err(self.settle(calls, rejection, || named(id)).await),
-            }
-        };
-        Err(TargetError::Refused { reason: words.reason, field: words.field.or(Some(Field::Active)) })
-    }
-
-    async fn believe(
-        &self,
-        calls: &Calls<'_>,
-        id: &AccountId,
-        active: bool,
-        reply: Reply,
-    ) -> Result<SeenAccount, TargetError> {
-        let mut seen = self.seen_after(calls, id, reply).await?;
-        if seen.active != active {
-            seen = self.read_back(calls, id).await.map_err(after_a_write)?;
-        }
-        if seen.active == active {
-            return Ok(seen);
-        }
-        let state = if active { "inactive" } else { "active" };
-        let reason = format!(
-            "Jira answered that the account was changed, but it is still {state}; \
-             Jira before 8.3 cannot change this over REST"
-        );
-        Err(TargetError::Refused { reason, field: Some(Field::Active) })
     }
 
     /// Deletes; a key that is unknown has been deleted before (DC-42).
@@ -214,7 +248,7 @@ impl DataCenter {
         }
     }
 
-    async fn put(
+    pub(super) async fn put(
         &self,
         calls: &Calls<'_>,
         operation: &'static str,
@@ -225,14 +259,19 @@ impl DataCenter {
     }
 
     /// The account as the answer to a PUT shows it, or as a GET does where that answer is no account.
-    async fn seen_after(&self, calls: &Calls<'_>, id: &AccountId, reply: Reply) -> Result<SeenAccount, TargetError> {
+    pub(super) async fn seen_after(
+        &self,
+        calls: &Calls<'_>,
+        id: &AccountId,
+        reply: Reply,
+    ) -> Result<SeenAccount, TargetError> {
         match reply.parse::<User>().and_then(User::seen) {
             Ok(seen) if seen.id == *id => Ok(seen),
             _ => self.read_back(calls, id).await.map_err(after_a_write),
         }
     }
 
-    async fn read_back(&self, calls: &Calls<'_>, id: &AccountId) -> Result<SeenAccount, TargetError> {
+    pub(super) async fn read_back(&self, calls: &Calls<'_>, id: &AccountId) -> Result<SeenAccount, TargetError> {
         self.account_with_key(calls, id).await?.ok_or_else(|| TargetError::Gone { what: named(id) })
     }
 }
@@ -244,7 +283,7 @@ pub(super) fn same_name(one: &str, other: &str) -> bool {
 
 /// A look failed that was to show what a write had done: whatever kept us from looking, the write has an unknown outcome,
 /// and must not count as one that was never made.
-fn after_a_write(error: TargetError) -> TargetError {
+pub(super) fn after_a_write(error: TargetError) -> TargetError {
     match error {
         TargetError::Unreachable { .. }
         | TargetError::Throttled { .. }
@@ -260,22 +299,27 @@ fn after_a_write(error: TargetError) -> TargetError {
     }
 }
 
-fn the_account() -> String {
+pub(super) fn the_account() -> String {
     "the account".to_owned()
 }
 
-fn named(id: &AccountId) -> String {
+pub(super) fn named(id: &AccountId) -> String {
     format!("the account {id}")
 }
 
 /// The body of a create: never a password (Jira makes a random one), no mail unless asked for (DC-23), never a blank
-/// (DC-27), and no `active`, which cannot be relied on (DC-25).
+/// (DC-27), and no `active`, which cannot be relied on (DC-25). Without `applicationKeys` the account gets the default
+/// applications (DC-24).
 fn creation(account: &Account, notify: bool) -> Value {
     let mut body = Map::new();
     put(&mut body, "name", Some(&account.username));
     put(&mut body, "emailAddress", Some(&account.email));
     put(&mut body, "displayName", Some(&account.display_name));
     put(&mut body, "notification", Some(if notify { "true" } else { "false" }));
+    if !account.access.is_empty() {
+        let keys: Vec<&str> = account.access.iter().map(|access| access.resource.as_str()).collect();
+        body.insert("applicationKeys".to_owned(), keys.into());
+    }
     Value::Object(body)
 }
 
@@ -287,121 +331,19 @@ fn changes(change: &AccountChange) -> Map<String, Value> {
     body
 }
 
-fn put(body: &mut Map<String, Value>, member: &str, value: Option<&str>) {
+pub(super) fn put(body: &mut Map<String, Value>, member: &str, value: Option<&str>) {
     if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
         body.insert(member.to_owned(), value.into());
-    }
-}
-
-/// The name goes with the flag, for an old Jira refuses a body with nothing else (DC-28).
-fn activity(username: &str, active: bool) -> Value {
-    let mut body = Map::new();
-    put(&mut body, "name", Some(username));
-    body.insert("active".to_owned(), json!(active));
-    Value::Object(body)
-}
-
-/// An account as Jira writes it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct User {
-    key: String,
-    name: String,
-    email_address: Option<String>,
-    display_name: Option<String>,
-    active: Option<bool>,
-    deleted: Option<bool>,
-    groups: Option<Groups>,
-}
-
-#[derive(Deserialize)]
-struct Groups {
-    size: Option<usize>,
-    #[serde(default)]
-    items: Vec<GroupName>,
-}
-
-#[derive(Deserialize)]
-struct GroupName {
-    name: String,
-}
-
-impl User {
-    /// In our own words.
-    pub(super) fn seen(self) -> Result<SeenAccount, TargetError> {
-        let active = self.active.ok_or_else(|| TargetError::Unreachable {
-            detail: "the answer does not say whether the account is active".to_owned(),
-            maybe_done: true,
-        })?;
-        Ok(SeenAccount {
-            id: AccountId(self.key),
-            display_name: self.display_name.unwrap_or_else(|| self.name.clone()),
-            username: self.name,
-            // Absent or masked ("mara at example dot test") is unknown, never different (DC-37).
-            email: self.email_address.filter(|address| address.contains('@')),
-            active,
-            groups: self.groups.and_then(Groups::complete),
-            ..SeenAccount::default()
-        })
-    }
-}
-
-impl Groups {
-    /// The names, unless they were not expanded (DC-36).
-    fn complete(self) -> Option<Vec<String>> {
-        let expected = self.size.unwrap_or(self.items.len());
-        (self.items.len() >= expected).then(|| self.items.into_iter().map(|group| group.name).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
-
-    fn read(document: Value) -> Result<SeenAccount, TargetError> {
-        serde_json::from_value::<User>(document).unwrap().seen()
-    }
-
-    fn mara() -> Value {
-        json!({"key": "JIRAUSER10417", "name": "mara.lund", "emailAddress": "mara.lund@example.test",
-               "displayName": "Mara Lund", "active": true, "lastLoginTime": "2024-02-19T08:41:07+0100",
-               "groups": {"size": 0, "items": []}})
-    }
-
-    #[test]
-    fn a_hidden_or_masked_address_is_unknown() {
-        // DC-37
-        assert_eq!(read(mara()).unwrap().email.as_deref(), Some("mara.lund@example.test"));
-        for hidden in [Value::Null, json!(""), json!("mara.lund at example dot test")] {
-            let mut document = mara();
-            document["emailAddress"] = hidden;
-            assert_eq!(read(document).unwrap().email, None);
-        }
-    }
-
-    #[test]
-    fn groups_that_were_not_expanded_are_unknown() {
-        // DC-36
-        for (groups, known) in [
-            (json!({"size": 2, "items": []}), None),
-            (json!({"size": 0, "items": []}), Some(vec![])),
-            (json!({"size": 1, "items": [{"name": "platform-crew", "self": "x"}]}), Some(vec!["platform-crew"])),
-            (Value::Null, None),
-        ] {
-            let mut document = mara();
-            document["groups"] = groups;
-            let known = known.map(|names| names.into_iter().map(str::to_owned).collect());
-            assert_eq!(read(document).unwrap().groups, known);
-        }
-    }
-
-    #[test]
-    fn an_answer_that_does_not_say_whether_the_account_is_active_is_not_guessed_at() {
-        let mut document = mara();
-        document.as_object_mut().unwrap().remove("active");
-        assert!(matches!(read(document), Err(TargetError::Unreachable { .. })));
-    }
+    use crate::account::Access;
 
     #[test]
     fn a_create_sends_no_password_no_blank_no_active_flag_and_asks_for_no_mail() {
@@ -416,6 +358,10 @@ mod tests {
         };
         let body = json!({"name": "mara.lund", "displayName": "Mara Lund", "notification": "false"});
         assert_eq!(creation(&account, false), body);
+        let access =
+            ["jira-servicedesk", "jira-software"].map(|key| Access { resource: key.into(), role: String::new() });
+        let account = Account { access: access.into(), ..account };
+        assert_eq!(creation(&account, false)["applicationKeys"], json!(["jira-servicedesk", "jira-software"]));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) context: String,
     /// Whether e-mail addresses are left out (DC-37).
     pub(crate) emails_hidden: bool,
+    /// Whether experimental operations want their header (DC-8).
+    pub(crate) experimental_enforced: bool,
 }
 
 impl Site {
@@ -50,9 +52,25 @@ pub(crate) struct Visit<'a> {
 /// A refusal is an answer, too; so that `?` ends a handler.
 pub(crate) type Answer = Result<Reply, Reply>;
 
+/// Operations that are documented as experimental (DC-8).
+const EXPERIMENTAL: &[(&str, &str)] = &[
+    ("POST", "/user"),
+    ("PUT", "/user"),
+    ("DELETE", "/user"),
+    ("POST", "/user/application"),
+    ("DELETE", "/user/application"),
+    ("GET", "/user/duplicated/count"),
+    ("GET", "/user/duplicated/list"),
+    ("GET", "/myself"),
+];
+
 /// Answers a call below `/rest/api/2`.
 pub(crate) fn answer(visit: &mut Visit<'_>) -> Reply {
     let call = visit.call;
+    let experimental = EXPERIMENTAL.contains(&(call.method.as_str(), call.route()));
+    if visit.site.experimental_enforced && experimental && call.header("x-experimentalapi") != Some("true") {
+        return Reply::error(403, "This operation is experimental: X-ExperimentalApi must be true.");
+    }
     let handler: fn(&mut Visit<'_>) -> Answer = match (call.method.as_str(), call.route()) {
         ("POST", "/user") => users::create,
         ("PUT", "/user") => users::update,

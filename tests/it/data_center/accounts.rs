@@ -59,14 +59,26 @@ async fn a_400_without_a_namesake_is_a_refusal_that_names_the_field() {
 }
 
 #[tokio::test]
-async fn no_writable_directory_and_no_free_seat_are_refusals_in_jiras_words() {
-    // DC-24, DC-26
+async fn no_writable_directory_and_no_free_seat_are_told_apart_in_jiras_words() {
+    // DC-24, DC-26, DC-51
     let read_only = SandboxOptions { writable_directory: false, ..SandboxOptions::default() };
-    for options in [read_only, SandboxOptions::default().with_seats(0)] {
-        let office = Office::with(options, |_| ()).await;
-        let error = office.target.create_account(&office.calls(), &person("mara.lund")).await.unwrap_err();
-        assert!(!reason(error).is_empty());
-    }
+    let office = Office::with(read_only, |_| ()).await;
+    let error = office.target.create_account(&office.calls(), &person("mara.lund")).await.unwrap_err();
+    assert!(reason(error).contains("read-only"));
+    let office = Office::with(SandboxOptions::default().with_seats(0), |_| ()).await;
+    let error = office.target.create_account(&office.calls(), &person("mara.lund")).await.unwrap_err();
+    assert!(matches!(&error, TargetError::NoSeats { reason } if reason.contains("jira-software")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_jira_that_insists_on_the_flag_of_experimental_operations_is_satisfied() {
+    // DC-8
+    let office =
+        Office::with(SandboxOptions { experimental_enforced: true, ..SandboxOptions::default() }, |_| ()).await;
+    let id = office.hire("mara.lund").await;
+    office.target.set_active(&office.calls(), at(&id, "mara.lund"), &switch(false)).await.unwrap();
+    office.target.delete_account(&office.calls(), at(&id, "mara.lund")).await.unwrap();
+    office.target.examine(&office.calls()).await.unwrap();
 }
 
 #[tokio::test]

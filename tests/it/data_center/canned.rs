@@ -21,7 +21,7 @@ async fn target(answer: fn(&Method, &str) -> (u16, &'static str)) -> Arc<dyn Tar
     tokio::spawn(async move { axum::serve(listener, router).await });
     let mut options = ClientOptions::new(url, Credential::Bearer("s3cret".to_owned()));
     options.expected_user = Some("Åse".to_owned());
-    jira::target(jira::Options::DataCenter(options)).unwrap()
+    made_of(options)
 }
 
 fn forbidding(method: &Method, path: &str, permissions: &'static str) -> (u16, &'static str) {

@@ -3,9 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod access;
 mod accounts;
 mod canned;
+mod crowd;
+mod examine;
 mod groups;
+mod leads;
+mod listing;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -14,10 +19,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jira_scim::account::{Account, AccountId, SeenAccount};
+use jira_scim::account::{Access, Account, AccountId, SeenAccount};
 use jira_scim::jira::{
-    self, AccountRef, CallRecord, Calls, ClientOptions, Created, Credential, Gate, GroupRef, Permit, RateLimits,
-    Switch, Target, TargetError, Written,
+    AccountRef, CallRecord, Calls, ClientOptions, Created, Credential, CrowdOptions, DataCenter, DataCenterOptions,
+    Gate, GroupRef, Permit, RateLimits, Switch, Target, TargetError, Written,
 };
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
 use uuid::Uuid;
@@ -87,10 +92,11 @@ impl Office {
     }
 
     async fn with(options: SandboxOptions, set: impl FnOnce(&mut ClientOptions)) -> Self {
+        let crowd = options.crowd.clone().map(|(user, secret)| CrowdOptions { user, secret });
         let sandbox = Sandbox::start(options).await.unwrap();
-        let mut options = client_options(&sandbox);
-        set(&mut options);
-        let target = jira::target(jira::Options::DataCenter(options)).unwrap();
+        let mut client = client_options(&sandbox);
+        set(&mut client);
+        let target = Arc::new(DataCenter::new(DataCenterOptions { client, crowd }).unwrap());
         Self { sandbox, target, gate: Turnstile::default() }
     }
 
@@ -141,4 +147,27 @@ fn reason(error: TargetError) -> String {
         TargetError::Refused { reason, .. } => reason,
         other => panic!("{other:?}"),
     }
+}
+
+/// A Jira that plays that version and is called with what it takes.
+async fn of_version(version: &str, crowd: bool) -> Office {
+    let options = SandboxOptions {
+        version: version.parse().unwrap(),
+        password: Some("s3cret".to_owned()),
+        crowd: crowd.then(|| ("crowd-scim".to_owned(), "open-sesame".to_owned())),
+        ..SandboxOptions::default()
+    };
+    let old = version.starts_with("8.2.") || version == "8.2";
+    let basic = Credential::Basic { user: "svc-scim".to_owned(), secret: "s3cret".to_owned() };
+    Office::with(options, |client| {
+        if old {
+            client.credential = basic;
+        }
+    })
+    .await
+}
+
+/// The target of these options, without a Crowd credential.
+fn made_of(client: ClientOptions) -> Arc<dyn Target> {
+    Arc::new(DataCenter::new(DataCenterOptions::new(client)).unwrap())
 }

@@ -42,7 +42,7 @@ async fn a_wrong_context_path_never_looks_like_a_missing_account() {
     let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
     let mut options = client_options(&sandbox);
     options.base_url.set_path("/");
-    let target = jira::target(jira::Options::DataCenter(options)).unwrap();
+    let target = made_of(options);
     let office = Office { sandbox, target, gate: Turnstile::default() };
     let found = office.target.find_account(&office.calls(), "svc-scim").await;
     assert!(matches!(found, Err(TargetError::Unreachable { .. })), "{found:?}");
@@ -57,7 +57,7 @@ async fn an_account_that_does_not_administer_is_denied() {
     let mut options = client_options(&office.sandbox);
     options.credential = Credential::Bearer(office.sandbox.issue_token("ole.dahl").unwrap());
     options.expected_user = None;
-    office.target = jira::target(jira::Options::DataCenter(options)).unwrap();
+    office.target = made_of(options);
     assert!(!office.target.probe(&office.calls()).await.unwrap().administers);
     let error = office.target.create_account(&office.calls(), &person("mara.lund")).await.unwrap_err();
     assert!(matches!(error, TargetError::Denied { .. }), "{error:?}");
@@ -95,7 +95,7 @@ async fn repeated_bad_logins_end_in_a_captcha_that_refuses_the_right_password_to
     }
     let mut right = client_options(&office.sandbox);
     right.credential = basic("right");
-    office.target = jira::target(jira::Options::DataCenter(right)).unwrap();
+    office.target = made_of(right);
     let error = office.target.find_account(&office.calls(), "mara.lund").await.unwrap_err();
     assert!(matches!(&error, TargetError::Denied { detail } if detail.contains("CAPTCHA")), "{error:?}");
     office.sandbox.solve_captcha("svc-scim");

@@ -1,0 +1,353 @@
+//! Jira's second door, the Crowd-compatible API (`/rest/usermanagement/1`): optional, with a credential of its own, and used
+//! where it is better (DC-80 to DC-88 of `docs/targets/data-center.md`). It asks none of Jira's own rules, so nobody is
+//! created or deleted by it.
+
+mod membership;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::DateTime;
+use reqwest::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::client::{Client, ClientError, ClientOptions, Credential, Request};
+use super::{Calls, TargetError};
+use crate::account::{AccountId, SeenAccount};
+
+pub(super) use membership::Memberships;
+
+const USER: &str = "/rest/usermanagement/1/user";
+const RENAME: &str = "/rest/usermanagement/1/user/rename";
+const SEARCH: &str = "/rest/usermanagement/1/search";
+const MEMBERS: &str = "/rest/usermanagement/1/group/user/direct";
+const SNAPSHOT: &str = "/rest/usermanagement/1/group/membership";
+
+/// Rows of one page; it is not capped (DC-83).
+pub(super) const ROWS: usize = 1000;
+
+/// The longest answer that is read: a snapshot of some hundred thousand memberships.
+const LONGEST: usize = 64 << 20;
+
+/// The application that Jira knows us as (*User management → Jira user server*).
+#[derive(Clone, PartialEq, Eq)]
+pub struct CrowdOptions {
+    /// The application's name.
+    pub user: String,
+    /// Its password.
+    pub secret: String,
+}
+
+impl fmt::Debug for CrowdOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CrowdOptions(redacted)")
+    }
+}
+
+/// The API of one Jira.
+pub(super) struct Crowd {
+    client: Client,
+}
+
+/// Why there is no answer to use.
+pub(super) enum No {
+    /// The user or group that the call is about is not there.
+    NotFound,
+    /// 400, 403 and 409, in its own words.
+    Said(String),
+    /// No answer to this call at all.
+    Failed(TargetError),
+}
+
+impl No {
+    pub(super) fn into_error(self, what: impl FnOnce() -> String) -> TargetError {
+        match self {
+            Self::NotFound => TargetError::Gone { what: what() },
+            Self::Said(reason) => TargetError::Refused { reason, field: None },
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl Crowd {
+    /// Through the same way as the REST API; opens no connection.
+    pub(super) fn new(options: &CrowdOptions, rest: &ClientOptions) -> Result<Self, ClientError> {
+        let credential = Credential::Basic { user: options.user.clone(), secret: options.secret.clone() };
+        let options = ClientOptions { credential, expected_user: None, max_body: LONGEST, ..rest.clone() };
+        Ok(Self { client: Client::new(options)? })
+    }
+
+    /// The user of that name.
+    pub(super) async fn user(&self, calls: &Calls<'_>, username: &str) -> Result<User, No> {
+        let request = Request::new("crowd.user", Method::GET, USER).about("username", username);
+        parsed(&self.call(calls, request.with("expand", "attributes")).await?, false)
+    }
+
+    /// Writes the user whole, for what is left out would be blank (DC-82).
+    pub(super) async fn replace(&self, calls: &Calls<'_>, user: &User) -> Result<(), No> {
+        let request = Request::new("crowd.replace", Method::PUT, USER).about("username", &user.name);
+        self.call(calls, request.json(user.whole())).await.map(drop)
+    }
+
+    /// Renames, in letter case alone, too (DC-86).
+    pub(super) async fn rename(&self, calls: &Calls<'_>, username: &str, to: &str) -> Result<(), No> {
+        let request = Request::new("crowd.rename", Method::POST, RENAME).about("username", username);
+        self.call(calls, request.json(json!({"new-name": to}))).await.map(drop)
+    }
+
+    /// Everybody from that row on, active or not (DC-83).
+    pub(super) async fn users(&self, calls: &Calls<'_>, start: usize) -> Result<Vec<User>, No> {
+        let (start, rows) = (start.to_string(), ROWS.to_string());
+        let request = Request::new("crowd.users", Method::GET, SEARCH)
+            .with("entity-type", "user")
+            .with("expand", "user,attributes")
+            .with("start-index", &start)
+            .with("max-results", &rows);
+        parsed::<Users>(&self.call(calls, request).await?, false).map(|page| page.users)
+    }
+
+    /// The direct members of a group from that row on, active or not.
+    pub(super) async fn members(&self, calls: &Calls<'_>, group: &str, start: usize) -> Result<Vec<User>, No> {
+        let (start, rows) = (start.to_string(), ROWS.to_string());
+        let request = Request::new("crowd.members", Method::GET, MEMBERS)
+            .about("groupname", group)
+            .with("expand", "user")
+            .with("start-index", &start)
+            .with("max-results", &rows);
+        parsed::<Users>(&self.call(calls, request).await?, false).map(|page| page.users)
+    }
+
+    /// Every direct membership there is (DC-85).
+    pub(super) async fn memberships(&self, calls: &Calls<'_>) -> Result<Memberships, No> {
+        let request = Request::new("crowd.memberships", Method::GET, SNAPSHOT).accepting("application/xml");
+        let body = self.call(calls, request).await?;
+        Memberships::read(&body).map_err(|detail| No::Failed(TargetError::Unreachable { detail, maybe_done: false }))
+    }
+
+    async fn call(&self, calls: &Calls<'_>, request: Request<'_>) -> Result<Vec<u8>, No> {
+        let writes = request.writes();
+        let raw = self.client.exchange(calls, request).await.map_err(No::Failed)?;
+        judge(raw.status, &raw.headers, raw.body, writes)
+    }
+}
+
+/// Sorts an answer by who has to act on it (DC-80, DC-81).
+fn judge(status: StatusCode, headers: &reqwest::header::HeaderMap, body: Vec<u8>, writes: bool) -> Result<Vec<u8>, No> {
+    if status.is_success() {
+        return Ok(body);
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let wait = headers.get("retry-after").and_then(|text| text.to_str().ok()?.parse().ok());
+        let retry_after = wait.map(std::time::Duration::from_secs);
+        return Err(No::Failed(TargetError::Throttled { retry_after }));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let detail = "401 from the Crowd API: the application's name or password is wrong".to_owned();
+        return Err(No::Failed(TargetError::Denied { detail }));
+    }
+    match serde_json::from_slice::<Complaint>(&body) {
+        Ok(_) if status == StatusCode::NOT_FOUND => Err(No::NotFound),
+        Ok(complaint) if status.is_client_error() => Err(No::Said(complaint.words())),
+        _ if status == StatusCode::FORBIDDEN => {
+            let detail = "403 from the Crowd API: is our address on the application's list?".to_owned();
+            Err(No::Failed(TargetError::Denied { detail }))
+        }
+        _ => {
+            let detail = format!("the Crowd API answered {status}");
+            Err(No::Failed(TargetError::Unreachable { detail, maybe_done: writes }))
+        }
+    }
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(body: &[u8], writes: bool) -> Result<T, No> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = format!("unexpected JSON of the Crowd API: {error}");
+        No::Failed(TargetError::Unreachable { detail, maybe_done: writes })
+    })
+}
+
+#[derive(Deserialize)]
+struct Complaint {
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Complaint {
+    fn words(self) -> String {
+        match self.message.trim() {
+            "" => format!("Jira's Crowd API says {}", self.reason),
+            message => message.chars().take(1000).collect(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Users {
+    #[serde(default)]
+    users: Vec<User>,
+}
+
+/// A user as the API writes it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) key: Option<String>,
+    #[serde(default)]
+    pub(super) first_name: String,
+    #[serde(default)]
+    pub(super) last_name: String,
+    #[serde(default)]
+    pub(super) display_name: String,
+    #[serde(default)]
+    pub(super) email: String,
+    #[serde(default)]
+    pub(super) active: bool,
+    #[serde(default, skip_serializing)]
+    attributes: Attributes,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Attributes {
+    #[serde(default)]
+    attributes: Vec<Attribute>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Attribute {
+    name: String,
+    #[serde(default)]
+    values: Vec<String>,
+}
+
+impl User {
+    /// One who was created a moment ago: what Jira shows of it is all there is to it.
+    pub(super) fn of(seen: &SeenAccount, email: &str) -> Self {
+        Self {
+            name: seen.username.clone(),
+            key: Some(seen.id.0.clone()),
+            first_name: String::new(),
+            last_name: String::new(),
+            display_name: seen.display_name.clone(),
+            email: email.to_owned(),
+            active: seen.active,
+            attributes: Attributes::default(),
+        }
+    }
+
+    /// Takes the fields that only this API knows from ours; false where nothing is different.
+    pub(super) fn take(&mut self, extra: &BTreeMap<String, String>) -> bool {
+        let mut changed = false;
+        for (field, place) in [("first-name", &mut self.first_name), ("last-name", &mut self.last_name)] {
+            if let Some(value) = extra.get(field).filter(|value| *value != place) {
+                place.clone_from(value);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    fn whole(&self) -> Value {
+        json!({
+            "name": self.name,
+            "first-name": self.first_name,
+            "last-name": self.last_name,
+            "display-name": self.display_name,
+            "email": self.email,
+            "active": self.active,
+        })
+    }
+
+    /// In our own words; `None` without a key, which is what links hold.
+    pub(super) fn seen(self, groups: Option<Vec<String>>) -> Option<SeenAccount> {
+        let mut extra = BTreeMap::new();
+        extra.insert("first-name".to_owned(), self.first_name);
+        extra.insert("last-name".to_owned(), self.last_name);
+        if let Some(at) = self.attributes.last_login() {
+            extra.insert("lastLoginTime".to_owned(), at);
+        }
+        Some(SeenAccount {
+            id: AccountId(self.key?),
+            username: self.name,
+            email: Some(self.email).filter(|address| address.contains('@')),
+            display_name: self.display_name,
+            active: self.active,
+            groups,
+            extra,
+            ..SeenAccount::default()
+        })
+    }
+}
+
+impl Attributes {
+    /// The last login in RFC 3339 (DC-87).
+    fn last_login(&self) -> Option<String> {
+        let found = self.attributes.iter().find(|attribute| attribute.name == "login.lastLoginMillis")?;
+        let at = DateTime::from_timestamp_millis(found.values.first()?.parse().ok()?)?;
+        Some(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_prints_options_shows_the_password() {
+        let options = CrowdOptions { user: "crowd-scim".to_owned(), secret: "s3cret".to_owned() };
+        assert!(!format!("{options:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn an_answer_is_sorted_by_its_status_and_whether_it_has_a_reason() {
+        // DC-80, DC-81
+        let judge = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            match judge(status, &Default::default(), body.as_bytes().to_vec(), true).err() {
+                None => "ok".to_owned(),
+                Some(No::NotFound) => "not found".to_owned(),
+                Some(No::Said(words)) => words,
+                Some(No::Failed(TargetError::Denied { .. })) => "denied".to_owned(),
+                Some(No::Failed(TargetError::Unreachable { maybe_done: true, .. })) => "unreachable".to_owned(),
+                Some(No::Failed(other)) => format!("{other:?}"),
+            }
+        };
+        let reason = r#"{"reason": "USER_NOT_FOUND", "message": "User <x> does not exist"}"#;
+        assert_eq!(judge(204, ""), "ok");
+        assert_eq!(judge(404, reason), "not found");
+        assert_eq!(judge(404, "<html>"), "unreachable");
+        assert_eq!(judge(400, reason), "User <x> does not exist");
+        assert_eq!(
+            judge(403, r#"{"reason": "APPLICATION_PERMISSION_DENIED"}"#),
+            "Jira's Crowd API says APPLICATION_PERMISSION_DENIED"
+        );
+        assert_eq!(judge(403, "Client with address \"10.0.0.1\" is forbidden"), "denied");
+        assert_eq!(judge(401, ""), "denied");
+        assert_eq!(judge(503, reason), "unreachable");
+    }
+
+    #[test]
+    fn a_user_is_written_back_whole() {
+        // DC-82, DC-87
+        let mut user: User = serde_json::from_value(json!({
+            "name": "mara.lund", "key": "JIRAUSER1", "first-name": "Mara", "last-name": "Lund", "display-name": "Mara Lund",
+            "email": "mara@example.test", "active": true,
+            "attributes": {"attributes": [{"name": "login.lastLoginMillis", "values": ["1708328467000"]}]},
+        }))
+        .unwrap();
+        let berg = BTreeMap::from([("last-name".to_owned(), "Berg".to_owned())]);
+        assert!(user.take(&berg) && !user.take(&berg));
+        assert_eq!(
+            user.whole(),
+            json!({"name": "mara.lund", "first-name": "Mara", "last-name": "Berg", "display-name": "Mara Lund",
+                   "email": "mara@example.test", "active": true})
+        );
+        let seen = user.seen(None).unwrap();
+        assert_eq!(seen.extra["lastLoginTime"], "2024-02-19T07:41:07Z");
+        assert_eq!(seen.id.0, "JIRAUSER1");
+    }
+}
