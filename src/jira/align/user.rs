@@ -21,6 +21,8 @@ impl Align {
         if let Some(found) = self.user_with_key(calls, &account.username).await? {
             return Ok(Created::Exists(self.seen(&found)?));
         }
+        // Whoever is there already needs none of them.
+        refuse_incomplete(&body)?;
         let request = Request::new("user.create", Method::POST, USERS).json(Value::Object(body));
         let user = match self.call(calls, request).await {
             Ok(document) => self.made(calls, account, document).await?,
@@ -94,18 +96,9 @@ impl Align {
         }
     }
 
-    /// The body of a POST, once nothing is missing (ALIGN-13).
+    /// The body of a POST.
     fn creation(&self, account: &Account) -> Result<Map<String, Value>, TargetError> {
         let mut body = encoded(&account.extra)?;
-        let missing: Vec<&str> = MANDATORY.into_iter().filter(|name| !body.contains_key(*name)).collect();
-        if !missing.is_empty() {
-            let keys: Vec<String> = missing.iter().map(|name| format!("policy.account.fields.{name}")).collect();
-            return Err(refuse(format!(
-                "Jira Align makes no user without {}: {} must give it",
-                missing.join(", "),
-                keys.join(", ")
-            )));
-        }
         let (first, last) = split(&account.display_name);
         body.entry("firstName").or_insert_with(|| first.into());
         body.entry("lastName").or_insert_with(|| last.into());
@@ -270,6 +263,17 @@ impl Align {
             Err(rejection) => Err(rejection.into_error(|| named(id))),
         }
     }
+}
+
+/// What a POST cannot do without (ALIGN-13).
+fn refuse_incomplete(body: &Map<String, Value>) -> Result<(), TargetError> {
+    let missing: Vec<&str> = MANDATORY.into_iter().filter(|name| !body.contains_key(*name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<String> = missing.iter().map(|name| format!("policy.account.fields.{name}")).collect();
+    let (missing, keys) = (missing.join(", "), keys.join(", "));
+    Err(refuse(format!("Jira Align makes no user without {missing}: {keys} must give it")))
 }
 
 /// Unlocking clears the end date that locking set, always: else nobody can log in, and no change is possible any more

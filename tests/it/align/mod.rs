@@ -4,6 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod client;
+mod foul_weather;
+mod looks;
+mod office;
 mod sandbox;
+mod stage;
 mod stories;
 mod target;
+mod unmatched;
