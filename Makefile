@@ -11,7 +11,7 @@ IMAGE ?= jira-scim
 TARGET ?= data-center
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash bench check fmt lint doc sqlx ci image compose-secrets
+.PHONY: help setup demo test crash contract bench check fmt lint doc sqlx ci image compose-secrets
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: setup ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL
 
 crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_SEED replays)
 	@RUST_TEST_NOCAPTURE=1 CRASH_KILLS=$(CRASH_KILLS) .make/test.sh crash::
+
+contract: setup ## Hold every call of every story to Atlassian's OpenAPI documents in the folder SPECS
+	@.make/contract.sh "$(SPECS)"
 
 bench: setup ## Measure with USERS people in the store
 	@cargo run --quiet --locked --release -- bench --users $(USERS)

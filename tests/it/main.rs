@@ -5,6 +5,7 @@ mod agreement;
 mod align;
 mod cli_tenant;
 mod commands;
+mod contract;
 mod crash;
 mod data_center;
 mod docs;
