@@ -6,11 +6,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{ConfigArgs, Failure};
+use crate::account::OffSwitch;
 use crate::app;
 use crate::config::{Config, TargetConfig, TargetKind};
 use crate::jira::{Calls, Examination, Finding, Gate, Level, Permit, RateLimits, TargetError};
 use crate::policy::Policy;
-use crate::{account::OffSwitch, writer::expiry};
+use crate::writer::expiry;
 
 /// The arguments.
 #[derive(clap::Args)]
