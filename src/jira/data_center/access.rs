@@ -124,7 +124,7 @@ impl DataCenter {
             }
             Err(error) => return Err(error),
         }
-        let words = match self.change_access(calls, Method::POST, account.username, key).await {
+        let words = match self.change_access(calls, "application.grant", Method::POST, account.username, key).await {
             Ok(()) => return Ok(()),
             Err(Rejection::BadRequest(words) | Rejection::NotFound(words) | Rejection::Conflict(words)) => words,
             Err(rejection) => {
@@ -139,7 +139,7 @@ impl DataCenter {
         }
         if !same_name(user.name(), account.username) {
             // The name on record is out of date, and may be somebody else's (DC-47).
-            let again = self.change_access(calls, Method::POST, user.name(), key).await;
+            let again = self.change_access(calls, "application.grant", Method::POST, user.name(), key).await;
             return match again {
                 Ok(()) => Ok(()),
                 Err(rejection) => Err(self.settle(calls, rejection, || named(account.id)).await),
@@ -155,7 +155,7 @@ impl DataCenter {
         account: AccountRef<'_>,
         key: &str,
     ) -> Result<(), TargetError> {
-        let words = match self.change_access(calls, Method::DELETE, account.username, key).await {
+        let words = match self.change_access(calls, "application.revoke", Method::DELETE, account.username, key).await {
             Ok(()) => return Ok(()),
             Err(Rejection::BadRequest(words) | Rejection::NotFound(words) | Rejection::Conflict(words)) => words,
             Err(rejection) => return Err(self.settle(calls, rejection, || named(account.id)).await),
@@ -164,7 +164,7 @@ impl DataCenter {
             None => Ok(()),
             Some(user) if !user.has_application(key) => Ok(()),
             Some(user) if !same_name(user.name(), account.username) => {
-                let again = self.change_access(calls, Method::DELETE, user.name(), key).await;
+                let again = self.change_access(calls, "application.revoke", Method::DELETE, user.name(), key).await;
                 match again {
                     Ok(()) => Ok(()),
                     Err(rejection) => Err(self.settle(calls, rejection, || named(account.id)).await),
@@ -177,11 +177,11 @@ impl DataCenter {
     async fn change_access(
         &self,
         calls: &Calls<'_>,
+        operation: &'static str,
         method: Method,
         username: &str,
         key: &str,
     ) -> Result<(), Rejection> {
-        let operation = if method == Method::POST { "application.grant" } else { "application.revoke" };
         let request = Request::new(operation, method, ACCESS).about("username", username).with("applicationKey", key);
         self.call(calls, request).await.map(drop)
     }

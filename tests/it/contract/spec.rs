@@ -9,7 +9,8 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
 /// Which document is about which calls: the file, the kind of Jira, what its paths are put behind, the versions it is about.
-const ABOUT: [(&str, &str, &str, &str); 4] = [
+const ABOUT: [(&str, &str, &str, &str); 5] = [
+    ("jira-dc-10.0", "data-center", "/rest", "10.0"),
     ("jira-dc-10.3", "data-center", "/rest", "10.3"),
     ("jira-cloud-v3", "cloud", "", ""),
     ("atlassian-admin-organizations", "cloud", "/admin", ""),
@@ -86,7 +87,7 @@ impl Spec {
     /// Whether the document is about the API that the path belongs to.
     fn is_about(&self, path: &str) -> bool {
         let roots: &[&str] = match self.name {
-            "jira-dc-10.3" => &["/rest/api/2"],
+            "jira-dc-10.0" | "jira-dc-10.3" => &["/rest/api/2"],
             "jira-cloud-v3" => &["/rest/api/3"],
             "atlassian-admin-organizations" => &["/admin"],
             _ => &["/users"],
@@ -137,6 +138,11 @@ impl Spec {
         let properties = schema.get("properties")?.as_object()?;
         let open = schema.get("additionalProperties").is_some_and(|more| more != &Value::Bool(false));
         (!open).then(|| properties.keys().cloned().collect())
+    }
+
+    /// Whether a schema is that of an object.
+    pub(super) fn is_object(&self, schema: &Value) -> bool {
+        self.resolved(schema)["type"] == "object"
     }
 
     fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
