@@ -4,6 +4,7 @@
 mod agreement;
 mod align;
 mod cli_tenant;
+mod cloud;
 mod commands;
 mod contract;
 mod crash;

@@ -227,7 +227,10 @@ impl Cloud {
         let request = self.of_organization("member.add", Method::POST, MEMBERS).segment("directoryId", directory);
         let request = request.segment("groupId", &id).json(json!({ "accountId": account.id.0 }));
         match self.hosts.call(calls, Host::Organization, request).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.has_settled(account);
+                Ok(())
+            }
             Err(No::Conflict(words)) if words.is_about_seats() => Err(TargetError::NoSeats { reason: words.reason }),
             Err(No::Conflict(_)) => Ok(()),
             Err(No::NotFound(words)) => Err(self.who_is_missing(calls, &id, group, account, words).await),

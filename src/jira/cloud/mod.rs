@@ -162,6 +162,11 @@ impl Cloud {
         invited.insert(id.to_owned(), Instant::now());
     }
 
+    /// A call that only somebody who is there gets through: from now on "not there" is believed.
+    fn has_settled(&self, account: AccountRef<'_>) {
+        self.invited.lock().unwrap_or_else(PoisonError::into_inner).remove(&account.id.0);
+    }
+
     /// Whether somebody who is not there may be about to come (CLOUD-20).
     fn may_be_settling(&self, id: &str) -> bool {
         let invited = self.invited.lock().unwrap_or_else(PoisonError::into_inner);

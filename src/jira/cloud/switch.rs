@@ -101,6 +101,11 @@ impl Cloud {
         }
     }
 
+    fn is_off(&self, account: AccountRef<'_>, way: OffSwitch) -> Result<Written, TargetError> {
+        self.has_settled(account);
+        off(way)
+    }
+
     fn of_member<'a>(
         &'a self,
         operation: &'static str,
@@ -118,7 +123,7 @@ impl Cloud {
         let directory = self.directory(calls).await?;
         let request = self.of_member("user.suspend", Method::POST, SUSPEND, directory, account).json(json!({}));
         match self.hosts.call(calls, Host::Organization, request).await {
-            Ok(_) => off(OffSwitch::Suspend),
+            Ok(_) => self.is_off(account, OffSwitch::Suspend),
             Err(No::NotFound(words)) => self.absent(account, words),
             Err(No::BadRequest(words) | No::Conflict(words)) => self.perhaps_so(calls, account, words).await,
             Err(no) => Err(no.into_error(|| named(account))),
@@ -169,14 +174,14 @@ impl Cloud {
             let request =
                 Request::new("user.delete", Method::DELETE, "/rest/api/3/user").about("accountId", &account.id.0);
             return match self.hosts.call(calls, Host::Site, request).await {
-                Ok(_) | Err(No::NotFound(_)) => off(OffSwitch::Remove),
+                Ok(_) | Err(No::NotFound(_)) => self.is_off(account, OffSwitch::Remove),
                 Err(no) => Err(self.settle(calls, no, || named(account)).await),
             };
         }
         let directory = self.directory(calls).await?;
         let request = self.of_member("user.remove", Method::DELETE, MEMBER, directory, account);
         match self.hosts.call(calls, Host::Organization, request).await {
-            Ok(_) => off(OffSwitch::Remove),
+            Ok(_) => self.is_off(account, OffSwitch::Remove),
             Err(No::NotFound(words)) => self.absent(account, words),
             Err(no) => Err(no.into_error(|| named(account))),
         }
@@ -204,7 +209,7 @@ impl Cloud {
     async fn deactivate(&self, calls: &Calls<'_>, account: AccountRef<'_>) -> Result<Written, TargetError> {
         let request = Self::of_account("user.disable", DISABLE, account);
         match self.hosts.call(calls, Host::Organization, request).await {
-            Ok(_) => off(OffSwitch::Deactivate),
+            Ok(_) => self.is_off(account, OffSwitch::Deactivate),
             Err(No::Conflict(words)) => self.perhaps_so(calls, account, words).await,
             Err(No::Forbidden(words)) if is_not_managed(&words) => self.suspend(calls, account).await,
             Err(No::NotFound(_)) => Err(self.not_there(&account.id.0)),
@@ -231,7 +236,7 @@ impl Cloud {
     async fn delete(&self, calls: &Calls<'_>, account: AccountRef<'_>) -> Result<Written, TargetError> {
         let request = Self::of_account("user.delete", DELETE, account);
         match self.hosts.call(calls, Host::Organization, request).await {
-            Ok(_) => off(OffSwitch::Delete),
+            Ok(_) => self.is_off(account, OffSwitch::Delete),
             Err(No::NotFound(words)) if words.code == "accountNotFound" && !self.may_be_settling(&account.id.0) => {
                 off(OffSwitch::Delete)
             }
