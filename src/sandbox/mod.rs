@@ -242,6 +242,17 @@ impl Stand<DataCenter> {
         Ok(token)
     }
 
+    /// Lets a token work again, as that account's.
+    ///
+    /// # Errors
+    /// 404 for an unknown account.
+    pub fn restore_token(&self, username: &str, token: &str) -> Result<(), Refusal> {
+        let mut inner = self.inner();
+        let owner = inner.api.world.existing(username)?;
+        inner.api.access.add_token(token.to_owned(), owner);
+        Ok(())
+    }
+
     /// Takes a token back; whoever uses it gets 401.
     pub fn revoke_token(&self, token: &str) {
         self.inner().api.access.revoke_token(token);

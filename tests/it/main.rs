@@ -9,6 +9,7 @@ mod commands;
 mod contract;
 mod crash;
 mod data_center;
+mod data_center_stories;
 mod docs;
 mod drive_claim;
 mod drive_eight;

@@ -103,7 +103,7 @@ impl DataCenter {
     async fn pass(&self, calls: &Calls<'_>, request: Request<'_>, what: &str, heir: &str) -> Result<(), TargetError> {
         match self.call(calls, request).await {
             Ok(_) => {
-                tracing::info!(what, "a lead was handed over");
+                calls.note(format!("{what} was handed over to {heir}"));
                 Ok(())
             }
             Err(Rejection::BadRequest(words) | Rejection::NotFound(words) | Rejection::Conflict(words)) => {

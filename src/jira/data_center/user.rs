@@ -68,10 +68,12 @@ impl DataCenter {
         let reply = match self.call(calls, request).await {
             Ok(reply) => reply,
             Err(Rejection::BadRequest(words) | Rejection::Conflict(words)) => {
-                self.forget_seats();
                 return match self.account_named(calls, &account.username).await? {
                     Some(found) => Ok(Created::Exists(found)),
-                    None => Err(self.why_not_created(calls, account, words).await),
+                    None => {
+                        self.forget_seats();
+                        Err(self.why_not_created(calls, account, words).await)
+                    }
                 };
             }
             Err(rejection) => {
@@ -151,6 +153,17 @@ impl DataCenter {
                 return Err(self.refused_rename(calls, id, change, words).await);
             }
             Err(rejection) => return Err(self.settle(calls, rejection, || named(id)).await),
+        };
+        let seen = match still_old(&seen, change) {
+            None => seen,
+            // An answer may be stale, a second look is not.
+            Some(_) => {
+                let seen = self.read_back(calls, id).await.map_err(after_a_write)?;
+                match still_old(&seen, change) {
+                    None => seen,
+                    Some(refused) => return Err(refused),
+                }
+            }
         };
         match &change.username {
             Some(wanted) if !same_name(&seen.username, wanted) => self.renamed_after_all(calls, id, wanted).await,
@@ -274,6 +287,24 @@ impl DataCenter {
     pub(super) async fn read_back(&self, calls: &Calls<'_>, id: &AccountId) -> Result<SeenAccount, TargetError> {
         self.account_with_key(calls, id).await?.ok_or_else(|| TargetError::Gone { what: named(id) })
     }
+}
+
+/// What Jira accepted and did not do, apart from the username. What it hides cannot be told (DC-37).
+fn still_old(seen: &SeenAccount, change: &AccountChange) -> Option<TargetError> {
+    let alike = |one: &str, other: &str| fold(one).split_whitespace().eq(fold(other).split_whitespace());
+    let differs = |seen: Option<&str>, wanted: &Option<String>| {
+        let wanted = wanted.as_deref().filter(|wanted| !wanted.trim().is_empty());
+        seen.zip(wanted).is_some_and(|(seen, wanted)| !alike(seen, wanted))
+    };
+    let (what, field) = if differs(Some(&seen.display_name), &change.display_name) {
+        ("display name", Field::DisplayName)
+    } else if differs(seen.email.as_deref(), &change.email) {
+        ("e-mail address", Field::Email)
+    } else {
+        return None;
+    };
+    let reason = format!("Jira answered that the account was changed, but its {what} is still the old one");
+    Some(TargetError::Refused { reason, field: Some(field) })
 }
 
 /// Whether two spellings are one username to Jira.
