@@ -49,41 +49,52 @@ fn marks(tables: &[TableConfig]) -> Marks {
     tables.iter().filter_map(mark).collect()
 }
 
+/// The files of all tables, and how they were when they were last read.
+pub struct Files {
+    tables: Arc<Vec<TableConfig>>,
+    known: Marks,
+}
+
 /// Follows the files until the lifecycle ends.
 pub(super) async fn follow(tables: Vec<TableConfig>, store: Store, writer: Writer, life: Lifecycle) {
-    let tables = Arc::new(tables);
-    let mut known = marks(&tables);
+    let mut files = Files::new(tables);
     while !life.is_ending() {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = life.soft().cancelled() => return,
         }
-        if let Err(error) = follow_once(&tables, &mut known, &store, &writer).await {
+        if let Err(error) = files.follow_once(&store, &writer).await {
             tracing::warn!(error = %Chain(&error), "a table cannot be read anew; what it said before stays");
         }
     }
 }
 
-/// Takes over what changed, and has every user looked at whom it may concern.
-async fn follow_once(
-    tables: &Arc<Vec<TableConfig>>,
-    known: &mut Marks,
-    store: &Store,
-    writer: &Writer,
-) -> Result<(), AppError> {
-    let now = marks(tables);
-    if now == *known {
-        return Ok(());
+impl Files {
+    /// As they are now; they have just been read.
+    pub fn new(tables: Vec<TableConfig>) -> Self {
+        Self { known: marks(&tables), tables: Arc::new(tables) }
     }
-    let configured = Arc::clone(tables);
-    let read = tokio::task::spawn_blocking(move || read(&configured)).await;
-    writer.set_tables(read.map_err(|error| AppError::Tenant(error.to_string()))??);
-    let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
-    for tenant in tenant::list(&mut *conn).await? {
-        outbox::nudge(&mut conn, tenant.id, "tenant", &[tenant.id], NudgeAs { fan_out: true, ..NudgeAs::BULK }).await?;
-        writer.wake(&tenant.target);
+
+    /// Takes over what changed since, and has every user looked at whom it may concern; false where nothing did.
+    ///
+    /// # Errors
+    /// A file cannot be read or is no table: then all tables stay as they were; or the store's.
+    pub async fn follow_once(&mut self, store: &Store, writer: &Writer) -> Result<bool, AppError> {
+        let now = marks(&self.tables);
+        if now == self.known {
+            return Ok(false);
+        }
+        let tables = Arc::clone(&self.tables);
+        let read = tokio::task::spawn_blocking(move || read(&tables)).await;
+        writer.set_tables(read.map_err(|error| AppError::Tenant(error.to_string()))??);
+        let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+        for tenant in tenant::list(&mut *conn).await? {
+            let fan_out = NudgeAs { fan_out: true, ..NudgeAs::BULK };
+            outbox::nudge(&mut conn, tenant.id, "tenant", &[tenant.id], fan_out).await?;
+            writer.wake(&tenant.target);
+        }
+        self.known = now;
+        tracing::info!("tables were read anew; users whose account they change are written");
+        Ok(true)
     }
-    *known = now;
-    tracing::info!("tables were read anew; users whose account they change are written");
-    Ok(())
 }

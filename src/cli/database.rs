@@ -45,6 +45,13 @@ impl Database {
         }
     }
 
+    /// For a command that can do without: the configured database, or the private one of a daemon that runs.
+    pub fn join(config: &config::Database) -> Option<Self> {
+        let running = || Embedded::url_of_running(&config.data_dir).map(Secret::new);
+        let url = config.url.clone().or_else(running)?;
+        Some(Self { url, embedded: None })
+    }
+
     /// How the store reaches it.
     pub fn store_options(&self, config: &config::Database) -> StoreOptions {
         StoreOptions {

@@ -5,12 +5,15 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{ConfigArgs, Failure};
+use super::{ConfigArgs, Database, Failure};
 use crate::account::OffSwitch;
 use crate::app;
 use crate::config::{Config, TargetConfig, TargetKind};
 use crate::jira::{Calls, Examination, Finding, Gate, Level, Permit, RateLimits, TargetError};
 use crate::policy::Policy;
+use crate::store::outbox_view::{self, Cursor, Entry, State};
+use crate::store::{Store, tenant};
+use crate::telemetry::Chain;
 use crate::writer::expiry;
 
 /// The arguments.
@@ -61,7 +64,8 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
         return Err("no target is configured".into());
     }
     let found = futures_util::future::join_all(chosen.into_iter().map(|target| examine(&config, target))).await;
-    let found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+    refused(&config, &mut found).await;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&found)?);
     } else {
@@ -107,6 +111,55 @@ async fn examine(config: &Config, target: &TargetConfig) -> Result<Diagnosis, Fa
         error: error.map(|error| error.to_string()),
         examination,
     })
+}
+
+/// How many refusals of a tenant are told.
+const REFUSALS: i64 = 20;
+
+/// What a Jira refused, where the store can be read: that is how accounts in read-only directories show.
+async fn refused(config: &Config, found: &mut [Diagnosis]) {
+    let Some(database) = Database::join(&config.database) else { return };
+    let told = async {
+        let store = Store::lazy(&database.store_options(&config.database))?;
+        let mut conn = store.pool().acquire().await?;
+        let mut told = Vec::new();
+        for tenant in tenant::list(&mut *conn).await? {
+            let total = outbox_view::total(&mut conn, tenant.id, &[State::Refused]).await?;
+            let first = Cursor::default();
+            let (entries, _) = outbox_view::page(&mut conn, tenant.id, &[State::Refused], &first, REFUSALS).await?;
+            if total.count > 0 {
+                told.push((tenant.target, refusals(&tenant.slug, total.count, &entries)));
+            }
+        }
+        Ok::<_, Failure>(told)
+    };
+    match told.await {
+        Ok(told) => {
+            for (target, finding) in told {
+                let of_target = found.iter_mut().filter(|one| one.target == target);
+                of_target.for_each(|one| one.examination.findings.push(finding.clone()));
+            }
+        }
+        Err(error) => found.iter_mut().for_each(|one| {
+            let text = format!("The store cannot be read, so what Jira refused is not told: {}", Chain(&*error));
+            one.examination.findings.push(Finding::note(text, ""));
+        }),
+    }
+}
+
+fn refusals(slug: &str, count: i64, entries: &[Entry]) -> Finding {
+    let lines = entries.iter().map(|entry| {
+        let name = entry.name.clone().or_else(|| entry.id.map(|id| id.to_string())).unwrap_or_default();
+        let (step, reason) = (entry.step.as_deref().unwrap_or_default(), entry.reason.as_deref().unwrap_or_default());
+        format!("{name} ({step}): {reason}")
+    });
+    let lines = lines.collect::<Vec<_>>().join("; ");
+    let more = if count > REFUSALS { "; and more" } else { "" };
+    Finding::warning(
+        format!("Tenant {slug}: {count} steps are refused: {lines}{more}"),
+        "Put it right at the source or in Jira, then `jira-scim outbox retry`. An account whose directory is read-only \
+         cannot be written by anybody over REST.",
+    )
 }
 
 /// What an administrator can do about a target that could not be examined.
@@ -155,6 +208,9 @@ fn unfit(target: &TargetConfig, policy: &Policy) -> Option<&'static str> {
         },
         TargetKind::Cloud => (!policy.applications.is_empty())
             .then_some("applications are for Data Center; on Cloud with an organisation, products are what it has."),
+        TargetKind::DataCenter if target.crowd.is_none() && !policy.account.fields.is_empty() => {
+            Some("account.fields are for Crowd's API here (target.crowd), and for Cloud and Align.")
+        }
         TargetKind::DataCenter if !policy.products.is_empty() => {
             Some("products are for Cloud; Data Center has applications.")
         }
@@ -217,6 +273,7 @@ mod tests {
         let suspend = policy(json!({"deprovision": {"off_switch": "suspend"}}));
         let software = policy(json!({"applications": ["jira-software"]}));
         let product = policy(json!({"products": [{"resource": "ari:cloud:jira-software::site/1"}]}));
+        let names = policy(json!({"account": {"fields": {"first-name": "{{ name.givenName }}"}}}));
         let organization =
             OrganizationConfig { id: "o".into(), key: Secret::new("k"), key_expires: None, directory: None };
         let with_key = TargetConfig { organization: Some(organization), ..target(TargetKind::Cloud) };
@@ -228,6 +285,8 @@ mod tests {
             (target(TargetKind::DataCenter), &software, false),
             (target(TargetKind::DataCenter), &suspend, true),
             (target(TargetKind::DataCenter), &product, true),
+            (target(TargetKind::DataCenter), &names, true),
+            (target(TargetKind::Align), &names, false),
             (target(TargetKind::Align), &product, true),
             (target(TargetKind::Align), &Policy::default(), false),
         ] {

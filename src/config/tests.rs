@@ -215,3 +215,72 @@ fn the_example_for_compose_is_right_but_for_the_secrets_that_are_not_here() {
     let told: Vec<String> = found.problems.iter().map(|problem| problem.key.clone()).collect();
     assert!(told.iter().all(|key| key.ends_with("_file") || key == "tenant.0.target"), "{:?}", found.problems);
 }
+
+#[test]
+fn a_cloud_site_has_an_address_a_token_and_perhaps_an_organization() {
+    let site = "[[target]]\nname = 'cloud'\nkind = 'cloud'\nurl = 'https://x.atlassian.net'\nuser = 'svc@x.example'\n\
+                token = 'secret-token'\ntoken_expires = '2027-01-31T00:00:00Z'\n";
+    let config = load(site, &[], &[]).unwrap();
+    let target = &config.targets[0];
+    let password = Secret::new("secret-token");
+    assert_eq!(target.credential, TargetCredential::Password { user: "svc@x.example".to_owned(), password });
+    assert_eq!((target.organization.is_none(), target.expiries().count()), (true, 1));
+    let with = format!("{site}[target.organization]\nid = 'o'\nkey = 'k'\nkey_expires = '2027-02-28T00:00:00Z'\n");
+    let config = load(&with, &[], &[]).unwrap();
+    let target = &config.targets[0];
+    assert_eq!(target.organization.as_ref().map(|organization| organization.id.as_str()), Some("o"));
+    let named: Vec<_> = target.expiries().map(|(credential, _)| credential).collect();
+    assert_eq!(named, ["token", "organization.key"]);
+}
+
+#[test]
+fn what_belongs_to_another_kind_of_target_is_refused_by_name() {
+    let cloud = |more: &str| format!("[[target]]\nname = 'c'\nkind = 'cloud'\nurl = 'https://x.example'\n{more}");
+    let whole = "user = 'u@x.example'\ntoken = 't'\n";
+    for (file, expected) in [
+        (
+            format!("{TARGET}[target.organization]\nid = 'o'\nkey = 'k'\n"),
+            "target.0.organization belongs to a target of the kind \"cloud\"",
+        ),
+        (format!("{TARGET}cloud_id = 'c'\n"), "target.0.cloud_id belongs to a target of the kind \"cloud\""),
+        (
+            format!("{TARGET}[target.align]\nmatch_on = 'email'\n"),
+            "target.0.align belongs to a target of the kind \"align\"",
+        ),
+        (cloud("user = 'u@x.example'\npassword = 'p'\n"), "target.0.password is nothing that Cloud accepts"),
+        (cloud("token = 't'\n"), "target.0.user is missing"),
+        (cloud(&format!("{whole}[target.crowd]\napplication = 'a'\npassword = 'p'\n")), "target.0.crowd belongs to"),
+        (
+            cloud(&format!("{whole}[target.organization]\nid = 'o'\n")),
+            "target.0.organization.key_file is missing (or key)",
+        ),
+        (cloud(whole).replace("'cloud'", "'server'"), "target.0.kind must be \"data-center\", \"cloud\" or \"align\""),
+    ] {
+        let told = problems(&file);
+        let line = told.lines().find(|line| line.replace(&origin_of(line), "").contains(expected));
+        assert!(line.is_some(), "{expected} is not in:\n{told}");
+    }
+}
+
+/// `(in /tmp/...)` and the blank before it.
+fn origin_of(line: &str) -> String {
+    line.find(" (in ")
+        .and_then(|at| Some(line[at..at + line[at..].find(')')? + 1].to_owned()))
+        .unwrap_or("\0".to_owned())
+}
+
+#[test]
+fn align_says_what_people_are_found_by_and_which_roles_are_left_alone() {
+    let file = "[[target]]\nname = 'a'\nkind = 'align'\nurl = 'https://x.jiraalign.example'\ntoken = 'user:7|s'\n\
+                [target.align]\nmatch_on = 'email'\nignore_roles = [12, 13]\nrepair = { divisionId = 1 }\n";
+    let align = load(file, &[], &[]).unwrap().targets[0].align.clone();
+    assert_eq!((align.match_on, align.ignore_roles, align.repair["divisionId"]), (MatchOn::Email, vec![12, 13], 1));
+    let told = problems(&file.replace("'email'", "'mail'"));
+    assert!(told.contains("must be \"external_id\" or \"email\""), "{told}");
+}
+
+#[test]
+fn a_table_is_a_file_that_is_there() {
+    let told = problems("[[table]]\nname = 'hr'\nfile = '/no/such/file.csv'\nkey = 'employee'\n");
+    assert!(told.contains("table.0.file") && told.contains("is not there"), "{told}");
+}

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jira_scim::account::{Account, AccountId, Field};
-use jira_scim::jira::{
-    AccountChange, AccountRef, AlignOptions as Settings, Created, MatchOn, Switch, TargetError,
-};
+use jira_scim::jira::{AccountChange, AccountRef, AlignOptions as Settings, Created, MatchOn, Switch, TargetError};
 use jira_scim::sandbox::{AlignRules, AlignUser, Fault};
 
 use super::office::{Office, fields, ivo, made, mara, reason, seen};
