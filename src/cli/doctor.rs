@@ -114,7 +114,7 @@ async fn examine(config: &Config, target: &TargetConfig) -> Result<Diagnosis, Fa
 }
 
 /// How many refusals of a tenant are told.
-const REFUSALS: i64 = 20;
+const REFUSALS: usize = 20;
 
 /// What a Jira refused, where the store can be read: that is how accounts in read-only directories show.
 async fn refused(config: &Config, found: &mut [Diagnosis]) {
@@ -125,8 +125,15 @@ async fn refused(config: &Config, found: &mut [Diagnosis]) {
         let mut told = Vec::new();
         for tenant in tenant::list(&mut *conn).await? {
             let total = outbox_view::total(&mut conn, tenant.id, &[State::Refused]).await?;
-            let first = Cursor::default();
-            let (entries, _) = outbox_view::page(&mut conn, tenant.id, &[State::Refused], &first, REFUSALS).await?;
+            let (mut entries, mut after) = (Vec::new(), Some(Cursor::default()));
+            while let Some(cursor) = after
+                && entries.len() < REFUSALS
+            {
+                let room = i64::try_from(REFUSALS - entries.len()).unwrap_or(i64::MAX);
+                let page = outbox_view::page(&mut conn, tenant.id, &[State::Refused], &cursor, room).await?;
+                entries.extend(page.0);
+                after = page.1;
+            }
             if total.count > 0 {
                 told.push((tenant.target, refusals(&tenant.slug, total.count, &entries)));
             }
@@ -154,7 +161,7 @@ fn refusals(slug: &str, count: i64, entries: &[Entry]) -> Finding {
         format!("{name} ({step}): {reason}")
     });
     let lines = lines.collect::<Vec<_>>().join("; ");
-    let more = if count > REFUSALS { "; and more" } else { "" };
+    let more = if usize::try_from(count).unwrap_or(usize::MAX) > entries.len() { "; and more" } else { "" };
     Finding::warning(
         format!("Tenant {slug}: {count} steps are refused: {lines}{more}"),
         "Put it right at the source or in Jira, then `jira-scim outbox retry`. An account whose directory is read-only \
