@@ -285,6 +285,12 @@ async fn the_demo_tells_the_same_story_with_jira_align() {
     assert!(out.contains("POST /rest/align/api/2/Users ") && out.contains("They agree: 20 accounts"), "{out}");
 }
 
+#[tokio::test]
+async fn the_demo_tells_the_same_story_with_jira_cloud() {
+    let out = demo_of("cloud").await;
+    assert!(out.contains("/users/invite ") && out.contains("They agree: 20 accounts"), "{out}");
+}
+
 /// Plays the demo once, to a good end; what it prints.
 async fn demo_of(target: &str) -> String {
     // A folder that the private PostgreSQL's user can enter, and another to be in.

@@ -6,6 +6,7 @@
 mod client;
 mod foul_weather;
 mod looks;
+mod manual;
 mod office;
 mod sandbox;
 mod stage;
