@@ -51,9 +51,9 @@ impl Words {
         TargetError::Refused { reason: self.reason, field }
     }
 
-    /// The licence is used up, as both families of codes say it (CLOUD-26).
+    /// The licence is used up, as all families of codes say it (CLOUD-26).
     pub(super) fn is_about_seats(&self) -> bool {
-        self.code == "ADMIN-UAM-409-3" || self.code == "ADMIN-409-3"
+        matches!(self.code.as_str(), "ADMIN-UAM-409-3" | "ADMIN-409-3" | "ADMIN-400-32")
     }
 }
 
@@ -67,6 +67,7 @@ impl No {
     /// The error where no look can tell more; `what` names the thing that a 404 is about.
     pub(super) fn into_error(self, what: impl FnOnce() -> String) -> TargetError {
         match self {
+            Self::BadRequest(words) if words.is_about_seats() => TargetError::NoSeats { reason: words.reason },
             Self::BadRequest(words) => words.refused(None),
             Self::Forbidden(words) => forbidden(words),
             Self::NotFound(words) if is_about_the_organization(&words.code) => {

@@ -55,7 +55,7 @@ pub(super) fn blind() -> TargetError {
 impl Cloud {
     /// `myself` validates the credential; a search would not (CLOUD-6).
     pub(super) async fn who_am_i(&self, calls: &Calls<'_>) -> Result<Probe, TargetError> {
-        let own = match self.hosts.look(calls, Host::Site, get("myself", "/rest/api/3/myself")).await {
+        let own = match self.hosts.look(calls, Host::Site, get("myself.get", "/rest/api/3/myself")).await {
             Ok(document) => parse::<User>(document)?.seen(),
             Err(No::Forbidden(words)) => return Err(TargetError::Denied { detail: words.reason }),
             Err(no) => return Err(no.into_error(|| "the account of the token".to_owned())),
@@ -73,7 +73,7 @@ impl Cloud {
     }
 
     pub(super) async fn permissions(&self, calls: &Calls<'_>) -> Result<Permissions, TargetError> {
-        let request = get("permissions", "/rest/api/3/mypermissions").with("permissions", "ADMINISTER,USER_PICKER");
+        let request = get("permissions.get", "/rest/api/3/mypermissions").with("permissions", "ADMINISTER,USER_PICKER");
         let found = self.hosts.look(calls, Host::Site, request).await;
         let found = found.map_err(|no| no.into_error(|| "the list of permissions".to_owned()))?;
         let have = |key: &str| found["permissions"][key]["havePermission"] == Value::Bool(true);

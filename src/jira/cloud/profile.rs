@@ -125,9 +125,12 @@ impl Cloud {
 
 /// The fields that a refusal names, and whose they are (CLOUD-50, CLOUD-51).
 fn forbid(seen: &mut SeenAccount, words: &Words) {
-    let Some(fields) = words.context.as_object() else { return };
+    // An action that is forbidden as a whole is the move of the address; else the fields are named.
+    let whole = Some(("email.set", &words.context)).filter(|_| words.code == "forbidden.action");
+    let fields = words.context.as_object().into_iter().flatten().map(|(name, rule)| (name.as_str(), rule));
+    let fields = fields.filter(|_| whole.is_none()).chain(whole);
     for (name, rule) in fields {
-        seen.read_only.extend(match name.as_str() {
+        seen.read_only.extend(match name {
             "name" => vec![Field::DisplayName],
             "email.set" => vec![Field::Username, Field::Email],
             _ => vec![Field::Extra],

@@ -160,10 +160,12 @@ impl Cloud {
             Ok(_) => Ok(ON),
             // Removed meanwhile: what was remembered is lost.
             Err(No::NotFound(_)) => self.come_back(calls, account).await,
-            Err(No::BadRequest(words)) => match self.row_with_id(calls, &account.id.0).await?.map(Row::seen) {
-                Some(seen) if seen.active => Ok(Written::Seen(seen)),
-                _ => Err(words.refused(Some(Field::Active))),
-            },
+            Err(No::BadRequest(words)) if !words.is_about_seats() => {
+                match self.row_with_id(calls, &account.id.0).await?.map(Row::seen) {
+                    Some(seen) if seen.active => Ok(Written::Seen(seen)),
+                    _ => Err(words.refused(Some(Field::Active))),
+                }
+            }
             Err(no) => Err(no.into_error(|| named(account))),
         }
     }

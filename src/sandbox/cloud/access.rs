@@ -97,9 +97,10 @@ impl Access {
         };
         let reads = !call.writes() || call.route().ends_with("/search") || call.route().ends_with("/workspaces");
         match call.place.api {
+            // The form is unconfirmed, the text is not.
             MANAGE if scoped => Err(Reply::json(
                 403,
-                &serde_json::json!({"code": 403, "message": "The request requires the manage:org scope"}),
+                &serde_json::json!({"key": "forbidden", "errorDetail": "The request requires the manage:org scope"}),
             )),
             ORGANIZATIONS if scoped && !reads => {
                 Err(refusal::organization(401, "ADMIN-401-2", "The API key does not have the required scope"))

@@ -139,8 +139,7 @@ fn violation(field: &str, value: &str) -> Option<Value> {
 fn email(visit: &mut Visit<'_>, id: &str) -> Answer {
     let Email { email } = visit.body(|_| refuse(400, "bodyParseFailure", None))?;
     if found(visit, id)?.synced {
-        let reason = json!({"email.set": rule(Some("externalDirectory.scim"))});
-        return Err(refuse(403, "forbidden.action", Some(reason)));
+        return Err(refuse(403, "forbidden.action", Some(rule(Some("externalDirectory.scim")))));
     }
     if !email.contains('@') || email.len() > 255 {
         return Err(refuse(400, "fieldConstraintsViolated", None));
@@ -181,8 +180,7 @@ fn cancel_delete(visit: &mut Visit<'_>, id: &str) -> Answer {
 fn switch(visit: &mut Visit<'_>, id: &str, from: &[AccountStatus], to: AccountStatus) -> Result<(), Reply> {
     let person = found(visit, id)?;
     if person.synced {
-        let reason = json!({"lifecycle": rule(Some("externalDirectory.scim"))});
-        return Err(refuse(403, "forbidden.action", Some(reason)));
+        return Err(refuse(403, "forbidden.action", Some(rule(Some("externalDirectory.scim")))));
     }
     if !from.contains(&person.status) {
         let context = json!({

@@ -188,7 +188,11 @@ pub(super) fn restore(visit: &mut Visit<'_>) -> Answer {
     visit.wants_json()?;
     visit.directory()?;
     let id = visit.segment(2).to_owned();
-    done(visit.world.restore(&id))
+    match visit.world.restore(&id) {
+        // No 409 is documented here *(unconfirmed)*.
+        Err(Trouble::NoSeats(app)) => Err(refuse(400, "ADMIN-400-32", &format!("The user limit of {app} is reached"))),
+        other => done(other),
+    }
 }
 
 pub(super) fn remove(visit: &mut Visit<'_>) -> Answer {

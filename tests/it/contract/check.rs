@@ -84,6 +84,7 @@ fn query(operation: &Operation<'_>, path: &str) -> Vec<String> {
         .into_iter()
         .filter_map(Value::as_array)
         .flatten()
+        .map(|parameter| operation.spec.resolved(parameter))
         .filter(|parameter| parameter["in"] == "query")
         .collect();
     let text = path.split_once('?').map_or("", |(_, query)| query);
@@ -113,7 +114,7 @@ fn query(operation: &Operation<'_>, path: &str) -> Vec<String> {
 }
 
 fn request_body(operation: &Operation<'_>, entry: &JournalEntry) -> Vec<String> {
-    let declared = &operation.about["requestBody"];
+    let declared = operation.spec.resolved(&operation.about["requestBody"]);
     let body = entry.json();
     if body.is_null() {
         let missing = declared["required"] == true;
@@ -141,6 +142,7 @@ fn answer(operation: &Operation<'_>, entry: &JournalEntry) -> Vec<String> {
     let Some(declared) = responses.get(status.to_string()).or_else(|| responses.get("default")) else {
         return vec![format!("answer: status {status} is not declared")];
     };
+    let declared = operation.spec.resolved(declared);
     let body = entry.answer.as_deref().and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(Value::Null);
     if left_out(&body) {
         return Vec::new();

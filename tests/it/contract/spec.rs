@@ -145,7 +145,7 @@ impl Spec {
         self.resolved(schema)["type"] == "object"
     }
 
-    fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+    pub(super) fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
         match schema.get("$ref").and_then(Value::as_str) {
             Some(place) => {
                 let place = place.trim_start_matches("#/components");
