@@ -69,5 +69,6 @@ mod store_order;
 mod store_tenant;
 mod story_settle;
 mod tables;
+mod two_targets;
 mod v11;
 mod world;

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 
 use super::seeding;
 use crate::cli::Failure;
-use crate::sandbox::{NewAccount, Sandbox, SandboxOptions};
+use crate::sandbox::{NewAccount, RateLimit, Sandbox, SandboxOptions};
 use crate::simulate::client::{Connection, Request, Service};
 use crate::simulate::people::Person;
 
@@ -54,13 +54,19 @@ pub(in crate::cli) struct SandboxArgs {
     /// Where the accounts' keys are written, one a line
     #[arg(long)]
     keys: PathBuf,
+    /// The rate limit that it has, and tells in its headers
+    #[arg(long)]
+    rate_limit: Option<RateLimit>,
 }
 
 /// Starts the sandbox with an account for each person.
-pub(super) async fn sandbox(folder: &Path, users: u64) -> Result<SandboxChild, Failure> {
+pub(super) async fn sandbox(folder: &Path, users: u64, limit: Option<&str>) -> Result<SandboxChild, Failure> {
     let file = folder.join("keys");
     let path = file.to_str().ok_or("the folder for temporary files has a strange name")?;
     let mut started = command(&["bench-sandbox", "--users", &users.to_string(), "--keys", path])?;
+    if let Some(limit) = limit {
+        started.args(["--rate-limit", limit]);
+    }
     let mut child = started.stdout(Stdio::piped()).spawn()?;
     let out = child.stdout.take().ok_or("the sandbox has no output")?;
     let mut lines = BufReader::new(out).lines();
@@ -73,7 +79,7 @@ pub(super) async fn sandbox(folder: &Path, users: u64) -> Result<SandboxChild, F
 
 /// The sandbox's process: makes the accounts and the groups, says where it is, and stays until it is ended.
 pub(in crate::cli) async fn run_sandbox(args: SandboxArgs) -> Result<(), Failure> {
-    let options = SandboxOptions { journal_capacity: 1, ..SandboxOptions::default() };
+    let options = SandboxOptions { journal_capacity: 1, rate_limit: args.rate_limit, ..SandboxOptions::default() };
     let sandbox = Sandbox::start(options).await?;
     let keys = sandbox.change(|world| -> Result<String, crate::sandbox::Refusal> {
         let mut keys = String::new();
@@ -114,15 +120,21 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Writes the configuration file.
-    pub(super) fn configure(folder: &Path, database: &str, jira: &str, token: &str) -> Result<Self, Failure> {
+    /// Writes the configuration file; `pace` is the most calls a second, 0 for no limit.
+    pub(super) fn configure(
+        folder: &Path,
+        database: &str,
+        jira: &str,
+        token: &str,
+        pace: u32,
+    ) -> Result<Self, Failure> {
         // Taken and given back: the daemon is the next to ask for one.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let file = folder.join("jira-scim.toml");
         let text = format!(
             "[server]\nlisten = '127.0.0.1:{port}'\n[limits]\nrequests_per_second = 0\n[log]\nlevel = 'warn'\n\
              [database]\nurl = '{database}'\n[[target]]\nname = '{TARGET}'\nurl = '{jira}'\ntoken = '{token}'\n\
-             [target.pace]\nconcurrency = 16\n"
+             [target.pace]\nconcurrency = 16\nper_second = {pace}\n"
         );
         private(&file)?.write_all(text.as_bytes())?;
         let config = file.to_str().ok_or("the folder for temporary files has a strange name")?.to_owned();

@@ -4,6 +4,7 @@
 //! the requests are Okta's. Everything lies in a temporary folder and is gone at the end.
 
 mod children;
+mod drain;
 mod measures;
 mod seeding;
 mod yardstick;
@@ -46,6 +47,9 @@ pub(super) struct Args {
     /// Connections at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
     connections: u16,
+    /// People who wait at once, for the measure of how well the target's pace is used; 0 leaves that out
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pending: u64,
 }
 
 /// One line of the result.
@@ -106,8 +110,8 @@ async fn measured(args: &Args, folder: &Path, embedded: &Embedded) -> Result<(),
     })?;
     store.migrate().await?;
     eprintln!("a sandbox Jira with {} people ...", args.users);
-    let sandbox = children::sandbox(folder, args.users).await?;
-    let daemon = Daemon::configure(folder, &embedded.url_of(DATABASE), &sandbox.url, &sandbox.token)?;
+    let sandbox = children::sandbox(folder, args.users, None).await?;
+    let daemon = Daemon::configure(folder, &embedded.url_of(DATABASE), &sandbox.url, &sandbox.token, 0)?;
     let token = daemon.admit().await?;
     eprintln!("the store with the same people ...");
     let begun = Instant::now();
@@ -120,7 +124,12 @@ async fn measured(args: &Args, folder: &Path, embedded: &Embedded) -> Result<(),
     store.pool().close().await;
     let bare = yardstick::run(&pgbench, folder, embedded, drive).await?;
     drop(sandbox.process);
+    let drained = drain::run(folder, embedded, args.pending, drive.connections).await?;
     print(args, &lines, &bare, settled.max(unsettled));
+    drained.iter().for_each(drain::Drained::print);
+    if drained.iter().any(|drained| !drained.is_enough()) {
+        return Err("the pace that a target allows was not used".into());
+    }
     if lines.iter().any(|line| line.failures > 0) {
         return Err("some requests failed, see the last column and above".into());
     }
