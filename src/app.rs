@@ -1,6 +1,7 @@
 //! Layer 5: everything is put together here, top to bottom; nothing else knows all the parts.
 
 pub mod tables;
+mod targets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,16 +10,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::account::{Capabilities, Kind, Naming};
 use crate::cli::Database;
-use crate::config::{AlignConfig, Config, MatchOn, TargetConfig, TargetCredential, TargetKind};
+use crate::config::Config;
 use crate::directory::Directory;
 use crate::embedded::EmbeddedError;
 use crate::http::{self, Health, HttpOptions, HttpState};
-use crate::jira::{
-    self, AlignOptions, ClientError, ClientOptions, CloudOptions, Credential, CrowdOptions, DataCenterOptions,
-    OrganizationOptions,
-};
+use crate::jira::ClientError;
 use crate::lifecycle::{Ending, Lifecycle};
 use crate::listen::{self, ListenOptions, TlsError};
 use crate::policy::Policy;
@@ -28,10 +25,10 @@ use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewCredential};
 use crate::store::{Store, StoreError, outbox_view};
 use crate::telemetry::{Chain, Metrics};
-use crate::writer::expiry::Expiry;
 use crate::writer::outcome::Patience;
-use crate::writer::pace::PaceOptions;
-use crate::writer::{TargetOptions, Writer, WriterOptions};
+use crate::writer::{Writer, WriterOptions};
+
+pub use targets::target;
 
 /// How often history is tidied: partitions made and dropped, tallies and touches folded, tombstones purged.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -259,97 +256,19 @@ pub fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metric
 /// What accounts depend on besides user and policy, by target.
 ///
 /// # Errors
-/// A table cannot be read.
+/// A table cannot be read, or a target not be made.
 pub fn grounds(config: &Config) -> Result<Grounds, AppError> {
     let tables = Arc::new(tables::read(&config.tables)?);
-    let ground = |target: &TargetConfig| Ground {
-        capabilities: capabilities(target),
+    let ground = |capabilities| Ground {
+        capabilities,
         email_fallback: config.mapping.email_fallback.clone(),
         tables: Arc::clone(&tables),
     };
-    Ok(Grounds(config.targets.iter().map(|target| (target.name.clone(), ground(target))).collect()))
-}
-
-fn capabilities(target: &TargetConfig) -> Capabilities {
-    match target.kind {
-        TargetKind::DataCenter => Capabilities { kind: Kind::DataCenter, groups: true, naming: Naming::UserName },
-        TargetKind::Cloud => Capabilities { kind: Kind::Cloud, groups: true, naming: Naming::Email },
-        TargetKind::Align => {
-            let naming = match target.align.match_on {
-                MatchOn::ExternalId => Naming::UserName,
-                MatchOn::Email => Naming::Email,
-            };
-            Capabilities { kind: Kind::Align, groups: false, naming }
-        }
-    }
-}
-
-/// The target of a configuration's entry.
-///
-/// # Errors
-/// The URL, the credential or the CA file cannot be used.
-pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
-    let bad = |source| AppError::Target { name: config.name.clone(), source };
-    let credential = match &config.credential {
-        TargetCredential::Token(token) => Credential::Bearer(token.expose().to_owned()),
-        TargetCredential::Password { user, password } => {
-            Credential::Basic { user: user.clone(), secret: password.expose().to_owned() }
-        }
-    };
-    let url =
-        url::Url::parse(&config.url).map_err(|e| AppError::Tenant(format!("target {}: url: {e}", config.name)))?;
-    let mut options = ClientOptions::new(url, credential);
-    options.timeout = config.timeout;
-    options.connect_timeout = config.timeout.min(options.connect_timeout);
-    options.notify = config.notify;
-    if let Some(path) = &config.ca_file {
-        let read = std::fs::read(path);
-        let pem = read.map_err(|source| AppError::File { path: path.display().to_string(), source })?;
-        options.extra_ca = Some(pem);
-    }
-    let options = match config.kind {
-        TargetKind::DataCenter => {
-            let crowd = config.crowd.as_ref().map(|crowd| CrowdOptions {
-                user: crowd.application.clone(),
-                secret: crowd.password.expose().to_owned(),
-            });
-            jira::Options::DataCenter(DataCenterOptions { client: options, crowd })
-        }
-        TargetKind::Cloud => jira::Options::Cloud(cloud(config, options)?),
-        TargetKind::Align => jira::Options::Align(align(&config.align, options)),
-    };
-    Ok(TargetOptions {
-        name: config.name.clone(),
-        target: jira::target(options).map_err(bad)?,
-        pace: PaceOptions { concurrency: config.pace.concurrency, per_second: f64::from(config.pace.per_second) },
-        timeout: config.timeout,
-        late: config.late,
-        expiries: config.expiries().map(|(credential, expires)| Expiry { credential, expires }).collect(),
-    })
-}
-
-/// A token with scopes is known by the cloud id beside it.
-fn cloud(config: &TargetConfig, site: ClientOptions) -> Result<CloudOptions, AppError> {
-    let api = config.api_url.as_deref().unwrap_or(CloudOptions::API);
-    let api = url::Url::parse(api).map_err(|e| AppError::Tenant(format!("target {}: api_url: {e}", config.name)))?;
-    let organization = config.organization.as_ref().map(|organization| OrganizationOptions {
-        id: organization.id.clone(),
-        key: organization.key.expose().to_owned(),
-        directory: organization.directory.clone(),
+    let grounds = config.targets.iter().map(|entry| {
+        let made = target(entry)?;
+        Ok((made.name, ground(made.target.capabilities())))
     });
-    Ok(CloudOptions { site, organization, api, scoped: config.cloud_id.is_some(), cloud_id: config.cloud_id.clone() })
-}
-
-fn align(config: &AlignConfig, client: ClientOptions) -> AlignOptions {
-    AlignOptions {
-        client,
-        match_on: match config.match_on {
-            MatchOn::ExternalId => jira::MatchOn::ExternalId,
-            MatchOn::Email => jira::MatchOn::Email,
-        },
-        ignore_roles: config.ignore_roles.iter().map(|role| i64::from(*role)).collect(),
-        repair: config.repair.iter().map(|(field, value)| (field.clone(), i64::from(*value))).collect(),
-    }
+    grounds.collect::<Result<_, AppError>>().map(Grounds)
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {

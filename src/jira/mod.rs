@@ -107,6 +107,7 @@ pub struct AccountChange {
 
 /// What a write to an account left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and at once becomes the record")]
 pub enum Written {
     /// The account as the target shows it afterwards; with groups where memberships were lost or came back.
     Seen(SeenAccount),

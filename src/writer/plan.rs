@@ -4,18 +4,17 @@
 //! `maybe` counts as unknown: an account is looked at, a wanted pair is added (adding looks), an unwanted one is removed.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
-use crate::account::{Access, Account, AccountId, Field, OffSwitch, SeenAccount, fold};
+use crate::account::{Account, Field, SeenAccount, fold};
 use crate::jira::AccountChange;
 use crate::policy::mapping::{self, Ground};
 use crate::policy::protect::Protected;
 use crate::policy::{Adopt, OnDelete, Policy};
-use crate::store::link::{
-    AccountStep, AsFound, GroupKnown, JiraGroup, Known, Pair, StepState, Stuck, UserFacts, UserNow,
-};
+use crate::store::link::{AccountStep, AsFound, Known, StepState, Stuck, UserFacts, UserNow};
 
+mod membership;
 mod states;
+mod step;
 
 #[cfg(test)]
 mod tests;
@@ -25,133 +24,7 @@ pub use states::{
     look_fingerprint, pair_fingerprint, place_of, write_fingerprint,
 };
 use states::{HANDS_OFF, NO_ADOPTION, OWN_ACCOUNT, UNMAPPED, by_rule};
-
-/// One thing to be done at the target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
-pub enum Step {
-    /// Read the account and its groups, put them on record, and plan again.
-    Look {
-        /// By key, where one is linked.
-        id: Option<AccountId>,
-        /// Else by login name.
-        username: String,
-    },
-    /// Make the found account the user's own. No call; the claim decides.
-    Link {
-        /// The account.
-        account: SeenAccount,
-        /// It is our own creation, whose answer was lost.
-        made: bool,
-    },
-    /// Create the account.
-    Create {
-        /// As it is to be.
-        account: Account,
-    },
-    /// Set fields.
-    Update {
-        /// The key.
-        id: AccountId,
-        /// The fields that differ.
-        change: AccountChange,
-        /// The fingerprint of the account as it is to be, for the state of a refusal.
-        #[serde(skip)]
-        desired: String,
-    },
-    /// Let the person log in, or not.
-    SetActive {
-        /// The key.
-        id: AccountId,
-        /// Which.
-        active: bool,
-        /// Off: the way to do it. On: how it was switched off, where that is on record.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        off: Option<OffSwitch>,
-        /// Who takes over what the person leads.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        hand_over_to: Option<String>,
-    },
-    /// Give access to an application.
-    Grant {
-        /// Which.
-        access: Access,
-        /// The fingerprint of all the access that is wanted, for the state of a refusal.
-        #[serde(skip)]
-        desired: String,
-    },
-    /// Take access to an application away.
-    Revoke {
-        /// Which.
-        access: Access,
-        /// The fingerprint of all the access that is wanted, for the state of a refusal.
-        #[serde(skip)]
-        desired: String,
-    },
-    /// Delete the account.
-    Delete {
-        /// The key.
-        id: AccountId,
-    },
-    /// Make sure that a group exists.
-    EnsureGroup {
-        /// Its folded name.
-        key: String,
-        /// Its name.
-        name: String,
-        /// Create it where it does not exist; else only look.
-        create: bool,
-    },
-    /// Put the account into a group.
-    AddMember {
-        /// The group's folded name.
-        key: String,
-        /// The group's name.
-        name: String,
-    },
-    /// Take the account out of a group.
-    RemoveMember {
-        /// The group's folded name.
-        key: String,
-        /// The group's name.
-        name: String,
-    },
-}
-
-/// What a step is about, for its state.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// The account.
-    Account(AccountStep),
-    /// The pair with this group.
-    Pair(String),
-    /// The group itself.
-    Group(String),
-}
-
-/// What is to be done, and what is not.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
-    /// In this order.
-    pub steps: Vec<Step>,
-    /// Steps that a rule forbids: their new states.
-    pub stuck: Vec<(Place, StepState)>,
-    /// States on record that say nothing any more, because their step is done or not wanted; they are cleared.
-    pub void: Vec<Place>,
-    /// When the subject has to be looked at again although nothing changes.
-    pub due: Option<DateTime<Utc>>,
-}
-
-impl Plan {
-    /// Neither a call nor a change of states.
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.stuck.is_empty() && self.void.is_empty()
-    }
-
-    fn due_at(&mut self, at: DateTime<Utc>) {
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
-    }
-}
+pub use step::{Place, Plan, Step};
 
 /// What the plan goes by besides the facts.
 #[derive(Clone, Debug)]
@@ -362,38 +235,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Access to applications. Somebody who may not log in is given nothing, and keeps what is there: it costs no seat.
-    fn access(&self, plan: &mut Plan) {
-        let (grant, revoke) = self.access_to_do();
-        let desired = access_fingerprint(&self.desired.access);
-        if (grant.is_empty() && revoke.is_empty())
-            || plan.steps.iter().any(|step| matches!(step, Step::Create { .. } | Step::Delete { .. }))
-            || self.blocked(AccountStep::Access, &desired, plan)
-        {
-            return;
-        }
-        plan.steps.extend(revoke.into_iter().map(|access| Step::Revoke { access, desired: desired.clone() }));
-        plan.steps.extend(grant.into_iter().map(|access| Step::Grant { access, desired: desired.clone() }));
-    }
-
-    /// What is to be given, and what is to be taken away.
-    fn access_to_do(&self) -> (Vec<Access>, Vec<Access>) {
-        let record = &self.facts.record;
-        let wanted = &self.desired.access;
-        let sure = |access: &&Access| record.granted.contains(*access) && !record.maybe_granted.contains(*access);
-        let grant = match self.desired.active && !self.user.deleted {
-            true => wanted.iter().filter(|access| !sure(access)).cloned().collect(),
-            false => Vec::new(),
-        };
-        let strip = self.rules.policy.deprovision.strip_groups && !self.desired.active;
-        let on_record = record.granted.union(&record.maybe_granted);
-        let revoke = match self.desired.active || strip {
-            true => on_record.filter(|access| strip || !wanted.contains(*access)).cloned().collect(),
-            false => Vec::new(),
-        };
-        (grant, revoke)
-    }
-
     fn leave(&self, seen: &SeenAccount, plan: &mut Plan) {
         let delete = self.rules.policy.deprovision.on_delete == OnDelete::Delete;
         if delete
@@ -426,102 +267,6 @@ impl<'a> Planner<'a> {
 
     fn blocked(&self, step: AccountStep, fingerprint: &str, plan: &mut Plan) -> bool {
         blocks(self.facts.record.steps.get(&step), fingerprint, self.rules.now, plan)
-    }
-
-    fn groups(&self, plan: &mut Plan) {
-        // A deleted account is in no group.
-        if !self.rules.ground.capabilities.groups || plan.steps.iter().any(|step| matches!(step, Step::Delete { .. })) {
-            return;
-        }
-        let wanted = self.wanted_groups();
-        for (key, pair) in &self.facts.pairs {
-            let stays = as_found(self.facts, self.user).is_some_and(|found| found.groups.contains(key));
-            if !stays && !wanted.iter().any(|(wanted, _)| wanted == key) {
-                self.part(key, pair, plan);
-            }
-        }
-        for (key, name) in &wanted {
-            self.join(key, name, plan);
-        }
-    }
-
-    /// The Jira groups that the person is to be in, by key.
-    fn wanted_groups(&self) -> Vec<(String, String)> {
-        if self.user.deleted || (!self.entitled && self.rules.policy.deprovision.strip_groups) {
-            return Vec::new();
-        }
-        let mut wanted = self.facts.wanted.clone();
-        for name in &self.rules.policy.groups.default_groups {
-            wanted.entry(fold(name.trim())).or_insert_with(|| name.trim().to_owned());
-        }
-        wanted.into_iter().collect()
-    }
-
-    fn join(&self, key: &str, name: &str, plan: &mut Plan) {
-        let pair = self.facts.pairs.get(key).cloned().unwrap_or_default();
-        let group = self.facts.groups.get(key).cloned().unwrap_or_default();
-        let barred = self.bars(key);
-        let fingerprint = self.desired_pair(key, true);
-        let create = self.rules.policy.groups.create_missing;
-        // Somebody who may not log in joins nothing new; what is there already stays.
-        let settled = pair.written && !pair.maybe;
-        if settled || (!self.desired.active && !pair.maybe) || self.blocks_pair(&pair, &group, key, &fingerprint, plan)
-        {
-            return;
-        }
-        if barred {
-            let reason =
-                format!("The Jira group {name} grants administration; nothing joins it unless protect.allow names it.");
-            plan.stuck.push((Place::Pair(key.to_owned()), refused(fingerprint, reason, None, self.rules.now)));
-            return;
-        }
-        if group.known != GroupKnown::Exists {
-            if let Some(state) = &group.step
-                && state.blocks(&group_fingerprint(key, create), self.rules.now)
-            {
-                let reason = format!("Waits for the Jira group {name}: {}", state.reason);
-                let waiting = StepState { state: Stuck::Waiting, ..refused(fingerprint, reason, None, self.rules.now) };
-                plan.stuck.push((Place::Pair(key.to_owned()), waiting));
-                return;
-            }
-            plan.steps.push(Step::EnsureGroup { key: key.to_owned(), name: name.to_owned(), create });
-        }
-        plan.steps.push(Step::AddMember { key: key.to_owned(), name: name.to_owned() });
-    }
-
-    fn part(&self, key: &str, pair: &Pair, plan: &mut Plan) {
-        let group = self.facts.groups.get(key).cloned().unwrap_or_default();
-        let name = if group.name.is_empty() { key } else { &group.name };
-        let fingerprint = self.desired_pair(key, false);
-        if !(pair.written || pair.maybe) || blocks(pair.step.as_ref(), &fingerprint, self.rules.now, plan) {
-            return;
-        }
-        if self.bars(key) {
-            let reason = format!(
-                "The Jira group {name} grants administration; nobody is taken out unless protect.allow names it."
-            );
-            plan.stuck.push((Place::Pair(key.to_owned()), refused(fingerprint, reason, None, self.rules.now)));
-            return;
-        }
-        plan.steps.push(Step::RemoveMember { key: key.to_owned(), name: name.to_owned() });
-    }
-
-    fn bars(&self, key: &str) -> bool {
-        let labelled = self.facts.groups.get(key).is_some_and(|group| group.administrative);
-        self.rules.protected.bars_group(&self.rules.policy, key, labelled)
-    }
-
-    /// A pair that waits for its group waits only as long as the group is not known to exist.
-    fn blocks_pair(&self, pair: &Pair, group: &JiraGroup, key: &str, fingerprint: &str, plan: &mut Plan) -> bool {
-        match &pair.step {
-            Some(state) if state.state == Stuck::Waiting => {
-                let ensured = group_fingerprint(key, self.rules.policy.groups.create_missing);
-                group.known != GroupKnown::Exists
-                    && group.step.as_ref().is_some_and(|step| step.blocks(&ensured, self.rules.now))
-                    && state.fingerprint == fingerprint
-            }
-            state => blocks(state.as_ref(), fingerprint, self.rules.now, plan),
-        }
     }
 }
 

@@ -72,11 +72,12 @@ async fn a_leaver_whose_create_comes_late_is_found_and_deactivated() {
     let world = World::new().await;
     world.user("first").await;
     world.writer.drain().await.unwrap();
-    world.jira.inject(Fault::late_closing(LateTrigger::Release).on("POST /user$").times(1));
+    world.jira.inject(Fault::late_closing(LateTrigger::Release).on("POST /user$"));
     let ann = world.user("ann").await;
     world.writer.drain().await.unwrap();
     let id = ann.to_string();
     world.directory.delete_user(&world.caller_in_a_hurry(), &id, &Precondition::None).await.unwrap();
+    world.jira.clear_faults();
     soon(&world).await;
     assert_eq!(people(&world), ["first"]);
     world.jira.release_late();

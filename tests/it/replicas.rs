@@ -71,7 +71,8 @@ impl Pair {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_daemons_share_the_work_and_the_other_finishes_it_when_one_is_killed() {
     let mut pair = Pair::new().await;
-    pair.jira.inject(Fault::delay(Duration::from_millis(40)).on("POST /"));
+    // Slow enough that something is left when both have begun, also where the requests take their time.
+    pair.jira.inject(Fault::delay(Duration::from_millis(400)).on("POST /"));
     let idp = pair.idp(0);
     let crew = idp.group("Crew", &[]).await;
     let mut names = Vec::new();
@@ -89,6 +90,7 @@ async fn two_daemons_share_the_work_and_the_other_finishes_it_when_one_is_killed
     let left = pair.outbox().await;
     let before = pair.deliveries(0).await;
     pair.daemons[1].kill9().await;
+    pair.jira.clear_faults();
     assert!(left > 10, "the kill comes in the middle, with {left} people to do");
     eventually("the end of the work", async || (pair.outbox().await == 0).then_some(())).await;
     names.sort();

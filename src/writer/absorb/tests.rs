@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::account::{Access, AccountId, Field};
+use crate::account::{Access, Account, AccountId, Field, OffSwitch};
+use crate::jira::AccountChange;
+use crate::store::link::JiraGroup;
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()

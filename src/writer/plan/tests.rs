@@ -7,7 +7,9 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::*;
+use crate::account::{Access, AccountId, OffSwitch};
 use crate::policy::OnGroupDelete;
+use crate::store::link::{GroupKnown, JiraGroup, Pair};
 
 pub(super) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
