@@ -10,6 +10,7 @@ mod lists;
 mod people;
 mod profile;
 mod site;
+mod stories;
 mod switches;
 
 use std::collections::{BTreeMap, BTreeSet};

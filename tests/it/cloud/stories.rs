@@ -1,0 +1,479 @@
+//! Stories through the whole program: SCIM requests to the real router, the writer, and a Jira Cloud. Each says what
+//! Atlassian was asked, call by call; the table at the end of `docs/targets/cloud.md` has these numbers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jira_scim::jira::{Cloud, CloudOptions};
+use jira_scim::sandbox::{
+    CloudSandbox, CloudSandboxOptions, Fault, JournalEntry, LateTrigger, Limits, NewPerson, Person, Settles,
+};
+use jira_scim::writer::TargetOptions;
+use jira_scim::writer::pace::PaceOptions;
+use serde_json::{Value, json};
+
+use crate::http_app::{Answer, App, Make};
+
+const LOOK: &str = "POST dir/users/search";
+const INVITE: &str = "POST org/users/invite";
+const PROFILE: &str = "PATCH manage/profile";
+const MANAGE: &str = "GET manage";
+const JOIN: &str = "POST dir/groups/{groupId}/memberships";
+const PART: &str = "DELETE dir/groups/{groupId}/memberships/{accountId}";
+const NEW_GROUP: &str = "POST dir/groups";
+const FIND_GROUP: &str = "POST dir/groups/search";
+
+/// The daemon, and the Jira Cloud behind tenant `acme`.
+struct Stage {
+    app: App,
+    jira: CloudSandbox,
+    told: AtomicUsize,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        Self::like(CloudSandboxOptions::default(), json!({}), |_| ()).await
+    }
+
+    async fn ruled(policy: Value) -> Self {
+        Self::like(CloudSandboxOptions::default(), policy, |_| ()).await
+    }
+
+    async fn like(options: CloudSandboxOptions, policy: Value, set: impl FnOnce(&mut CloudOptions)) -> Self {
+        let jira = CloudSandbox::start(options).await.unwrap();
+        let timeout = Duration::from_millis(1500);
+        let mut options = super::cloud_options(&jira);
+        options.site.timeout = timeout;
+        set(&mut options);
+        let target = TargetOptions {
+            name: "jira".into(),
+            target: Arc::new(Cloud::new(options).unwrap()),
+            pace: PaceOptions { concurrency: 4, per_second: 0.0 },
+            timeout,
+            late: Duration::from_secs(60),
+            expiries: Vec::new(),
+        };
+        let app = App::over(Make { policy, timeout, ..Make::default() }, target).await;
+        Self { app, jira, told: AtomicUsize::new(0) }
+    }
+
+    /// The calls since the last time, without what is asked about ourselves and remembered.
+    fn told(&self) -> Vec<String> {
+        let journal = self.jira.journal();
+        let told = self.told.swap(journal.len(), Ordering::SeqCst);
+        journal.iter().skip(told).filter(|entry| !is_remembered(entry)).map(|entry| short(entry)).collect()
+    }
+
+    /// Exactly these calls were made since the last time.
+    #[track_caller]
+    fn cost(&self, calls: &[&str]) {
+        assert_eq!(self.told(), calls);
+    }
+
+    /// Creates a person, whatever it costs; answers the path.
+    async fn hire(&self, name: &str) -> String {
+        let path = format!("/Users/{}", self.app.post("/Users", person(name)).await.is(201).id());
+        self.told();
+        path
+    }
+
+    async fn set_active(&self, path: &str, active: bool) -> Answer {
+        self.app.patch(path, json!([{"op": "replace", "path": "active", "value": active}])).await
+    }
+
+    fn state(&self, name: &str) -> &'static str {
+        self.jira.look(|world| world.person(&mail(name)).map_or("nobody", Person::state))
+    }
+
+    fn name(&self, email: &str) -> String {
+        self.jira.look(|world| world.person(email).unwrap().name.clone())
+    }
+
+    fn members(&self, group: &str) -> Vec<String> {
+        self.jira.look(|world| world.members(group))
+    }
+
+    /// Everything that is due within a few minutes happens.
+    async fn pass(&self) {
+        for _ in 0..4 {
+            self.jira.release_late();
+            self.app.later(120).await;
+        }
+        assert_eq!(self.app.open().await, 0, "subjects are open");
+    }
+}
+
+/// What the daemon asks once in a while, whoever is to be written.
+fn is_remembered(entry: &JournalEntry) -> bool {
+    let ends = ["/myself", "/mypermissions", "/_edge/tenant_info", "/domains", "/directories", "/orgs/{orgId}"];
+    let powers = entry.route.ends_with("/groups/search") && entry.json()["roleIds"].is_array();
+    powers || entry.route.ends_with("/group/bulk") || ends.iter().any(|end| entry.route.ends_with(end))
+}
+
+fn short(entry: &JournalEntry) -> String {
+    entry
+        .operation()
+        .replace("/v2/orgs/{orgId}/directories/{directoryId}", "dir")
+        .replace("/v2/orgs/{orgId}", "org")
+        .replace("/v1/orgs/{orgId}", "org1")
+        .replace("/users/{account_id}/manage", "manage")
+        .replace("/rest/api/3", "")
+}
+
+fn mail(name: &str) -> String {
+    format!("{name}@example.test")
+}
+
+/// Without a title: the name is the whole profile.
+fn person(name: &str) -> Value {
+    json!({"userName": mail(name), "displayName": format!("{name} Lund"), "active": true,
+           "emails": [{"value": mail(name), "primary": true}]})
+}
+
+#[tokio::test]
+async fn a_create_is_a_look_an_invitation_and_the_name() {
+    // CLOUD-11, CLOUD-19
+    let stage = Stage::set().await;
+    stage.app.post("/Users", person("mara")).await.is(201);
+    stage.cost(&[LOOK, INVITE, PROFILE]);
+    assert_eq!((stage.state("mara"), stage.name(&mail("mara")).as_str()), ("active", "mara Lund"));
+    assert_eq!((stage.app.open().await, stage.jira.totals().mails), (0, 0));
+}
+
+#[tokio::test]
+async fn a_stranger_keeps_his_own_name_and_the_idp_sees_what_it_sent() {
+    // CLOUD-13
+    let stage = Stage::set().await;
+    let body = json!({"userName": "max@elsewhere.test", "displayName": "Max Own", "active": true,
+                      "emails": [{"value": "max@elsewhere.test", "primary": true}]});
+    let path = format!("/Users/{}", stage.app.post("/Users", body).await.is(201).id());
+    stage.cost(&[LOOK, INVITE]);
+    assert_eq!(stage.name("max@elsewhere.test"), "max@elsewhere.test");
+    assert_eq!(stage.app.get(&path).await.body["displayName"], "Max Own");
+    stage.app.patch(&path, json!([{"op": "replace", "path": "displayName", "value": "Max Other"}])).await.is(200);
+    stage.cost(&[]);
+    stage.set_active(&path, false).await.is(200);
+    stage.cost(&["POST dir/users/{accountId}/suspend"]);
+}
+
+#[tokio::test]
+async fn an_account_that_is_there_is_adopted_and_made_as_it_is_to_be() {
+    // CLOUD-10, CLOUD-12, CLOUD-52
+    let stage = Stage::set().await;
+    stage.jira.change(|world| world.add_person(&NewPerson::named(&mail("mara"), "mara Lund")));
+    stage.app.post("/Users", person("mara")).await.is(201);
+    stage.cost(&[LOOK, MANAGE]);
+    stage.jira.change(|world| world.add_person(&NewPerson::named(&mail("ivo"), "Ivo of old")));
+    stage.app.post("/Users", person("ivo")).await.is(201);
+    stage.cost(&[LOOK, MANAGE, PROFILE]);
+    assert_eq!(stage.name(&mail("ivo")), "ivo Lund");
+}
+
+#[tokio::test]
+async fn a_person_of_another_provisioner_is_refused_with_the_reason() {
+    // CLOUD-50
+    let stage = Stage::set().await;
+    stage.jira.change(|world| {
+        world.add_person(&NewPerson::named(&mail("mara"), "Mara"));
+        world.edit_person(&mail("mara"), |mara| mara.synced = true).unwrap();
+    });
+    let refused = stage.app.post("/Users", person("mara")).await;
+    assert!(refused.status >= 400 && refused.detail().contains("Another identity provider"), "{}", refused.body);
+    stage.cost(&[LOOK]);
+}
+
+#[tokio::test]
+async fn a_change_is_one_call_and_no_change_is_none() {
+    let stage = Stage::set().await;
+    let mara = stage.hire("mara").await;
+    let mut body = person("mara");
+    body["displayName"] = json!("Mara Moss");
+    body["title"] = json!("Lead");
+    stage.app.put(&mara, body.clone()).await.is(200);
+    stage.cost(&[PROFILE]);
+    stage.jira.look(|world| {
+        let mara = world.person(&mail("mara")).unwrap();
+        assert_eq!((mara.name.as_str(), mara.profile["job_title"].as_str()), ("Mara Moss", "Lead"));
+    });
+    stage.app.put(&mara, body.clone()).await.is(200);
+    // Nobody at Atlassian reads a nickname of SCIM.
+    body["nickName"] = json!("Mara");
+    stage.app.put(&mara, body).await.is(200);
+    stage.cost(&[]);
+}
+
+#[tokio::test]
+async fn a_new_address_is_a_rename() {
+    // CLOUD-54
+    let stage = Stage::set().await;
+    let mara = stage.hire("mara").await;
+    let mut body = person("moss");
+    body["displayName"] = json!("mara Lund");
+    stage.app.put(&mara, body).await.is(200);
+    stage.cost(&["PUT manage/email"]);
+    assert_eq!((stage.state("mara"), stage.state("moss")), ("nobody", "active"));
+    // One that somebody has is a conflict, and undone.
+    stage.hire("ivo").await;
+    let mut body = person("ivo");
+    body["userName"] = json!(mail("moss"));
+    let taken = stage.app.put(&mara, body).await;
+    assert!(matches!(taken.status, 400 | 409), "{}", taken.body);
+    assert_eq!(stage.app.get(&mara).await.body["userName"], mail("moss"));
+}
+
+#[tokio::test]
+async fn every_off_switch_takes_one_call_and_brings_the_person_back() {
+    // CLOUD-41, CLOUD-43, CLOUD-45, CLOUD-47
+    let cases: [(Option<&str>, &str, &[&str], &[&str]); 4] = [
+        (None, "suspended", &["POST dir/users/{accountId}/suspend"], &["POST dir/users/{accountId}/restore"]),
+        (Some("remove"), "not_invited", &["DELETE dir/users/{accountId}"], &[INVITE, JOIN]),
+        (Some("deactivate"), "deactivated", &["POST manage/lifecycle/disable"], &["POST manage/lifecycle/enable"]),
+        (
+            Some("delete"),
+            "for_deletion",
+            &["POST manage/lifecycle/delete"],
+            &["POST manage/lifecycle/cancel-delete", JOIN],
+        ),
+    ];
+    for (way, state, off, on) in cases {
+        let deprovision = way.map_or(json!({}), |way| json!({"off_switch": way}));
+        let stage = Stage::ruled(json!({"deprovision": deprovision})).await;
+        let mara = stage.hire("mara").await;
+        stage.app.group("Crew", &[mara.trim_start_matches("/Users/")]).await;
+        stage.told();
+        stage.set_active(&mara, false).await.is(200);
+        stage.cost(off);
+        assert_eq!(stage.state("mara"), state);
+        stage.set_active(&mara, true).await.is(200);
+        stage.cost(on);
+        assert_eq!((stage.state("mara"), stage.members("Crew")), ("active", vec![mail("mara")]), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn revoked_access_is_given_back_piece_by_piece() {
+    // CLOUD-28
+    let policy = json!({"products": [{"resource": "jira-software", "role": "atlassian/user"}],
+                        "deprovision": {"off_switch": "revoke"}});
+    let stage = Stage::ruled(policy).await;
+    let mara = stage.hire("mara").await;
+    let product = "jira-software-users-northwind-labs";
+    assert_eq!(stage.members(product), [mail("mara")]);
+    stage.set_active(&mara, false).await.is(200);
+    assert_eq!((stage.members(product).len(), stage.state("mara")), (0, "active"));
+    stage.told();
+    stage.set_active(&mara, true).await.is(200);
+    stage.cost(&["POST org1/users/{userId}/roles/assign"]);
+    assert_eq!(stage.members(product), [mail("mara")]);
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_switched_off_or_removed_as_the_policy_says() {
+    for (on_delete, call, state) in [
+        ("deactivate", "POST dir/users/{accountId}/suspend", "suspended"),
+        ("delete", "DELETE dir/users/{accountId}", "not_invited"),
+    ] {
+        let stage = Stage::ruled(json!({"deprovision": {"on_delete": on_delete}})).await;
+        let mara = stage.hire("mara").await;
+        stage.app.delete(&mara).await.is(204);
+        stage.cost(&[call]);
+        assert_eq!(stage.state("mara"), state);
+        stage.app.post("/Users", person("mara")).await.is(201);
+        assert_eq!(stage.state("mara"), "active", "{on_delete}");
+    }
+}
+
+#[tokio::test]
+async fn groups_are_made_once_and_filled_one_call_a_member() {
+    // CLOUD-30, CLOUD-32
+    let stage = Stage::set().await;
+    let (mara, ivo) = (stage.hire("mara").await, stage.hire("ivo").await);
+    let id = |path: &str| path.trim_start_matches("/Users/").to_owned();
+    let crew = stage.app.group("Crew", &[&id(&mara)]).await;
+    stage.cost(&[NEW_GROUP, FIND_GROUP, JOIN]);
+    let path = format!("/Groups/{crew}");
+    stage.app.patch(&path, json!([{"op": "add", "path": "members", "value": [{"value": id(&ivo)}]}])).await;
+    stage.cost(&[JOIN]);
+    assert_eq!(stage.members("Crew"), [mail("ivo"), mail("mara")]);
+    let out = format!("members[value eq \"{}\"]", id(&mara));
+    stage.app.patch(&path, json!([{"op": "remove", "path": out}])).await;
+    stage.cost(&[PART]);
+    // One that is there is filled.
+    stage.jira.change(|world| world.create_group("Old Crew", "")).unwrap();
+    stage.app.group("old crew", &[&id(&mara)]).await;
+    stage.cost(&[NEW_GROUP, FIND_GROUP, JOIN]);
+    assert_eq!(stage.members("Old Crew"), [mail("mara")]);
+    stage.app.delete(&path).await.is(204);
+    stage.pass().await;
+    assert!(stage.members("Crew").is_empty());
+}
+
+#[tokio::test]
+async fn groups_that_administer_or_are_synced_are_not_written() {
+    // CLOUD-33, CLOUD-39
+    let stage = Stage::set().await;
+    let synced = stage.jira.change(|world| world.create_group("Synced", "")).unwrap();
+    stage.jira.change(|world| world.edit_group(&synced, |group| group.synced = true));
+    let mara = stage.hire("mara").await;
+    for name in ["Synced", "site-admins", "system-administrators"] {
+        let members = json!([{"value": mara.trim_start_matches("/Users/")}]);
+        let refused = stage.app.post("/Groups", json!({"displayName": name, "members": members})).await;
+        assert!(refused.status >= 400, "{name}: {}", refused.body);
+        assert!(!stage.told().contains(&JOIN.to_owned()), "{name}");
+        assert!(!stage.members(name).contains(&mail("mara")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_waits_for_an_invitation_to_settle_and_nobody_else_does() {
+    // CLOUD-20
+    let settles = Settles::After(Duration::from_secs(45));
+    let options = CloudSandboxOptions { settles, ..CloudSandboxOptions::default() };
+    let stage = Stage::like(options, json!({}), |_| ()).await;
+    stage.jira.change(|world| world.add_person(&NewPerson::named(&mail("ivo"), "ivo Lund")));
+    let mara = stage.app.post("/Users", person("mara")).await.is(201).id();
+    stage.cost(&[LOOK, INVITE, PROFILE]);
+    let ivo = stage.app.post("/Users", person("ivo")).await.is(201).id();
+    stage.app.group("Crew", &[&mara, &ivo]).await;
+    assert_eq!(stage.members("Crew"), [mail("ivo")]);
+    assert_eq!(stage.app.open().await, 1);
+    stage.jira.advance(Duration::from_secs(60));
+    stage.pass().await;
+    assert_eq!(stage.members("Crew"), [mail("ivo"), mail("mara")]);
+    assert_eq!(stage.name(&mail("mara")), "mara Lund");
+}
+
+#[tokio::test]
+async fn without_a_seat_the_person_is_there_and_the_product_is_refused_or_waits() {
+    // CLOUD-26, CLOUD-27
+    for seats in ["refuse", "hold"] {
+        let options = CloudSandboxOptions { seats: Some(0), ..CloudSandboxOptions::default() };
+        let policy = json!({"products": [{"resource": "jira-software"}], "seats": seats});
+        let stage = Stage::like(options, policy, |_| ()).await;
+        stage.app.post("/Users", person("mara")).await;
+        stage.cost(&[LOOK, INVITE, PROFILE, "POST org1/users/{userId}/roles/assign"]);
+        assert_eq!(stage.state("mara"), "active", "{seats}");
+        stage.jira.change(|world| world.limit_seats(None));
+        if seats == "hold" {
+            stage.app.later(3700).await;
+            assert_eq!(stage.members("jira-software-users-northwind-labs"), [mail("mara")]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ended_key_pauses_the_target_and_costs_nobody_an_attempt() {
+    // CLOUD-66
+    let stage = Stage::set().await;
+    stage.hire("ivo").await;
+    stage.jira.revoke_key(&stage.jira.organization_key());
+    stage.app.post("/Users", person("mara")).await.is(201);
+    stage.cost(&[LOOK]);
+    stage.app.post("/Users", person("nils")).await.is(201);
+    stage.cost(&[]);
+    assert_eq!(stage.app.open().await, 2);
+}
+
+#[tokio::test]
+async fn ten_requests_a_minute_are_kept_to_and_everybody_arrives() {
+    // CLOUD-62: no header but the reset, and no call that would be refused before it.
+    let limits = Limits { edge: Some("10/10/60".parse().unwrap()), ..Limits::default() };
+    let options = CloudSandboxOptions { limits, ..CloudSandboxOptions::default() };
+    let stage = Stage::like(options, json!({}), |options| options.organization = None).await;
+    for n in 0..6 {
+        stage.app.post("/Users", person(&format!("user{n}"))).await.is(201);
+    }
+    for _ in 0..8 {
+        stage.jira.advance(Duration::from_secs(61));
+        stage.app.later(61).await;
+    }
+    assert_eq!(stage.app.open().await, 0);
+    assert!((0..6).all(|n| stage.state(&format!("user{n}")) == "active"));
+    let refused = stage.jira.journal().iter().filter(|entry| entry.status == Some(429)).count();
+    assert!(refused <= 4, "{refused} refusals");
+}
+
+#[tokio::test]
+async fn a_hanging_atlassian_is_asked_again_later() {
+    let stage = Stage::set().await;
+    stage.hire("ivo").await;
+    stage.jira.inject(Fault::hang().on("POST /v2/orgs/{orgId}/users/invite").times(1));
+    stage.app.post("/Users", person("mara")).await.is(201);
+    stage.cost(&[LOOK, INVITE]);
+    stage.pass().await;
+    assert_eq!((stage.state("mara"), stage.name(&mail("mara")).as_str()), ("active", "mara Lund"));
+}
+
+#[tokio::test]
+async fn an_invitation_whose_answer_is_lost_is_found_and_ours() {
+    // CLOUD-19
+    let stage = Stage::set().await;
+    stage.hire("ivo").await;
+    stage.jira.inject(Fault::drop_answer().on("POST /v2/orgs/{orgId}/users/invite").times(1));
+    stage.app.post("/Users", person("mara")).await.is(201);
+    stage.pass().await;
+    assert_eq!((stage.state("mara"), stage.name(&mail("mara")).as_str()), ("active", "mara Lund"));
+    let invitations = stage.told().into_iter().filter(|call| call == INVITE).count();
+    assert_eq!(invitations, 1);
+}
+
+#[tokio::test]
+async fn a_suspension_whose_answer_is_lost_or_comes_late_leaves_nobody_in() {
+    for fault in [Fault::drop_answer(), Fault::drop_before(), Fault::late_closing(LateTrigger::Release)] {
+        let stage = Stage::set().await;
+        let mara = stage.hire("mara").await;
+        stage
+            .jira
+            .inject(fault.on("POST /v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/suspend").times(1));
+        stage.set_active(&mara, false).await.is(200);
+        stage.pass().await;
+        assert_eq!(stage.state("mara"), "suspended");
+    }
+}
+
+#[tokio::test]
+async fn pages_and_garbage_are_no_answers() {
+    let stage = Stage::set().await;
+    stage.hire("ivo").await;
+    for (n, fault) in
+        [Fault::html(200), Fault::garbage(), Fault::status(503), Fault::redirect()].into_iter().enumerate()
+    {
+        let name = format!("user{n}");
+        stage.jira.inject(fault.on("POST /v2/orgs/{orgId}/users/invite").times(1));
+        stage.app.post("/Users", person(&name)).await.is(201);
+        stage.pass().await;
+        assert_eq!((stage.state(&name), stage.name(&mail(&name))), ("active", format!("{name} Lund")));
+    }
+}
+
+#[tokio::test]
+async fn a_site_alone_does_what_it_can() {
+    // CLOUD-21, CLOUD-43
+    let policy = json!({"products": [{"resource": "jira-software"}]});
+    let stage = Stage::like(CloudSandboxOptions::default(), policy, |options| options.organization = None).await;
+    let mara = stage.app.post("/Users", person("mara")).await.is(201).id();
+    stage.cost(&["GET /user/search", "POST /user"]);
+    stage.app.group("Crew", &[&mara]).await;
+    stage.cost(&["POST /group", "POST /group/user"]);
+    let path = format!("/Users/{mara}");
+    stage.app.patch(&path, json!([{"op": "replace", "path": "displayName", "value": "Mara Moss"}])).await.is(200);
+    stage.cost(&[]);
+    stage.set_active(&path, false).await.is(200);
+    stage.cost(&["DELETE /user"]);
+    assert_eq!(stage.state("mara"), "not_invited");
+    stage.set_active(&path, true).await.is(200);
+    assert_eq!(stage.told()[..2], ["GET /applicationrole", "POST /user"]);
+    assert_eq!((stage.state("mara"), stage.members("Crew")), ("active", vec![mail("mara")]));
+}
+
+#[tokio::test]
+async fn a_policy_that_needs_the_key_is_refused_in_words_and_the_leaver_stays_wanted_out() {
+    let policy = json!({"deprovision": {"off_switch": "suspend"}});
+    let stage = Stage::like(CloudSandboxOptions::default(), policy, |options| options.organization = None).await;
+    let mara = stage.hire("mara").await;
+    let refused = stage.set_active(&mara, false).await;
+    assert!(refused.status >= 400 && refused.detail().contains("API key"), "{}", refused.body);
+    assert_eq!(stage.app.get(&mara).await.body["active"], false);
+    stage.cost(&[]);
+}
