@@ -131,10 +131,16 @@ impl Align {
         rows(document.map_err(no_path)?)
     }
 
-    /// A list of ids and names; `None` where this site does not have it (ALIGN-28).
-    pub(super) async fn names(&self, calls: &Calls<'_>, path: &'static str) -> Result<Option<usize>, TargetError> {
+    /// A list of ids and names, as `17 Europe`, as far as one answer shows it; `None` where this site does not have it
+    /// (ALIGN-28).
+    pub(super) async fn names(
+        &self,
+        calls: &Calls<'_>,
+        path: &'static str,
+    ) -> Result<Option<Vec<String>>, TargetError> {
+        let row = |row: &Value| format!("{} {}", row["id"], row["name"].as_str().unwrap_or_default());
         match self.call(calls, get("list.get", path)).await {
-            Ok(Value::Array(rows)) => Ok(Some(rows.len())),
+            Ok(Value::Array(rows)) => Ok(Some(rows.iter().map(row).collect())),
             Ok(_) | Err(Rejection::NotFound | Rejection::Refused(_)) => Ok(None),
             Err(rejection) => Err(rejection.into_error(|| path.to_owned())),
         }

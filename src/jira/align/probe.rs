@@ -50,7 +50,7 @@ impl Align {
             ("divisions", "/rest/align/api/2/Divisions"),
         ] {
             let rows = self.names(calls, path).await?;
-            fact(name, rows.map_or_else(|| "no list".to_owned(), |rows| rows.to_string()));
+            fact(name, rows.map_or_else(|| "no list".to_owned(), |rows| some_of(&rows)));
         }
         fact("may manage users", "not to be read over the API; the first write tells".to_owned());
         examination.findings = self.findings(&everybody);
@@ -66,7 +66,7 @@ impl Align {
         findings.extend(self.refusing(&ours));
         findings.extend(contradictory(&ours));
         if !theirs.is_empty() {
-            let text = format!("{} have a role of ignore_roles and are left alone", users(&theirs));
+            let text = format!("{} a role of ignore_roles: left alone", users(&theirs));
             findings.push(Finding::note(text, ""));
         }
         findings
@@ -78,7 +78,7 @@ impl Align {
         if without.is_empty() {
             return None;
         }
-        let text = format!("{} have no externalId", users(&without));
+        let text = format!("{} no externalId", users(&without));
         Some(match self.match_on {
             MatchOn::ExternalId => Finding::warning(
                 text,
@@ -98,7 +98,7 @@ impl Align {
         if shared.is_empty() {
             return None;
         }
-        let text = format!("{} share their {} with somebody else", users(&shared), self.match_on.member());
+        let text = format!("{} the {} of somebody else", users(&shared), self.match_on.member());
         Some(Finding::warning(text, "They cannot be told apart and are not written: give all but one of them another"))
     }
 
@@ -108,7 +108,9 @@ impl Align {
         let mut refusing = Vec::new();
         let mut reasons = BTreeSet::new();
         for user in ours {
-            let defects = user.defects(&unchanged, &self.repair, now);
+            let mut defects = user.defects(&unchanged, &self.repair, now);
+            // Everybody who was locked some days ago has one; an unlock clears it.
+            defects.retain(|defect| defect.member != "userEndDate" || user.active() == Some(true));
             if !defects.is_empty() {
                 refusing.push(*user);
                 reasons.extend(defects.iter().map(|defect| defect.member));
@@ -118,11 +120,8 @@ impl Align {
             return None;
         }
         let reasons: Vec<&str> = reasons.into_iter().collect();
-        let text = format!(
-            "{} have a record that may refuse every change, because of {}",
-            users(&refusing),
-            reasons.join(", ")
-        );
+        let text =
+            format!("{} a record that may refuse every change, because of {}", users(&refusing), reasons.join(", "));
         let advice = "Each is repaired when it is next changed; what is missing comes from the policy's fields or from the \
                       target's repair";
         Some(Finding::note(text, advice))
@@ -135,18 +134,21 @@ fn contradictory(ours: &[&User]) -> Option<Finding> {
     if found.is_empty() {
         return None;
     }
-    let text = format!("{} have a status that contradicts isLocked", users(&found));
+    let text = format!("{} a status that contradicts isLocked", users(&found));
     Some(Finding::warning(text, "isLocked is believed; look at them in the browser"))
 }
 
-/// `2 users (4203, 4207)`.
+/// `2 users (4203, 4207) have`.
 fn users(users: &[&User]) -> String {
-    let mut ids: Vec<String> = users.iter().take(NAMED).map(|user| user.id.to_string()).collect();
-    if users.len() > NAMED {
-        ids.push("...".to_owned());
-    }
-    let noun = if users.len() == 1 { "user" } else { "users" };
-    format!("{} {noun} ({})", users.len(), ids.join(", "))
+    let ids: Vec<String> = users.iter().map(|user| user.id.to_string()).collect();
+    let (noun, verb) = if users.len() == 1 { ("user", "has") } else { ("users", "have") };
+    format!("{} {noun} ({}) {verb}", users.len(), some_of(&ids))
+}
+
+/// The first of them, and that there are more.
+fn some_of(all: &[String]) -> String {
+    let more = if all.len() > NAMED { ", ..." } else { "" };
+    format!("{}{more}", all[..all.len().min(NAMED)].join(", "))
 }
 
 fn role_of(user: &User) -> String {

@@ -162,22 +162,25 @@ async fn an_examination_tells_what_an_administrator_has_to_fill_in() {
     office.desk.add(AlignUser { role_id: CONNECTOR_ROLE, external_id: None, division_id: None, ..ivo() });
     let empty = office.desk.add(AlignUser { company: Some(String::new()), ..AlignUser::named("eva", "Eva", "Koch") });
     let twins = [office.desk.add(ivo()), office.desk.add(ivo())];
+    // Locked long ago, as one should be.
+    let long_ago = Some(chrono::DateTime::UNIX_EPOCH);
+    office.desk.add(AlignUser { is_locked: -1, user_end_date: long_ago, ..AlignUser::named("pia", "Pia", "Koch") });
     let examination = office.target.examine(&office.calls()).await.unwrap();
     let told = |part: &str| {
         let found = examination.findings.iter().find(|finding| finding.text.contains(part));
         found.unwrap_or_else(|| panic!("{part}: {:?}", examination.findings)).clone()
     };
-    assert_eq!(told("no externalId").text, format!("1 user ({nameless}) have no externalId"));
+    assert_eq!(told("no externalId").text, format!("1 user ({nameless}) has no externalId"));
     assert_eq!(told("no externalId").level, Level::Warning);
-    assert!(told("share their externalId").text.contains(&format!("({}, {})", twins[0], twins[1])));
-    assert!(told("refuse every change").text.contains(&empty.to_string()));
+    assert!(told("the externalId of somebody else").text.contains(&format!("({}, {})", twins[0], twins[1])));
+    assert!(told("refuse every change").text.starts_with(&format!("1 user ({empty})")));
     assert!(told("refuse every change").text.contains("company"));
     assert!(told("ignore_roles").text.starts_with("1 user"));
     let fact = |name: &str| examination.facts.iter().find(|(known, _)| known == name).unwrap().1.clone();
-    assert_eq!(fact("users"), "6 (6 active)");
+    assert_eq!(fact("users"), "7 (6 active)");
     assert_eq!(
-        (fact("cities"), fact("roles in use")),
-        ("3".to_owned(), "1 (1 users), 95 (4 users), 99 (1 users)".to_owned())
+        (fact("regions"), fact("roles in use")),
+        ("17 Europe, 18 Americas".to_owned(), "1 (1 users), 95 (5 users), 99 (1 users)".to_owned())
     );
     assert_eq!(json!(examination.findings[0])["level"], "warning");
 }
