@@ -154,6 +154,11 @@ impl Daemon {
         Ok(made.get("token").and_then(Value::as_str).ok_or("there is no token")?.to_owned())
     }
 
+    /// Whether the tenant's people are written to Jira (`enforce`) or only kept (`observe`).
+    pub(super) async fn mode(&self, mode: &str) -> Result<(), Failure> {
+        self.command(&["tenant", "update", TENANT, "--mode", mode]).await.map(drop)
+    }
+
     async fn command(&self, arguments: &[&str]) -> Result<String, Failure> {
         let output = command(arguments)?.args(["--config", &self.config]).stderr(Stdio::inherit()).output().await?;
         if !output.status.success() {

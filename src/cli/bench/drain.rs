@@ -17,10 +17,10 @@ use crate::simulate::people::Person;
 use crate::simulate::profile::{Profile, okta};
 use crate::store::{Store, StoreError, StoreOptions, scratch, seed};
 
-/// Calls a second that the target allows.
-const PACE: u32 = 200;
 /// What of them must be used at least.
 const ENOUGH: f64 = 0.95;
+/// How many fillings the bucket of a rate limit holds.
+const BUCKET: u32 = 2;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,15 +60,17 @@ pub(super) async fn run(
     folder: &Path,
     embedded: &Embedded,
     people: u64,
+    pace: u32,
     connections: usize,
 ) -> Result<Vec<Drained>, Failure> {
     if people == 0 {
         return Ok(Vec::new());
     }
-    let limit = format!("{PACE}/{PACE}/1");
+    // A bucket that holds more than one filling, as an administrator would set it up.
+    let limit = format!("{}/{pace}/1", BUCKET * pace);
     let by_headers =
-        Setting { name: "by the headers of its rate limit", database: "drainone", limit: Some(&limit), pace: 0 };
-    let by_configuration = Setting { name: "by target.pace", database: "draintwo", limit: None, pace: PACE };
+        Setting { name: "by the headers of its rate limit", database: "drainone", pace, limit: Some(&limit) };
+    let by_configuration = Setting { name: "by target.pace", database: "draintwo", pace, limit: None };
     let mut drained = Vec::new();
     for setting in [by_headers, by_configuration] {
         eprintln!("{people} people who wait for a target, {} ...", setting.name);
@@ -80,8 +82,9 @@ pub(super) async fn run(
 struct Setting<'a> {
     name: &'a str,
     database: &'a str,
-    limit: Option<&'a str>,
     pace: u32,
+    /// The limit that the target keeps to and tells; `None` where only the configuration knows the pace.
+    limit: Option<&'a str>,
 }
 
 impl Setting<'_> {
@@ -104,33 +107,43 @@ impl Setting<'_> {
         })?;
         store.migrate().await?;
         let sandbox = children::sandbox(&folder, 0, self.limit).await?;
-        let daemon = Daemon::configure(&folder, &url, &sandbox.url, &sandbox.token, self.pace)?;
+        let configured = if self.limit.is_some() { 0 } else { self.pace };
+        let daemon = Daemon::configure(&folder, &url, &sandbox.url, &sandbox.token, configured)?;
         let token = daemon.admit().await?;
+        // Everybody is accepted first, so that nothing but the writer works while it is measured.
+        daemon.mode("observe").await?;
         let running = daemon.start(Some("0s")).await?;
         let service = Arc::new(Service::new(&daemon.scim_url(), None)?);
         let idp = Profile::Okta.idp();
         let headers = client::headers(&idp.headers(), &idp.authorization(&token))?;
-        let begun = Instant::now();
         accept(&service, &headers, people, connections as u64).await?;
-        while waiting(&store).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        idle(&store).await?;
+        let begun = Instant::now();
+        daemon.mode("enforce").await?;
+        idle(&store).await?;
         let took = begun.elapsed();
         running.end().await?;
         store.pool().close().await;
         // A bucket is full at the beginning.
-        let bucket = if self.limit.is_some() { f64::from(PACE) } else { 0.0 };
-        let allowed = bucket + f64::from(PACE) * took.as_secs_f64();
+        let bucket = if self.limit.is_some() { f64::from(BUCKET * self.pace) } else { 0.0 };
+        let allowed = bucket + f64::from(self.pace) * took.as_secs_f64();
         Ok(Drained { name: self.name.to_owned(), people, took, allowed })
     }
 }
 
-async fn waiting(store: &Store) -> Result<i64, Failure> {
-    let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
-    Ok(seed::waiting(&mut conn).await?)
+/// Waits until nobody waits for the writer any more.
+async fn idle(store: &Store) -> Result<(), Failure> {
+    loop {
+        let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+        if seed::waiting(&mut conn).await? == 0 {
+            return Ok(());
+        }
+        drop(conn);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
-/// Everybody is created, as fast as the connections take it: faster than the target allows, so that people wait.
+/// Everybody is created, as fast as the connections take it.
 async fn accept(service: &Arc<Service>, headers: &HeaderMap, people: u64, connections: u64) -> Result<(), Failure> {
     let mut workers = JoinSet::new();
     for first in 0..connections {

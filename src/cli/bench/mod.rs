@@ -50,6 +50,9 @@ pub(super) struct Args {
     /// People who wait at once, for the measure of how well the target's pace is used; 0 leaves that out
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pending: u64,
+    /// Calls a second that the target allows for that measure
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pace: u32,
 }
 
 /// One line of the result.
@@ -124,7 +127,7 @@ async fn measured(args: &Args, folder: &Path, embedded: &Embedded) -> Result<(),
     store.pool().close().await;
     let bare = yardstick::run(&pgbench, folder, embedded, drive).await?;
     drop(sandbox.process);
-    let drained = drain::run(folder, embedded, args.pending, drive.connections).await?;
+    let drained = drain::run(folder, embedded, args.pending, args.pace, drive.connections).await?;
     print(args, &lines, &bare, settled.max(unsettled));
     drained.iter().for_each(drain::Drained::print);
     if drained.iter().any(|drained| !drained.is_enough()) {
