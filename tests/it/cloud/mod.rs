@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod access;
+mod foul_weather;
 mod groups;
 mod hosts;
 mod lists;

@@ -6,18 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jira_scim::jira::{Cloud, CloudOptions};
-use jira_scim::sandbox::{
-    CloudSandbox, CloudSandboxOptions, Fault, JournalEntry, LateTrigger, Limits, NewPerson, Person, Settles,
-};
+use jira_scim::sandbox::{CloudSandbox, CloudSandboxOptions, JournalEntry, NewPerson, Person};
 use jira_scim::writer::TargetOptions;
 use jira_scim::writer::pace::PaceOptions;
 use serde_json::{Value, json};
 
 use crate::http_app::{Answer, App, Make};
 
-const LOOK: &str = "POST dir/users/search";
-const INVITE: &str = "POST org/users/invite";
-const PROFILE: &str = "PATCH manage/profile";
+pub(super) const LOOK: &str = "POST dir/users/search";
+pub(super) const INVITE: &str = "POST org/users/invite";
+pub(super) const PROFILE: &str = "PATCH manage/profile";
 const MANAGE: &str = "GET manage";
 const JOIN: &str = "POST dir/groups/{groupId}/memberships";
 const PART: &str = "DELETE dir/groups/{groupId}/memberships/{accountId}";
@@ -25,14 +23,14 @@ const NEW_GROUP: &str = "POST dir/groups";
 const FIND_GROUP: &str = "POST dir/groups/search";
 
 /// The daemon, and the Jira Cloud behind tenant `acme`.
-struct Stage {
-    app: App,
-    jira: CloudSandbox,
+pub(super) struct Stage {
+    pub(super) app: App,
+    pub(super) jira: CloudSandbox,
     told: AtomicUsize,
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(super) async fn set() -> Self {
         Self::like(CloudSandboxOptions::default(), json!({}), |_| ()).await
     }
 
@@ -40,7 +38,7 @@ impl Stage {
         Self::like(CloudSandboxOptions::default(), policy, |_| ()).await
     }
 
-    async fn like(options: CloudSandboxOptions, policy: Value, set: impl FnOnce(&mut CloudOptions)) -> Self {
+    pub(super) async fn like(options: CloudSandboxOptions, policy: Value, set: impl FnOnce(&mut CloudOptions)) -> Self {
         let jira = CloudSandbox::start(options).await.unwrap();
         let timeout = Duration::from_millis(1500);
         let mut options = super::cloud_options(&jira);
@@ -59,7 +57,7 @@ impl Stage {
     }
 
     /// The calls since the last time, without what is asked about ourselves and remembered.
-    fn told(&self) -> Vec<String> {
+    pub(super) fn told(&self) -> Vec<String> {
         let journal = self.jira.journal();
         let told = self.told.swap(journal.len(), Ordering::SeqCst);
         journal.iter().skip(told).filter(|entry| !is_remembered(entry)).map(|entry| short(entry)).collect()
@@ -67,35 +65,35 @@ impl Stage {
 
     /// Exactly these calls were made since the last time.
     #[track_caller]
-    fn cost(&self, calls: &[&str]) {
+    pub(super) fn cost(&self, calls: &[&str]) {
         assert_eq!(self.told(), calls);
     }
 
     /// Creates a person, whatever it costs; answers the path.
-    async fn hire(&self, name: &str) -> String {
+    pub(super) async fn hire(&self, name: &str) -> String {
         let path = format!("/Users/{}", self.app.post("/Users", person(name)).await.is(201).id());
         self.told();
         path
     }
 
-    async fn set_active(&self, path: &str, active: bool) -> Answer {
+    pub(super) async fn set_active(&self, path: &str, active: bool) -> Answer {
         self.app.patch(path, json!([{"op": "replace", "path": "active", "value": active}])).await
     }
 
-    fn state(&self, name: &str) -> &'static str {
+    pub(super) fn state(&self, name: &str) -> &'static str {
         self.jira.look(|world| world.person(&mail(name)).map_or("nobody", Person::state))
     }
 
-    fn name(&self, email: &str) -> String {
+    pub(super) fn name(&self, email: &str) -> String {
         self.jira.look(|world| world.person(email).unwrap().name.clone())
     }
 
-    fn members(&self, group: &str) -> Vec<String> {
+    pub(super) fn members(&self, group: &str) -> Vec<String> {
         self.jira.look(|world| world.members(group))
     }
 
     /// Everything that is due within a few minutes happens.
-    async fn pass(&self) {
+    pub(super) async fn pass(&self) {
         for _ in 0..4 {
             self.jira.release_late();
             self.app.later(120).await;
@@ -121,12 +119,12 @@ fn short(entry: &JournalEntry) -> String {
         .replace("/rest/api/3", "")
 }
 
-fn mail(name: &str) -> String {
+pub(super) fn mail(name: &str) -> String {
     format!("{name}@example.test")
 }
 
 /// Without a title: the name is the whole profile.
-fn person(name: &str) -> Value {
+pub(super) fn person(name: &str) -> Value {
     json!({"userName": mail(name), "displayName": format!("{name} Lund"), "active": true,
            "emails": [{"value": mail(name), "primary": true}]})
 }
@@ -222,10 +220,13 @@ async fn a_new_address_is_a_rename() {
     assert_eq!(stage.app.get(&mara).await.body["userName"], mail("moss"));
 }
 
+/// The policy's word, the state afterwards, the call off, and the calls back.
+type Way<'a> = (Option<&'a str>, &'a str, &'a [&'a str], &'a [&'a str]);
+
 #[tokio::test]
 async fn every_off_switch_takes_one_call_and_brings_the_person_back() {
     // CLOUD-41, CLOUD-43, CLOUD-45, CLOUD-47
-    let cases: [(Option<&str>, &str, &[&str], &[&str]); 4] = [
+    let cases: [Way<'_>; 4] = [
         (None, "suspended", &["POST dir/users/{accountId}/suspend"], &["POST dir/users/{accountId}/restore"]),
         (Some("remove"), "not_invited", &["DELETE dir/users/{accountId}"], &[INVITE, JOIN]),
         (Some("deactivate"), "deactivated", &["POST manage/lifecycle/disable"], &["POST manage/lifecycle/enable"]),
@@ -322,128 +323,6 @@ async fn groups_that_administer_or_are_synced_are_not_written() {
         assert!(refused.status >= 400, "{name}: {}", refused.body);
         assert!(!stage.told().contains(&JOIN.to_owned()), "{name}");
         assert!(!stage.members(name).contains(&mail("mara")), "{name}");
-    }
-}
-
-#[tokio::test]
-async fn a_group_waits_for_an_invitation_to_settle_and_nobody_else_does() {
-    // CLOUD-20
-    let settles = Settles::After(Duration::from_secs(45));
-    let options = CloudSandboxOptions { settles, ..CloudSandboxOptions::default() };
-    let stage = Stage::like(options, json!({}), |_| ()).await;
-    stage.jira.change(|world| world.add_person(&NewPerson::named(&mail("ivo"), "ivo Lund")));
-    let mara = stage.app.post("/Users", person("mara")).await.is(201).id();
-    stage.cost(&[LOOK, INVITE, PROFILE]);
-    let ivo = stage.app.post("/Users", person("ivo")).await.is(201).id();
-    stage.app.group("Crew", &[&mara, &ivo]).await;
-    assert_eq!(stage.members("Crew"), [mail("ivo")]);
-    assert_eq!(stage.app.open().await, 1);
-    stage.jira.advance(Duration::from_secs(60));
-    stage.pass().await;
-    assert_eq!(stage.members("Crew"), [mail("ivo"), mail("mara")]);
-    assert_eq!(stage.name(&mail("mara")), "mara Lund");
-}
-
-#[tokio::test]
-async fn without_a_seat_the_person_is_there_and_the_product_is_refused_or_waits() {
-    // CLOUD-26, CLOUD-27
-    for seats in ["refuse", "hold"] {
-        let options = CloudSandboxOptions { seats: Some(0), ..CloudSandboxOptions::default() };
-        let policy = json!({"products": [{"resource": "jira-software"}], "seats": seats});
-        let stage = Stage::like(options, policy, |_| ()).await;
-        stage.app.post("/Users", person("mara")).await;
-        stage.cost(&[LOOK, INVITE, PROFILE, "POST org1/users/{userId}/roles/assign"]);
-        assert_eq!(stage.state("mara"), "active", "{seats}");
-        stage.jira.change(|world| world.limit_seats(None));
-        if seats == "hold" {
-            stage.app.later(3700).await;
-            assert_eq!(stage.members("jira-software-users-northwind-labs"), [mail("mara")]);
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_ended_key_pauses_the_target_and_costs_nobody_an_attempt() {
-    // CLOUD-66
-    let stage = Stage::set().await;
-    stage.hire("ivo").await;
-    stage.jira.revoke_key(&stage.jira.organization_key());
-    stage.app.post("/Users", person("mara")).await.is(201);
-    stage.cost(&[LOOK]);
-    stage.app.post("/Users", person("nils")).await.is(201);
-    stage.cost(&[]);
-    assert_eq!(stage.app.open().await, 2);
-}
-
-#[tokio::test]
-async fn ten_requests_a_minute_are_kept_to_and_everybody_arrives() {
-    // CLOUD-62: no header but the reset, and no call that would be refused before it.
-    let limits = Limits { edge: Some("10/10/60".parse().unwrap()), ..Limits::default() };
-    let options = CloudSandboxOptions { limits, ..CloudSandboxOptions::default() };
-    let stage = Stage::like(options, json!({}), |options| options.organization = None).await;
-    for n in 0..6 {
-        stage.app.post("/Users", person(&format!("user{n}"))).await.is(201);
-    }
-    for _ in 0..8 {
-        stage.jira.advance(Duration::from_secs(61));
-        stage.app.later(61).await;
-    }
-    assert_eq!(stage.app.open().await, 0);
-    assert!((0..6).all(|n| stage.state(&format!("user{n}")) == "active"));
-    let refused = stage.jira.journal().iter().filter(|entry| entry.status == Some(429)).count();
-    assert!(refused <= 4, "{refused} refusals");
-}
-
-#[tokio::test]
-async fn a_hanging_atlassian_is_asked_again_later() {
-    let stage = Stage::set().await;
-    stage.hire("ivo").await;
-    stage.jira.inject(Fault::hang().on("POST /v2/orgs/{orgId}/users/invite").times(1));
-    stage.app.post("/Users", person("mara")).await.is(201);
-    stage.cost(&[LOOK, INVITE]);
-    stage.pass().await;
-    assert_eq!((stage.state("mara"), stage.name(&mail("mara")).as_str()), ("active", "mara Lund"));
-}
-
-#[tokio::test]
-async fn an_invitation_whose_answer_is_lost_is_found_and_ours() {
-    // CLOUD-19
-    let stage = Stage::set().await;
-    stage.hire("ivo").await;
-    stage.jira.inject(Fault::drop_answer().on("POST /v2/orgs/{orgId}/users/invite").times(1));
-    stage.app.post("/Users", person("mara")).await.is(201);
-    stage.pass().await;
-    assert_eq!((stage.state("mara"), stage.name(&mail("mara")).as_str()), ("active", "mara Lund"));
-    let invitations = stage.told().into_iter().filter(|call| call == INVITE).count();
-    assert_eq!(invitations, 1);
-}
-
-#[tokio::test]
-async fn a_suspension_whose_answer_is_lost_or_comes_late_leaves_nobody_in() {
-    for fault in [Fault::drop_answer(), Fault::drop_before(), Fault::late_closing(LateTrigger::Release)] {
-        let stage = Stage::set().await;
-        let mara = stage.hire("mara").await;
-        stage
-            .jira
-            .inject(fault.on("POST /v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/suspend").times(1));
-        stage.set_active(&mara, false).await.is(200);
-        stage.pass().await;
-        assert_eq!(stage.state("mara"), "suspended");
-    }
-}
-
-#[tokio::test]
-async fn pages_and_garbage_are_no_answers() {
-    let stage = Stage::set().await;
-    stage.hire("ivo").await;
-    for (n, fault) in
-        [Fault::html(200), Fault::garbage(), Fault::status(503), Fault::redirect()].into_iter().enumerate()
-    {
-        let name = format!("user{n}");
-        stage.jira.inject(fault.on("POST /v2/orgs/{orgId}/users/invite").times(1));
-        stage.app.post("/Users", person(&name)).await.is(201);
-        stage.pass().await;
-        assert_eq!((stage.state(&name), stage.name(&mail(&name))), ("active", format!("{name} Lund")));
     }
 }
 
