@@ -112,6 +112,20 @@ pub(super) fn decoded(record: &Map<String, Value>) -> BTreeMap<String, String> {
     shown.collect()
 }
 
+/// Whether two values are one to Jira Align: nothing and an empty text are, a number and its digits, a flag and 0 or 1.
+pub(super) fn same(one: &Value, other: &Value) -> bool {
+    let normal = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::Bool(flag) => u8::from(*flag).to_string(),
+        Value::String(text) => fold(text.trim()),
+        Value::Number(number) => {
+            number.as_f64().filter(|n| n.fract() == 0.0).map_or_else(|| number.to_string(), |n| format!("{n:.0}"))
+        }
+        other => other.to_string(),
+    };
+    normal(one) == normal(other)
+}
+
 /// Of the texts that were asked for, those that the record has: in the policy's spelling (`091`), so that nobody takes the
 /// spelling for a difference; with them those that are blank and cannot be sent.
 pub(super) fn granted(
@@ -120,11 +134,7 @@ pub(super) fn granted(
 ) -> impl Iterator<Item = (String, String)> {
     asked.iter().filter_map(move |(name, text)| {
         let sent = encode(name, form(name)?, text).ok()?;
-        let same = match (&sent, shown(name)) {
-            (None, _) => true,
-            (Some(Value::String(sent)), Value::String(shown)) => fold(sent) == fold(shown.trim()),
-            (Some(sent), shown) => *sent == shown,
-        };
+        let same = sent.is_none_or(|sent| same(&sent, &shown(name)));
         same.then(|| (name.clone(), text.clone()))
     })
 }
@@ -169,6 +179,23 @@ mod tests {
         assert!(field_problem("cityId", Some("32")).is_none());
         assert!(field_problem("firstname", None).unwrap().contains("firstName"));
         assert!(field_problem("email", None).unwrap().contains("policy.account.email"));
+    }
+
+    #[test]
+    fn what_is_read_back_in_another_form_is_still_what_was_sent() {
+        // ALIGN-24
+        for (sent, shown) in [
+            (json!(null), json!("")),
+            (json!(0), json!(false)),
+            (json!("91"), json!(91)),
+            (json!(91), json!(91.0)),
+            (json!("Mara "), json!("mara")),
+        ] {
+            assert!(same(&sent, &shown) && same(&shown, &sent), "{sent} {shown}");
+        }
+        for (sent, shown) in [(json!(0), json!(null)), (json!(91), json!(92)), (json!("a"), json!("b"))] {
+            assert!(!same(&sent, &shown), "{sent} {shown}");
+        }
     }
 
     #[test]

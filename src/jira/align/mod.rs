@@ -6,6 +6,7 @@
 
 mod answer;
 mod fields;
+mod index;
 mod look;
 mod probe;
 mod record;
@@ -13,6 +14,7 @@ mod user;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use chrono::Utc;
 use serde_json::Value;
@@ -25,6 +27,7 @@ use super::{
 use crate::account::{Access, Account, AccountId, Capabilities, Kind, Naming, SeenAccount, SeenGroup};
 use answer::Rejection;
 pub use fields::field_problem;
+use index::Index;
 
 /// Where the users are (ALIGN-1).
 const USERS: &str = "/rest/align/api/2/Users";
@@ -120,13 +123,16 @@ impl Owner {
     }
 }
 
-/// One Jira Align; holds nothing but its client and its options.
+/// One Jira Align; holds its client and its options, and what it learnt of the site.
 pub struct Align {
     client: Client,
     match_on: MatchOn,
     ignore_roles: BTreeSet<i64>,
     repair: BTreeMap<String, i64>,
     owner: Owner,
+    /// The id of the token's owner, where the token does not say it and a probe found it.
+    owner_id: OnceLock<String>,
+    index: Index,
 }
 
 impl Align {
@@ -139,7 +145,13 @@ impl Align {
         let owner = Owner::of(&client.credential);
         // No answer names its caller.
         let client = Client::new(ClientOptions { expected_user: None, ..client })?;
-        Ok(Self { client, match_on, ignore_roles, repair, owner })
+        let (owner_id, index) = (OnceLock::new(), Index::default());
+        Ok(Self { client, match_on, ignore_roles, repair, owner, owner_id, index })
+    }
+
+    /// Whether that is the owner of our token.
+    fn is_own(&self, id: &str) -> bool {
+        self.owner.is(id) || self.owner_id.get().is_some_and(|own| own == id)
     }
 
     async fn call(&self, calls: &Calls<'_>, request: Request<'_>) -> Result<Value, Rejection> {

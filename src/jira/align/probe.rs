@@ -24,14 +24,25 @@ impl Align {
     async fn own_user(&self, calls: &Calls<'_>) -> Result<User, TargetError> {
         let found = match &self.owner {
             Owner::Id(id) => self.user_with_id(calls, id).await?,
-            Owner::Email(email) => self.users_with(calls, "email", email).await?.into_iter().next(),
+            Owner::Email(email) => {
+                let mut found = self.users_with(calls, "email", email).await?;
+                if found.len() > 1 {
+                    let detail =
+                        format!("{} the address of the token's owner", users(&found.iter().collect::<Vec<_>>()));
+                    return Err(TargetError::Denied { detail });
+                }
+                found.pop()
+            }
             Owner::Unknown => {
                 let detail = "the token does not say whose it is, so that its owner could not be kept from being locked; \
                               a token of Jira Align is user:<id>|<secret>";
                 return Err(TargetError::Denied { detail: detail.to_owned() });
             }
         };
-        found.ok_or_else(|| TargetError::Denied { detail: "Jira Align does not show the token's owner".to_owned() })
+        let missing = || TargetError::Denied { detail: "Jira Align does not show the token's owner".to_owned() };
+        let own = found.ok_or_else(missing)?;
+        self.owner_id.get_or_init(|| own.id.to_string());
+        Ok(own)
     }
 
     pub(super) async fn look_closely(&self, calls: &Calls<'_>) -> Result<Examination, TargetError> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::client::Request;
 use super::super::{AccountChange, AccountRef, Calls, Created, Switch, TargetError, Written};
 use super::answer::Rejection;
-use super::fields::{MANDATORY, encoded, granted, refuse};
+use super::fields::{MANDATORY, encoded, granted, refuse, same};
 use super::look::named;
 use super::record::{Defect, User};
 use super::{Align, MatchOn, USER, USERS};
@@ -23,12 +23,12 @@ impl Align {
         }
         // Whoever is there already needs none of them.
         refuse_incomplete(&body)?;
-        let request = Request::new("user.create", Method::POST, USERS).json(Value::Object(body));
-        let user = match self.call(calls, request).await {
-            Ok(document) => self.made(calls, account, document).await?,
-            Err(Rejection::Refused(words)) => return Err(self.why_not_created(calls, account, words).await?),
-            Err(rejection) => return Err(rejection.into_error(|| "the list of users".to_owned())),
-        };
+        let made = self.post(calls, account, body).await;
+        match &made {
+            Ok(user) => self.index.learn(user),
+            Err(_) => self.index.forget(),
+        }
+        let user = made?;
         let mut seen = self.seen(&user)?;
         seen.extra.extend(granted(&account.extra, |name| user.get(name).clone()));
         spell(&mut seen, Some(&account.email));
@@ -36,6 +36,15 @@ impl Align {
             return Ok(Created::New(self.quieten(calls, seen).await));
         }
         Ok(Created::New(seen))
+    }
+
+    async fn post(&self, calls: &Calls<'_>, account: &Account, body: Map<String, Value>) -> Result<User, TargetError> {
+        let request = Request::new("user.create", Method::POST, USERS).json(Value::Object(body));
+        match self.call(calls, request).await {
+            Ok(document) => self.made(calls, account, document).await,
+            Err(Rejection::Refused(words)) => Err(self.why_not_created(calls, account, words).await?),
+            Err(rejection) => Err(rejection.into_error(|| "the list of users".to_owned())),
+        }
     }
 
     /// The user that a POST made: it answers the user, or its id, or nothing of use (ALIGN-12).
@@ -184,7 +193,7 @@ impl Align {
         account: AccountRef<'_>,
         switch: &Switch,
     ) -> Result<Written, TargetError> {
-        if !switch.active && self.owner.is(&account.id.0) {
+        if !switch.active && self.is_own(&account.id.0) {
             let reason = format!("{} owns the token of this program, which would die with it", named(&account.id.0));
             return Err(TargetError::Refused { reason, field: Some(Field::Active) });
         }
@@ -194,16 +203,44 @@ impl Align {
 
     /// Changes members, and believes it only when Jira Align shows them.
     async fn patch(&self, calls: &Calls<'_>, id: &str, members: Map<String, Value>) -> Result<User, TargetError> {
-        match self.send(calls, id, &members).await {
+        self.refuse_ignored(calls, id).await?;
+        let patched = self.patch_at_once(calls, id, &members).await;
+        match &patched {
+            Ok(user) => self.index.learn(user),
+            Err(_) => self.index.forget(),
+        }
+        let user = patched?;
+        believe(&user, &members)?;
+        Ok(user)
+    }
+
+    /// A role that is to be ignored may have been given after the account was linked: where there are such roles, each
+    /// change is preceded by a look (ALIGN-31).
+    async fn refuse_ignored(&self, calls: &Calls<'_>, id: &str) -> Result<(), TargetError> {
+        if self.ignore_roles.is_empty() {
+            return Ok(());
+        }
+        let user = self.user_with_id(calls, id).await?.ok_or_else(|| TargetError::Gone { what: named(id) })?;
+        match self.seen(&user)?.hands_off {
+            Some(why) => Err(refuse(format!("{} is left alone: {why}", named(id)))),
+            None => Ok(()),
+        }
+    }
+
+    async fn patch_at_once(
+        &self,
+        calls: &Calls<'_>,
+        id: &str,
+        members: &Map<String, Value>,
+    ) -> Result<User, TargetError> {
+        match self.send(calls, id, members).await {
             Ok(_) => {}
-            Err(Rejection::Refused(words)) => self.repair(calls, id, &members, words).await?,
+            Err(Rejection::Refused(words)) => self.repair(calls, id, members, words).await?,
             Err(Rejection::NotFound) => return Err(self.why_not_found(calls, id).await),
             Err(rejection) => return Err(rejection.into_error(|| named(id))),
         }
         let user = self.user_with_id(calls, id).await.map_err(after_a_write)?;
-        let user = user.ok_or_else(|| TargetError::Gone { what: named(id) })?;
-        believe(&user, &members)?;
-        Ok(user)
+        user.ok_or_else(|| TargetError::Gone { what: named(id) })
     }
 
     async fn send(&self, calls: &Calls<'_>, id: &str, members: &Map<String, Value>) -> Result<Value, Rejection> {
@@ -291,12 +328,11 @@ fn switched(active: bool) -> Map<String, Value> {
 fn believe(user: &User, members: &Map<String, Value>) -> Result<(), TargetError> {
     for (name, sent) in members {
         let shown = user.get(name);
-        let same = match (sent, shown) {
-            (Value::String(sent), Value::String(shown)) => fold(sent.trim()) == fold(shown.trim()),
-            (_, _) if name == "isLocked" => user.active() == Some(*sent == json!(0)),
-            (sent, shown) => sent == shown,
+        let believed = match name.as_str() {
+            "isLocked" => user.active() == Some(*sent == json!(0)),
+            _ => same(sent, shown),
         };
-        if !same {
+        if !believed {
             let reason = format!("Jira Align answered that the user was changed, but {name} is still {shown}");
             return Err(TargetError::Refused { reason, field: Some(field(name)) });
         }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -44,8 +46,14 @@ impl Align {
 
     /// ALIGN-3: who calls, while the token lives.
     fn identify(&self, call: &Call) -> Option<u64> {
-        let (scheme, token) = call.header("authorization")?.split_once(' ')?;
-        let token = scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())?;
+        let (scheme, proof) = call.header("authorization")?.split_once(' ')?;
+        if scheme.eq_ignore_ascii_case("basic") {
+            // ALIGN-32
+            let pair = String::from_utf8(STANDARD.decode(proof.trim()).ok()?).ok()?;
+            let (email, secret) = pair.split_once(':')?;
+            return self.world.owner_with_email(email, secret).map(|owner| owner.id);
+        }
+        let token = scheme.eq_ignore_ascii_case("bearer").then_some(proof.trim())?;
         self.world.owner(token).map(|owner| owner.id)
     }
 

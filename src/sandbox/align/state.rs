@@ -258,6 +258,13 @@ impl AlignWorld {
         (known && owner.is_active()).then_some(owner)
     }
 
+    /// Whose secret goes with that address (ALIGN-32).
+    pub(super) fn owner_with_email(&self, email: &str, secret: &str) -> Option<&AlignUser> {
+        let knows = |id: &u64| self.secrets.get(id).is_some_and(|kept| kept == secret);
+        let owner = self.ids_with_email(email).find(knows).and_then(|id| self.users.get(&id));
+        owner.filter(|owner| owner.is_active())
+    }
+
     /// Creates a user from the body of a POST; answers the id.
     pub(super) fn create(&mut self, body: &Value, now: DateTime<Utc>) -> Result<u64, AlignRefusal> {
         let user = record::created(body, now)?;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jira_scim::account::AccountId;
-use jira_scim::jira::{AccountRef, Level, TargetError};
+use jira_scim::account::{Account, AccountId};
+use jira_scim::jira::{AccountRef, AlignOptions as Settings, Credential, Level, TargetError};
 use jira_scim::sandbox::{AlignRules, AlignUser, CONNECTOR_ROLE, Fault, VIEWER_ROLE};
 use serde_json::json;
 
@@ -45,8 +45,27 @@ async fn an_account_is_found_by_its_key_whatever_the_site_makes_of_a_filter() {
     assert_eq!(office.find("nobody").await.unwrap(), None);
     assert_eq!(office.told(), ["GET /Users"; 2]);
     office.desk.jira.inject(Fault::status(400).on("GET /Users").containing("$filter"));
-    assert_eq!(office.find("p7").await.unwrap().unwrap().username, "p7");
+    // A quote may be all that this site dislikes.
+    assert_eq!(office.find("o'neill").await.unwrap().unwrap().id.0, id.to_string());
     assert_eq!(office.told(), ["GET /Users"; 3]);
+    assert_eq!(office.find("p7").await.unwrap().unwrap().username, "p7");
+    assert_eq!(office.told(), ["GET /Users"; 1]);
+    // From now on nobody tries a filter, and the list is remembered, with what we write ourselves.
+    assert_eq!(office.find("mlund").await.unwrap(), None);
+    assert!(office.told().is_empty());
+    office.create(&mara()).await.unwrap();
+    assert_eq!(office.told(), ["POST /Users"]);
+    let made = office.find("mlund").await.unwrap().unwrap();
+    office.switch(made.id.0.parse().unwrap(), false).await.unwrap();
+    assert_eq!(office.told(), ["PATCH /Users/{id}", "GET /Users/{id}"]);
+    assert!(!office.find("mlund").await.unwrap().unwrap().active);
+    assert!(office.told().is_empty());
+    // A write of which nobody knows what became of it makes the list worthless.
+    office.desk.jira.inject(Fault::drop_answer().on("POST /Users").times(1));
+    let ivo = Account { username: "ivo".to_owned(), email: "ivo@example.test".to_owned(), ..mara() };
+    assert!(office.create(&ivo).await.is_err());
+    assert!(office.find("ivo").await.unwrap().is_some());
+    assert_eq!(office.told(), ["POST /Users", "GET /Users", "GET /Users"]);
 }
 
 #[tokio::test]
@@ -65,6 +84,44 @@ async fn two_users_with_one_key_are_told_unless_only_one_of_them_is_ours() {
     assert_ne!(ours, theirs);
     let found = office.find("ivo").await.unwrap().unwrap();
     assert_eq!((found.id.0, found.hands_off), (ours.to_string(), None));
+}
+
+#[tokio::test]
+async fn a_role_that_is_ignored_keeps_an_account_from_being_changed_although_it_is_linked() {
+    // ALIGN-31
+    let ignore = |settings: &mut Settings| settings.ignore_roles = BTreeSet::from([CONNECTOR_ROLE]);
+    let office = Office::with(AlignRules::default(), ignore).await;
+    let id = office.desk.add(ivo());
+    office.switch(id, false).await.unwrap();
+    assert_eq!(office.told(), ["GET /Users/{id}", "PATCH /Users/{id}", "GET /Users/{id}"]);
+    office.desk.jira.change(|world| world.change(id, |user| user.role_id = CONNECTOR_ROLE));
+    assert!(reason(office.switch(id, true).await.unwrap_err()).contains("ignore_roles"));
+    assert_eq!(office.told(), ["GET /Users/{id}"]);
+}
+
+#[tokio::test]
+async fn the_owner_of_a_token_that_goes_with_an_address_is_found_and_never_locked() {
+    // ALIGN-5, ALIGN-32
+    let by_address = |settings: &mut Settings| {
+        let Credential::Bearer(token) = &settings.client.credential else { unreachable!() };
+        let secret = token.split_once('|').unwrap().1.to_owned();
+        settings.client.credential = Credential::Basic { user: "svc-scim@example.test".to_owned(), secret };
+    };
+    let office = Office::with(AlignRules::default(), by_address).await;
+    let owner = office.desk.jira.owner();
+    assert_eq!(office.target.probe(&office.calls()).await.unwrap().own_account.id.0, owner.to_string());
+    assert!(reason(office.switch(owner, false).await.unwrap_err()).contains("token"));
+    assert_eq!(office.told(), ["GET /Users"]);
+    // Two with that address: nobody can say which of them must not be locked.
+    office.desk.add(AlignUser { email: "svc-scim@example.test".to_owned(), ..ivo() });
+    let told = office.target.probe(&office.calls()).await.unwrap_err();
+    assert!(matches!(&told, TargetError::Denied { detail } if detail.contains("2 users")), "{told:?}");
+
+    let unknown = |settings: &mut Settings| settings.client.credential = Credential::Bearer("s3cret".to_owned());
+    let office = Office::with(AlignRules::default(), unknown).await;
+    let told = office.target.probe(&office.calls()).await.unwrap_err();
+    assert!(matches!(told, TargetError::Denied { detail } if detail.contains("user:<id>")));
+    assert!(office.told().is_empty());
 }
 
 #[tokio::test]
