@@ -25,7 +25,8 @@ pub(super) fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccoun
             }
             facts.record.known = if by_id {
                 // What the target hides may be that of a write that came late: it is written once more.
-                let old = facts.record.linked().filter(|_| !late).cloned().unwrap_or_default();
+                let old = facts.record.linked().cloned().unwrap_or_default();
+                let old = if late { SeenAccount { email: None, extra: Default::default(), ..old } } else { old };
                 learn_access(&mut facts.record, &seen);
                 Known::Linked { seen: merged(seen, &old), maybe: false }
             } else {
