@@ -155,6 +155,7 @@ impl Value for BaseUrl {
     }
 }
 
+/// A moment; a day alone begins at midnight, UTC.
 impl Value for chrono::DateTime<chrono::Utc> {
     fn read(value: &toml::Value) -> Result<Self, String> {
         let written = match value {
@@ -162,8 +163,11 @@ impl Value for chrono::DateTime<chrono::Utc> {
             toml::Value::Datetime(date) => date.to_string(),
             _ => String::new(),
         };
-        let parsed = chrono::DateTime::parse_from_rfc3339(&written);
-        parsed.map(Into::into).map_err(|_| "a date and time such as \"2027-01-31T00:00:00Z\"".to_owned())
+        let midnight = |day: chrono::NaiveDate| day.and_time(chrono::NaiveTime::MIN).and_utc();
+        chrono::DateTime::parse_from_rfc3339(&written)
+            .map(Into::into)
+            .or_else(|_| written.parse().map(midnight))
+            .map_err(|_| "a day such as \"2027-01-31\", or with a time, \"2027-01-31T00:00:00Z\"".to_owned())
     }
 }
 
@@ -174,6 +178,13 @@ mod tests {
 
     fn of<T: Value>(text: &str) -> Result<T, String> {
         T::read(&toml::Value::String(text.to_owned()))
+    }
+
+    #[test]
+    fn a_day_alone_begins_at_midnight() {
+        let day = of::<chrono::DateTime<chrono::Utc>>("2027-01-31").unwrap();
+        assert_eq!(day, of("2027-01-31T00:00:00Z").unwrap());
+        assert!(of::<chrono::DateTime<chrono::Utc>>("31.1.2027").is_err());
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub fn account<'a>(
         access: policy.access(),
     };
     if policy.account == AccountRules::default() {
-        return Mapped { account: named(account, false, ground), problem: None };
+        return Mapped { account: named(account, ground), problem: None };
     }
     let sight = Sight {
         attrs,
@@ -87,11 +87,11 @@ pub fn account<'a>(
     express(account, &policy.account, &context, ground)
 }
 
-/// Where a target knows no other login names, the address is it.
-fn named(account: Account, by_rule: bool, ground: &Ground) -> Account {
+/// Where a target knows no other login names, the address is it, whatever a rule says.
+fn named(account: Account, ground: &Ground) -> Account {
     match ground.capabilities.naming {
-        Naming::Email if !by_rule => Account { username: account.email.clone(), ..account },
-        Naming::Email | Naming::UserName => account,
+        Naming::Email => Account { username: account.email.clone(), ..account },
+        Naming::UserName => account,
     }
 }
 
@@ -114,8 +114,8 @@ fn express(mut account: Account, rules: &AccountRules, context: &Context, ground
     };
     set("email", &rules.email, &mut account.email);
     set("display_name", &rules.display_name, &mut account.display_name);
-    let mut account = named(account, rules.username.is_some(), ground);
     set("username", &rules.username, &mut account.username);
+    let mut account = named(account, ground);
     for (name, rule) in &rules.fields {
         match say(&format!("fields.{name}"), rule, false) {
             Some(text) => drop(account.extra.insert(name.clone(), text)),
@@ -232,13 +232,9 @@ mod tests {
         assert_eq!((with.account.username.as_str(), with.problem), ("m.lund", None));
         assert_eq!(with.account.extra["roleId"], "Crew");
         let by_address = ground(Naming::Email);
-        assert_eq!(
-            mapped(&rules, &by_address).account.username,
-            "m.lund",
-            "a rule for the name goes before the address"
-        );
+        assert_eq!(mapped(&rules, &by_address).account.username, "m.lund@x.example", "the address is the login name");
         let rules = policy(json!({"email": "{{ nickName }}@y.example"}));
-        assert_eq!(mapped(&rules, &by_address).account.username, "@y.example", "the address is the login name");
+        assert_eq!(mapped(&rules, &by_address).account.username, "@y.example", "also one that a rule made");
         for (rules, key) in [
             (json!({"display_name": "{{ nickName }}"}), "policy.account.display_name comes out empty"),
             (json!({"fields": {"roleId": "{{ userName | lookup('roles') }}"}}), "policy.account.fields.roleId cannot"),
