@@ -99,6 +99,14 @@ CREATE TABLE jira_membership (
 
 CREATE INDEX jira_membership_group ON jira_membership (tenant_id, group_key, user_id);
 
+-- Accounts at a tenant's target that nobody claimed when they were last compared, and since when.
+CREATE TABLE unmatched_account (
+    tenant_id uuid NOT NULL,
+    account_id text COLLATE "C" NOT NULL,
+    since timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT unmatched_account_pkey PRIMARY KEY (tenant_id, account_id)
+);
+
 -- What all replicas share about a target.
 CREATE TABLE target_state (
     name text COLLATE "C" NOT NULL,

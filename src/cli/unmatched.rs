@@ -1,5 +1,7 @@
 //! `jira-scim unmatched`: accounts at a tenant's target that nobody claims.
 
+use std::time::Duration;
+
 use super::desk::Desk;
 use super::table::table;
 use super::{ConfigArgs, Failure};
@@ -36,7 +38,8 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     desk.close().await;
     let comparison = compared?;
     println!("{}", if args.json { serde_json::to_string_pretty(&comparison)? } else { told(&comparison) });
-    let failed = comparison.strays.iter().any(|stray| matches!(stray.outcome, Outcome::Failed(_)));
+    let failed =
+        comparison.strays.iter().any(|stray| matches!(stray.outcome, Outcome::Failed(_) | Outcome::Unknown(_)));
     match comparison.withheld {
         Some(why) => Err(why.into()),
         None if failed => Err("not every account was switched off".into()),
@@ -49,7 +52,7 @@ async fn compare(args: &Args, desk: &Desk) -> Result<Comparison, Failure> {
     let tenant = tenant.ok_or_else(|| format!("there is no tenant {}", args.tenant))?;
     let policy = Policy::from_value(&tenant.policy).map_err(|problems| problems.join(" "))?;
     let limit = args.limit.unwrap_or(policy.unmatched_accounts.limit);
-    let act = if args.apply { Act::SwitchOff { limit } } else { Act::Report };
+    let act = if args.apply { Act::SwitchOff { limit, seen_for: Duration::ZERO } } else { Act::Report };
     let writer = app::writer(&desk.config, &desk.store, &Lifecycle::new(), &Metrics::new()?)?;
     Ok(writer.compare(&tenant, act, desk.origin()).await?)
 }
@@ -63,6 +66,7 @@ fn told(comparison: &Comparison) -> String {
                 Outcome::Reported => "still on".to_owned(),
                 Outcome::SwitchedOff => "switched off".to_owned(),
                 Outcome::Failed(why) => format!("still on: {why}"),
+                Outcome::Unknown(why) => format!("nobody knows: {why}"),
             };
             let email = stray.email.clone().unwrap_or_default();
             vec![stray.username.clone(), email, stray.display_name.clone(), stray.id.clone(), outcome]

@@ -4,6 +4,7 @@
 //! in a transaction of its own, so that whatever happens to the call, nobody takes the old record for the truth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -32,9 +33,9 @@ pub enum Known {
     },
 }
 
-/// The account steps that can be held, refused or waived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The account steps that can be held, refused or waived; each has a state of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum AccountStep {
     /// Creating the account or writing its fields.
     Write,
@@ -42,8 +43,48 @@ pub enum AccountStep {
     Active,
     /// Deleting.
     Delete,
-    /// Giving or taking access to applications.
-    Access,
+    /// Giving or taking access to one application.
+    Access(Access),
+}
+
+/// The text before the application, where a step is about access.
+const ACCESS: &str = "access:";
+
+impl fmt::Display for AccountStep {
+    /// `write`, `active`, `delete`, `access:jira-software`, `access:ari:... atlassian/user`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write => f.write_str("write"),
+            Self::Active => f.write_str("active"),
+            Self::Delete => f.write_str("delete"),
+            Self::Access(Access { resource, role }) if role.is_empty() => write!(f, "{ACCESS}{resource}"),
+            Self::Access(Access { resource, role }) => write!(f, "{ACCESS}{resource} {role}"),
+        }
+    }
+}
+
+impl From<AccountStep> for String {
+    fn from(step: AccountStep) -> Self {
+        step.to_string()
+    }
+}
+
+impl TryFrom<String> for AccountStep {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "write" => Ok(Self::Write),
+            "active" => Ok(Self::Active),
+            "delete" => Ok(Self::Delete),
+            other => {
+                let access = other.strip_prefix(ACCESS).filter(|access| !access.is_empty());
+                let access = access.ok_or_else(|| format!("{other} is no step of an account"))?;
+                let (resource, role) = access.split_once(' ').unwrap_or((access, ""));
+                Ok(Self::Access(Access { resource: resource.to_owned(), role: role.to_owned() }))
+            }
+        }
+    }
 }
 
 /// Why a step is not being done.

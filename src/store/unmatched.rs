@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::StoreError;
 
 /// Positions (from 0) of the accounts that are linked to or claimed by a user of any tenant of the target, deleted ones
-/// included, or whose names are those of a living user who has none yet. `ids`, `names` and `emails` run side by side; names
+/// included, that were found for one and not linked, or whose names are those of a living user who has none yet. `ids`, `names` and `emails` run side by side; names
 /// and addresses are folded.
 pub async fn claimed(
     conn: &mut PgConnection,
@@ -23,6 +23,7 @@ pub async fn claimed(
         FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS a (id, name, email, place)
         WHERE EXISTS (SELECT FROM claim c WHERE c.target = $1
                 AND ((c.what = 'account' AND c.key = a.id) OR (c.what = 'name' AND c.key IN (a.name, a.email))))
+            OR EXISTS (SELECT FROM link l WHERE l.target = $1 AND l.stuck AND l.record -> 'known' -> 'found' ->> 'id' = a.id)
             OR EXISTS (SELECT FROM tenant t JOIN scim_user u ON u.tenant_id = t.id
                 WHERE t.target = $1 AND u.deleted_at IS NULL AND u.user_name_key IN (a.name, a.email))
             OR EXISTS (SELECT FROM scim_user u JOIN tenant t ON t.id = u.tenant_id AND t.target = $1
@@ -37,14 +38,16 @@ pub async fn claimed(
     Ok(rows.into_iter().filter_map(|row| usize::try_from(row.place - 1).ok()).collect())
 }
 
-/// Whether everything that the tenants of a target want is there: no work is open, and the tenant has somebody with an account.
-pub async fn is_settled(conn: &mut PgConnection, tenant_id: Uuid, target: &str) -> Result<bool, StoreError> {
+/// Whether everything that the tenants of a target want is there: no work is open, none of them only observes (it claims
+/// nothing), and each has somebody with an account.
+pub async fn is_settled(conn: &mut PgConnection, target: &str) -> Result<bool, StoreError> {
     let row = sqlx::query!(
         r#"-- unmatched.is_settled
         SELECT NOT EXISTS (SELECT FROM outbox o JOIN tenant t ON t.id = o.tenant_id
-                WHERE t.target = $2 AND o.due_at <= now() + interval '1 minute')
-            AND EXISTS (SELECT FROM link l WHERE l.tenant_id = $1 AND l.record -> 'known' ? 'linked') AS "settled!""#,
-        tenant_id,
+                WHERE t.target = $1 AND o.due_at <= now() + interval '1 minute')
+            AND NOT EXISTS (SELECT FROM tenant t WHERE t.target = $1 AND (t.mode = 'observe'
+                OR NOT EXISTS (SELECT FROM link l WHERE l.tenant_id = t.id AND l.record -> 'known' ? 'linked')))
+            AS "settled!""#,
         target,
     )
     .fetch_one(conn)
@@ -63,4 +66,29 @@ pub async fn take_turn(conn: &mut PgConnection, tenant_id: Uuid, seconds: f64) -
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Puts on record which accounts nobody claims, and since when; forgets those that somebody claims by now. Answers the keys of
+/// those that were so for `seconds` already.
+pub async fn remember(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    ids: &[String],
+    seconds: f64,
+) -> Result<HashSet<String>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- unmatched.remember
+        WITH gone AS (
+            DELETE FROM unmatched_account WHERE tenant_id = $1 AND account_id <> ALL($2)
+        )
+        INSERT INTO unmatched_account (tenant_id, account_id) SELECT $1, id FROM unnest($2::text[]) AS id
+        ON CONFLICT (tenant_id, account_id) DO UPDATE SET account_id = excluded.account_id
+        RETURNING account_id, since <= now() - make_interval(secs => $3) AS "long!""#,
+        tenant_id,
+        ids,
+        seconds,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter(|row| row.long).map(|row| row.account_id).collect())
 }

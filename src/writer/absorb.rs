@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::plan::{
-    DELETE_FINGERPRINT, Place, Plan, Step, active_fingerprint, group_fingerprint, look_fingerprint, pair_fingerprint,
-    refused, write_fingerprint,
+    DELETE_FINGERPRINT, Place, Plan, Step, access_fingerprint, active_fingerprint, group_fingerprint, look_fingerprint,
+    pair_fingerprint, refused, write_fingerprint,
 };
 use crate::account::SeenAccount;
 use crate::jira::{Created, TargetError, Written};
@@ -84,7 +84,7 @@ pub fn mark(facts: &mut UserFacts, plan: &Plan) {
             Step::Create { account } => unknown_create(facts, account),
             Step::Update { change, .. } => doubt_update(facts, change),
             Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
-            Step::Grant { access, .. } | Step::Revoke { access, .. } => {
+            Step::Grant { access } | Step::Revoke { access } => {
                 facts.record.maybe_granted.insert(access.clone());
             }
             Step::EnsureGroup { key, name, create } => {
@@ -106,7 +106,7 @@ pub fn mark(facts: &mut UserFacts, plan: &Plan) {
 pub fn set_state(facts: &mut UserFacts, place: &Place, state: Option<StepState>) {
     match place {
         Place::Account(step) => match state {
-            Some(state) => drop(facts.record.steps.insert(*step, state)),
+            Some(state) => drop(facts.record.steps.insert(step.clone(), state)),
             None => drop(facts.record.steps.remove(step)),
         },
         Place::Pair(key) => facts.pairs.entry(key.clone()).or_default().step = state,
@@ -139,12 +139,14 @@ pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
             facts.record.steps.remove(&AccountStep::Active);
             switched(facts, *active, written);
         }
-        (Step::Grant { access, .. }, Done::AccessWritten) => {
+        (Step::Grant { access }, Done::AccessWritten) => {
             facts.record.maybe_granted.remove(access);
+            facts.record.steps.remove(&AccountStep::Access(access.clone()));
             facts.record.granted.insert(access.clone());
         }
-        (Step::Revoke { access, .. }, Done::AccessWritten) => {
+        (Step::Revoke { access }, Done::AccessWritten) => {
             facts.record.maybe_granted.remove(access);
+            facts.record.steps.remove(&AccountStep::Access(access.clone()));
             facts.record.granted.remove(access);
         }
         (Step::Delete { .. }, Done::Deleted) => forget_account(facts),
@@ -212,18 +214,17 @@ fn stick(facts: &mut UserFacts, step: &Step, mut state: StepState) {
             state.fingerprint.clone_from(desired);
             Place::Account(AccountStep::Write)
         }
-        Step::Grant { access, desired } | Step::Revoke { access, desired } => {
-            // It was not done; what else of the access is to be done goes on.
+        Step::Grant { access } | Step::Revoke { access } => {
+            // It was not done, so it is as it was.
             facts.record.maybe_granted.remove(access);
-            state.fingerprint.clone_from(desired);
-            if matches!(step, Step::Revoke { .. }) {
-                state.retry_at = Some(state.since + DAILY);
-            }
-            Place::Account(AccountStep::Access)
+            let give = matches!(step, Step::Grant { .. });
+            state.fingerprint = access_fingerprint(give);
+            again_tomorrow(&mut state, !give);
+            Place::Account(AccountStep::Access(access.clone()))
         }
         Step::SetActive { active, .. } => {
             state.fingerprint = active_fingerprint(*active);
-            state.retry_at = (!active).then(|| state.since + DAILY);
+            again_tomorrow(&mut state, !active);
             Place::Account(AccountStep::Active)
         }
         Step::Delete { .. } => {
@@ -241,18 +242,25 @@ fn stick(facts: &mut UserFacts, step: &Step, mut state: StepState) {
         }
         Step::RemoveMember { key, .. } => {
             state.fingerprint = pair_fingerprint(false);
-            state.retry_at = Some(state.since + DAILY);
+            again_tomorrow(&mut state, true);
             Place::Pair(key.clone())
         }
         // An account that cannot be read cannot be written: nothing of the user is planned until it can.
         Step::Look { .. } => {
             state.fingerprint = look_fingerprint(facts);
-            state.retry_at = Some(state.since + DAILY);
+            again_tomorrow(&mut state, true);
             Place::Account(AccountStep::Write)
         }
         Step::Link { .. } => return,
     };
     set_state(facts, &place, Some(state));
+}
+
+/// What takes away is tried again daily, unless there is an earlier time.
+fn again_tomorrow(state: &mut StepState, takes_away: bool) {
+    if takes_away && state.retry_at.is_none() {
+        state.retry_at = Some(state.since + DAILY);
+    }
 }
 
 /// What is certain no more while a step is on its way, besides the marks: it gets a second look.
@@ -272,7 +280,7 @@ pub fn doubt_from_outside(record: &mut LinkRecord, steps: &[Step]) {
                 record.maybe_created.push(account.clone());
             }
             Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => drop(record.watch.insert(key.clone())),
-            Step::Grant { access, .. } | Step::Revoke { access, .. } => {
+            Step::Grant { access } | Step::Revoke { access } => {
                 record.maybe_granted.insert(access.clone());
                 record.watch_access.insert(access.clone());
             }
@@ -311,7 +319,7 @@ fn unknown(facts: &mut UserFacts, step: &Step, times: Times) {
             facts.pairs.entry(key.clone()).or_default().maybe = true;
             facts.record.watch.insert(key.clone());
         }
-        Step::Grant { access, .. } | Step::Revoke { access, .. } => {
+        Step::Grant { access } | Step::Revoke { access } => {
             facts.record.maybe_granted.insert(access.clone());
             facts.record.watch_access.insert(access.clone());
         }

@@ -87,24 +87,22 @@ impl Changed {
 pub fn step_name(place: &Place) -> String {
     match place {
         Place::Account(AccountStep::Write) => "account".to_owned(),
-        Place::Account(AccountStep::Active) => "active".to_owned(),
-        Place::Account(AccountStep::Delete) => "delete".to_owned(),
-        Place::Account(AccountStep::Access) => "access".to_owned(),
+        Place::Account(step) => step.to_string(),
         Place::Pair(key) => format!("member:{key}"),
         Place::Group(key) => format!("group:{key}"),
     }
 }
 
-/// The step of that name: `account`, `active`, `delete`, `access`, `member:NAME`, `group:NAME`.
+/// The step of that name: `account`, `active`, `delete`, `access:APPLICATION`, `member:NAME`, `group:NAME`.
 pub fn place_named(name: &str) -> Option<Place> {
     let of = |name: &str| Some(fold(name.trim())).filter(|key| !key.is_empty());
     match (name, name.split_once(':')) {
         ("account", _) => Some(Place::Account(AccountStep::Write)),
         ("active", _) => Some(Place::Account(AccountStep::Active)),
         ("delete", _) => Some(Place::Account(AccountStep::Delete)),
-        ("access", _) => Some(Place::Account(AccountStep::Access)),
         (_, Some(("member", group))) => of(group).map(Place::Pair),
         (_, Some(("group", group))) => of(group).map(Place::Group),
+        (name, Some(("access", _))) => AccountStep::try_from(name.to_owned()).ok().map(Place::Account),
         _ => None,
     }
 }
@@ -353,7 +351,7 @@ impl ByHand<'_> {
 
 /// The states on record of one user's own steps.
 fn states_of(facts: &UserFacts) -> Vec<(Place, StepState)> {
-    let account = facts.record.steps.iter().map(|(step, state)| (Place::Account(*step), state.clone()));
+    let account = facts.record.steps.iter().map(|(step, state)| (Place::Account(step.clone()), state.clone()));
     let pairs = facts.pairs.iter().filter_map(|(key, pair)| Some((Place::Pair(key.clone()), pair.step.clone()?)));
     account.chain(pairs).collect()
 }

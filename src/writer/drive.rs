@@ -327,7 +327,7 @@ type Refusals = Vec<(Place, StepState)>;
 
 /// The steps on record that are refused: since a time, and before it.
 pub(crate) fn refusals(facts: &UserFacts, since: chrono::DateTime<chrono::Utc>) -> (Refusals, Refusals) {
-    let account = facts.record.steps.iter().map(|(step, state)| (Place::Account(*step), state.clone()));
+    let account = facts.record.steps.iter().map(|(step, state)| (Place::Account(step.clone()), state.clone()));
     let pairs =
         facts.pairs.iter().filter_map(|(key, pair)| pair.step.clone().map(|state| (Place::Pair(fold(key)), state)));
     account

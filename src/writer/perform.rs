@@ -28,8 +28,8 @@ pub async fn perform(
             target.set_active(calls, linked()?, &switch).await.map(Done::Written)
         }
         Step::Delete { .. } => target.delete_account(calls, linked()?).await.map(|()| Done::Deleted),
-        Step::Grant { access, .. } => target.grant(calls, linked()?, access).await.map(|()| Done::AccessWritten),
-        Step::Revoke { access, .. } => target.revoke(calls, linked()?, access).await.map(|()| Done::AccessWritten),
+        Step::Grant { access } => target.grant(calls, linked()?, access).await.map(|()| Done::AccessWritten),
+        Step::Revoke { access } => target.revoke(calls, linked()?, access).await.map(|()| Done::AccessWritten),
         Step::EnsureGroup { name, create, .. } => ensure(target, calls, name, *create).await,
         Step::AddMember { key, name } => {
             target.add_member(calls, group(facts, key, name), linked()?).await.map(|()| Done::PairWritten)

@@ -53,7 +53,7 @@ pub fn plan_user(facts: &UserFacts, rules: &Rules) -> Plan {
         plan.due_at(at);
     }
     if let Some(look) = planner.look() {
-        if !planner.blocked(AccountStep::Write, &look_fingerprint(facts), &mut plan) {
+        if !planner.blocked(&AccountStep::Write, &look_fingerprint(facts), &mut plan) {
             plan.steps.push(look);
         }
         return plan;
@@ -148,7 +148,7 @@ impl<'a> Planner<'a> {
             self.forbid(plan, by_rule(UNMAPPED, &fingerprint), why.clone(), None);
             return false;
         }
-        if self.blocked(AccountStep::Write, &fingerprint, plan) {
+        if self.blocked(&AccountStep::Write, &fingerprint, plan) {
             return false;
         }
         plan.steps.push(Step::Create { account: self.desired.clone() });
@@ -176,7 +176,7 @@ impl<'a> Planner<'a> {
             self.keep_off(plan, &fingerprint, why);
         } else if made || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
             // Also blocked when another tenant holds the account: the state says so until the name changes.
-            if !self.blocked(AccountStep::Write, &fingerprint, plan) {
+            if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
                 plan.steps.push(Step::Link { account: seen.clone(), made });
             }
         } else if !self.user.deleted {
@@ -220,14 +220,14 @@ impl<'a> Planner<'a> {
             self.forbid(plan, by_rule(UNMAPPED, &fingerprint), why.clone(), None);
         } else if renames && self.rules.protected.is_own_name(&self.desired.username) {
             self.refuse_own(plan, &fingerprint);
-        } else if !self.blocked(AccountStep::Write, &fingerprint, plan) {
+        } else if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
             plan.steps.push(Step::Update { id: seen.id.clone(), change, desired: fingerprint });
         }
     }
 
     fn set_active(&self, seen: &SeenAccount, plan: &mut Plan) {
         let active = self.desired.active;
-        if seen.active != active && !self.blocked(AccountStep::Active, &active_fingerprint(active), plan) {
+        if seen.active != active && !self.blocked(&AccountStep::Active, &active_fingerprint(active), plan) {
             let deprovision = &self.rules.policy.deprovision;
             let off = if active { seen.off } else { deprovision.off_switch };
             let hand_over_to = deprovision.hand_over_to.clone().filter(|_| !active);
@@ -239,7 +239,7 @@ impl<'a> Planner<'a> {
         let delete = self.rules.policy.deprovision.on_delete == OnDelete::Delete;
         if delete
             && as_found(self.facts, self.user).is_none()
-            && !self.blocked(AccountStep::Delete, DELETE_FINGERPRINT, plan)
+            && !self.blocked(&AccountStep::Delete, DELETE_FINGERPRINT, plan)
         {
             plan.steps.push(Step::Delete { id: seen.id.clone() });
         } else {
@@ -258,15 +258,15 @@ impl<'a> Planner<'a> {
 
     /// A rule keeps the account from being written; one about the login name is a conflict.
     fn forbid(&self, plan: &mut Plan, fingerprint: String, reason: String, field: Option<Field>) {
-        if !self.blocked(AccountStep::Write, &fingerprint, plan) {
+        if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
             let conflict = field.is_some();
             let state = StepState { conflict, ..refused(fingerprint, reason, field, self.rules.now) };
             plan.stuck.push((Place::Account(AccountStep::Write), state));
         }
     }
 
-    fn blocked(&self, step: AccountStep, fingerprint: &str, plan: &mut Plan) -> bool {
-        blocks(self.facts.record.steps.get(&step), fingerprint, self.rules.now, plan)
+    fn blocked(&self, step: &AccountStep, fingerprint: &str, plan: &mut Plan) -> bool {
+        blocks(self.facts.record.steps.get(step), fingerprint, self.rules.now, plan)
     }
 }
 

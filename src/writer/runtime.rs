@@ -215,6 +215,12 @@ impl Runtime {
         Ok(())
     }
 
+    /// Pauses the target because of an error that says something of the whole of it.
+    pub(crate) async fn pause_because(&self, inner: &Inner, error: &TargetError) -> Result<(), StoreError> {
+        let (kind, wait) = self.pause_for(error, inner);
+        self.pause(inner, kind, wait, &error.to_string()).await
+    }
+
     /// How long a target is left alone that did not answer a probe as it should.
     fn pause_for(&self, error: &TargetError, inner: &Inner) -> (PauseKind, Duration) {
         let failure = self.failure(DateTime::UNIX_EPOCH, false);

@@ -1,6 +1,7 @@
 //! Accounts at a target that nobody claims: found by comparing the target's complete list with the store, told, and, where the
 //! policy says so, switched off. Nobody's account is touched while any user of the target waits to be written.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use uuid::Uuid;
 use super::gate::OpenGate;
 use super::runtime::Runtime;
 use super::{Inner, Writer};
-use crate::account::{SeenAccount, fold};
-use crate::jira::{AccountRef, CallRecord, Calls, Gate, Permit, RateLimits, Switch, TargetError};
+use crate::account::{AccountId, SeenAccount, fold};
+use crate::jira::{AccountRef, CallRecord, Calls, Gate, GroupRef, Permit, RateLimits, Switch, TargetError};
 use crate::policy::{Policy, Unmatched, UnmatchedAccounts};
 use crate::store::by_hand::{self, Noted};
 use crate::store::tenant::{self, Mode, Origin, Tenant};
@@ -23,6 +24,8 @@ use crate::telemetry::Chain;
 
 /// How often a tenant is compared.
 const EVERY: Duration = Duration::from_secs(3600);
+/// The longest that one comparison may take.
+const LONGEST: Duration = Duration::from_secs(1800);
 /// How often it is looked whose turn it is.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -52,6 +55,8 @@ pub enum Outcome {
     SwitchedOff,
     /// It is still on.
     Failed(String),
+    /// It was asked to be switched off, and nobody knows whether it was.
+    Unknown(String),
 }
 
 /// What a comparison came to.
@@ -91,10 +96,13 @@ pub enum UnmatchedError {
 pub enum Act {
     /// They are listed.
     Report,
-    /// They are switched off, at most so many.
+    /// They are switched off, at most so many, and only who was nobody's for so long already: a source that pushes in
+    /// rounds has had its turn by then.
     SwitchOff {
         /// See [`UnmatchedAccounts::limit`].
         limit: u32,
+        /// As seen by earlier comparisons.
+        seen_for: Duration,
     },
 }
 
@@ -107,13 +115,16 @@ impl Writer {
         let runtime = self.0.targets.get(&tenant.target).cloned();
         let runtime = runtime.ok_or_else(|| UnmatchedError::NoTarget(tenant.target.clone()))?;
         let policy = Policy::from_value(&tenant.policy).map_err(|_| UnmatchedError::Policy)?;
-        self.0.may_conclude(tenant, &runtime).await?;
+        self.0.may_conclude(&runtime).await?;
         let gate = PausedGate(OpenGate { runtime: Arc::clone(&runtime), metrics: self.0.metrics.clone() });
         let calls = Calls::new(origin.request_id, &gate);
-        let mut comparison = self.0.strays(&runtime, &calls, &policy.unmatched_accounts).await?;
-        if let Act::SwitchOff { limit } = act {
-            // The list took a while: who came in the meantime is somebody's.
-            self.0.may_conclude(tenant, &runtime).await?;
+        let mut comparison = self.0.strays(&runtime, &calls, &policy).await?;
+        let seen_for = match act {
+            Act::Report => Duration::ZERO,
+            Act::SwitchOff { seen_for, .. } => seen_for,
+        };
+        let long = self.0.remember(tenant, &comparison, seen_for).await?;
+        if let Act::SwitchOff { limit, .. } = act {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             if tenant.mode != Mode::Enforce {
                 comparison.withheld = Some("The tenant only observes.".to_owned());
@@ -123,7 +134,7 @@ impl Writer {
                     comparison.strays.len()
                 ));
             } else {
-                self.0.switch_off(tenant, &runtime, &calls, &policy, &mut comparison, origin).await?;
+                self.0.switch_off(tenant, &runtime, &calls, &policy, &mut comparison, (&long, origin)).await?;
             }
         }
         self.0
@@ -151,35 +162,53 @@ impl Writer {
     /// The store's; what goes wrong at one target is told and delays no other.
     pub async fn compare_due(&self, every: Duration) -> Result<usize, StoreError> {
         let mut conn = self.0.store.pool().acquire().await.map_err(StoreError::from)?;
-        let tenants = tenant::list(&mut *conn).await?;
-        drop(conn);
-        let mut compared = 0;
-        for tenant in tenants {
-            let Ok(policy) = Policy::from_value(&tenant.policy) else { continue };
-            let UnmatchedAccounts { action, limit, .. } = policy.unmatched_accounts;
-            let act = match action {
-                Unmatched::Keep => continue,
-                Unmatched::Report => Act::Report,
-                Unmatched::Deactivate => Act::SwitchOff { limit },
-            };
-            let mut conn = self.0.store.pool().acquire().await.map_err(StoreError::from)?;
-            let mine = unmatched::take_turn(&mut conn, tenant.id, every.as_secs_f64()).await?;
-            drop(conn);
-            if !mine {
-                continue;
-            }
-            let origin = Origin { actor: "unmatched accounts", request_id: Uuid::now_v7(), at: chrono::Utc::now() };
-            match self.compare(&tenant, act, origin).await {
-                Ok(comparison) => tell(&tenant.slug, &comparison),
-                Err(error) => tracing::warn!(
-                    tenant = tenant.slug,
-                    error = %Chain(&error),
-                    "the accounts of tenant {} were not compared", tenant.slug
-                ),
-            }
-            compared += 1;
+        let mut by_target: BTreeMap<String, Vec<Tenant>> = BTreeMap::new();
+        for tenant in tenant::list(&mut *conn).await? {
+            by_target.entry(tenant.target.clone()).or_default().push(tenant);
         }
-        Ok(compared)
+        drop(conn);
+        // All targets at once: one that hangs delays no other.
+        let all = by_target.into_values().map(|tenants| async move {
+            let mut compared = 0;
+            for tenant in tenants {
+                compared += usize::from(self.compare_if_due(&tenant, every).await?);
+            }
+            Ok::<_, StoreError>(compared)
+        });
+        futures_util::future::try_join_all(all).await.map(|compared| compared.into_iter().sum())
+    }
+
+    async fn compare_if_due(&self, tenant: &Tenant, every: Duration) -> Result<bool, StoreError> {
+        let Ok(policy) = Policy::from_value(&tenant.policy) else { return Ok(false) };
+        let UnmatchedAccounts { action, limit, .. } = policy.unmatched_accounts;
+        let act = match action {
+            Unmatched::Keep => return Ok(false),
+            Unmatched::Report => Act::Report,
+            // Two comparisons at least, the second never a whole round later than the first.
+            Unmatched::Deactivate => Act::SwitchOff { limit, seen_for: every / 2 },
+        };
+        let mut conn = self.0.store.pool().acquire().await.map_err(StoreError::from)?;
+        let mine = unmatched::take_turn(&mut conn, tenant.id, every.as_secs_f64()).await?;
+        drop(conn);
+        if !mine {
+            return Ok(false);
+        }
+        let origin = Origin { actor: "unmatched accounts", request_id: Uuid::now_v7(), at: chrono::Utc::now() };
+        match tokio::time::timeout(LONGEST, self.compare(tenant, act, origin)).await {
+            Ok(Ok(comparison)) => tell(&tenant.slug, &comparison),
+            Ok(Err(error)) => tracing::warn!(
+                tenant = tenant.slug,
+                error = %Chain(&error),
+                "the accounts of tenant {} were not compared", tenant.slug
+            ),
+            Err(_) => tracing::warn!(
+                tenant = tenant.slug,
+                "the accounts of tenant {} were not compared within {} minutes",
+                tenant.slug,
+                LONGEST.as_secs() / 60
+            ),
+        }
+        Ok(true)
     }
 }
 
@@ -202,15 +231,15 @@ fn tell(slug: &str, comparison: &Comparison) {
 
 impl Inner {
     /// Whether everybody who could claim an account has done so.
-    async fn may_conclude(&self, tenant: &Tenant, runtime: &Arc<Runtime>) -> Result<(), UnmatchedError> {
+    async fn may_conclude(&self, runtime: &Arc<Runtime>) -> Result<(), UnmatchedError> {
         if !runtime.probe(self, self.options.probe_every).await? {
             return Err(UnmatchedError::NotYet("the target does not answer, or does not accept our credential"));
         }
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        match unmatched::is_settled(&mut conn, tenant.id, &runtime.name).await? {
+        match unmatched::is_settled(&mut conn, &runtime.name).await? {
             true => Ok(()),
             false => Err(UnmatchedError::NotYet(
-                "users of this target still wait to be written, or none of the tenant has an account yet",
+                "users of this target still wait to be written, or one of its tenants only observes or has nobody with an account",
             )),
         }
     }
@@ -220,9 +249,9 @@ impl Inner {
         &self,
         runtime: &Arc<Runtime>,
         calls: &Calls<'_>,
-        rules: &UnmatchedAccounts,
+        policy: &Policy,
     ) -> Result<Comparison, UnmatchedError> {
-        let filter = Filter::new(rules)?;
+        let filter = Filter::new(policy)?;
         let protected = runtime.protected().unwrap_or_default();
         let mut comparison = Comparison::default();
         let mut after = None;
@@ -236,9 +265,33 @@ impl Inner {
             comparison.strays.extend(self.unclaimed(&runtime.name, active).await?);
             after = page.next;
             if after.is_none() {
-                return Ok(comparison);
+                break;
             }
         }
+        if !comparison.strays.is_empty() && runtime.target.capabilities().groups {
+            let spared = administrators(runtime, calls).await?;
+            comparison.strays.retain(|stray| !spared.contains(&stray.id));
+        }
+        Ok(comparison)
+    }
+
+    async fn remember(
+        &self,
+        tenant: &Tenant,
+        comparison: &Comparison,
+        seen_for: Duration,
+    ) -> Result<HashSet<String>, StoreError> {
+        let ids: Vec<String> = comparison.strays.iter().map(|stray| stray.id.clone()).collect();
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        unmatched::remember(&mut conn, tenant.id, &ids, seen_for.as_secs_f64()).await
+    }
+
+    /// Whether nobody claims it even now: the list took a while.
+    async fn is_still_nobodys(&self, runtime: &Runtime, stray: &Stray) -> Result<bool, StoreError> {
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let email = stray.email.as_deref().map(fold).unwrap_or_default();
+        let (id, name) = (stray.id.clone(), fold(&stray.username));
+        Ok(unmatched::claimed(&mut conn, &runtime.name, &[id], &[name], &[email]).await?.is_empty())
     }
 
     async fn unclaimed(&self, target: &str, accounts: Vec<SeenAccount>) -> Result<Vec<Stray>, StoreError> {
@@ -262,43 +315,86 @@ impl Inner {
         calls: &Calls<'_>,
         policy: &Policy,
         comparison: &mut Comparison,
-        origin: Origin<'_>,
-    ) -> Result<(), StoreError> {
+        (long, origin): (&HashSet<String>, Origin<'_>),
+    ) -> Result<(), UnmatchedError> {
         let deprovision = &policy.deprovision;
         let switch =
             Switch { active: false, off: deprovision.off_switch, hand_over_to: deprovision.hand_over_to.clone() };
-        for stray in &mut comparison.strays {
-            let id = crate::account::AccountId(stray.id.clone());
+        for stray in comparison.strays.iter_mut().filter(|stray| long.contains(&stray.id)) {
+            self.may_conclude(runtime).await?;
+            if !self.is_still_nobodys(runtime, stray).await? {
+                continue;
+            }
+            let id = AccountId(stray.id.clone());
             let account = AccountRef { id: &id, username: &stray.username };
             let switched = runtime.target.set_active(calls, account, &switch).await;
             stray.outcome = match &switched {
                 Ok(_) => Outcome::SwitchedOff,
+                Err(error @ TargetError::Unreachable { maybe_done: true, .. }) => Outcome::Unknown(error.to_string()),
                 Err(error) => Outcome::Failed(error.to_string()),
             };
             // The record says so before the next one is touched.
-            let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-            let body = json!(stray);
-            let noted = Noted {
-                tenant_id: tenant.id,
-                request_id: origin.request_id,
-                actor: origin.actor,
-                action: "account.switch_off",
-                kind: "tenant",
-                subject_id: tenant.id,
-                body: &body,
-            };
-            by_hand::note(&mut conn, noted).await?;
-            if matches!(
-                switched,
-                Err(TargetError::Denied { .. } | TargetError::Throttled { .. } | TargetError::Stopped { .. })
-            ) {
-                comparison.withheld =
-                    Some("The target does not let us go on; the rest has its turn next time.".to_owned());
-                return Ok(());
+            self.note(tenant, stray, origin).await?;
+            match switched {
+                Err(error) if concerns_all(&error) => {
+                    if !matches!(error, TargetError::Stopped { .. }) {
+                        runtime.pause_because(self, &error).await?;
+                    }
+                    let why = format!("The target does not let us go on ({error}); the rest has its turn next time.");
+                    comparison.withheld = Some(why);
+                    return Ok(());
+                }
+                _ => {}
             }
         }
         Ok(())
     }
+
+    async fn note(&self, tenant: &Tenant, stray: &Stray, origin: Origin<'_>) -> Result<(), StoreError> {
+        let body = json!(stray);
+        let noted = Noted {
+            tenant_id: tenant.id,
+            request_id: origin.request_id,
+            actor: origin.actor,
+            action: "account.switch_off",
+            kind: "tenant",
+            subject_id: tenant.id,
+            body: &body,
+        };
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        by_hand::note(&mut conn, noted).await
+    }
+}
+
+/// Whether an error says something of the target and not of one account.
+fn concerns_all(error: &TargetError) -> bool {
+    matches!(
+        error,
+        TargetError::Denied { .. }
+            | TargetError::Throttled { .. }
+            | TargetError::Unreachable { .. }
+            | TargetError::Stopped { .. }
+    )
+}
+
+/// The keys of everybody who administers the target: nobody's, perhaps, and still the last to be switched off.
+async fn administrators(runtime: &Runtime, calls: &Calls<'_>) -> Result<HashSet<String>, TargetError> {
+    let target = runtime.target.as_ref();
+    let mut found = HashSet::new();
+    for name in target.administrative_groups(calls).await? {
+        let Some(group) = target.find_group(calls, &name).await? else { continue };
+        let group = GroupRef { name: &group.name, id: group.id.as_deref() };
+        let mut after = None;
+        loop {
+            let page = target.members(calls, group, after.as_deref()).await?;
+            found.extend(page.items.into_iter().map(|id| id.0));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 impl Stray {
@@ -317,13 +413,17 @@ impl Stray {
 struct Filter {
     only: Option<Regex>,
     except: Option<Regex>,
+    /// Whoever takes over what leavers led, folded.
+    heir: Option<String>,
 }
 
 impl Filter {
-    fn new(rules: &UnmatchedAccounts) -> Result<Self, UnmatchedError> {
+    fn new(policy: &Policy) -> Result<Self, UnmatchedError> {
+        let rules = &policy.unmatched_accounts;
         let compiled = |pattern: &Option<String>| pattern.as_deref().map(Regex::new).transpose();
         let (only, except) = (compiled(&rules.only), compiled(&rules.except));
         Ok(Self {
+            heir: policy.deprovision.hand_over_to.as_deref().map(|name| fold(name.trim())),
             only: only.map_err(|_| UnmatchedError::Policy)?,
             except: except.map_err(|_| UnmatchedError::Policy)?,
         })
@@ -333,7 +433,8 @@ impl Filter {
         let fits = |pattern: &Regex| {
             pattern.is_match(&account.username) || account.email.as_deref().is_some_and(|email| pattern.is_match(email))
         };
-        self.only.as_ref().is_none_or(fits) && !self.except.as_ref().is_some_and(fits)
+        let is_heir = self.heir.as_ref().is_some_and(|heir| *heir == fold(&account.username));
+        !is_heir && self.only.as_ref().is_none_or(fits) && !self.except.as_ref().is_some_and(fits)
     }
 }
 
@@ -363,6 +464,7 @@ impl Gate for PausedGate {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::policy::Deprovision;
 
     #[test]
     fn the_policy_says_which_accounts_it_is_about() {
@@ -371,16 +473,18 @@ mod tests {
             email: email.map(str::to_owned),
             ..SeenAccount::default()
         };
-        let rules = UnmatchedAccounts {
+        let unmatched_accounts = UnmatchedAccounts {
             only: Some("@example\\.test$".to_owned()),
             except: Some("^svc-".to_owned()),
             ..UnmatchedAccounts::default()
         };
-        let filter = Filter::new(&rules).unwrap();
+        let deprovision = Deprovision { hand_over_to: Some("Boss".to_owned()), ..Deprovision::default() };
+        let filter = Filter::new(&Policy { unmatched_accounts, deprovision, ..Policy::default() }).unwrap();
+        assert!(!filter.concerns(&account("boss", Some("boss@example.test"))), "the heir");
         assert!(filter.concerns(&account("mara", Some("mara@example.test"))));
         assert!(!filter.concerns(&account("svc-build", Some("build@example.test"))));
         assert!(!filter.concerns(&account("mara", Some("mara@elsewhere.test"))));
         assert!(!filter.concerns(&account("mara", None)));
-        assert!(Filter::new(&UnmatchedAccounts::default()).unwrap().concerns(&account("mara", None)));
+        assert!(Filter::new(&Policy::default()).unwrap().concerns(&account("mara", None)));
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct RetryArgs {
     /// This group (name or id): that it exists, and its refused members
     #[arg(long, value_name = "NAME|ID")]
     group: Option<String>,
-    /// Only this step: account, active, delete, access, member:NAME or group:NAME
+    /// Only this step: account, active, delete, access:APPLICATION, member:NAME or group:NAME
     #[arg(long, value_parser = step)]
     step: Option<Place>,
     /// Only what is so; may be given several times [default: refused and held; also waived for one user or group]

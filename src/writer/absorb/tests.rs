@@ -138,7 +138,7 @@ fn jira_core() -> Access {
 }
 
 fn grant() -> Step {
-    Step::Grant { access: jira_core(), desired: "desired".to_owned() }
+    Step::Grant { access: jira_core() }
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn access_is_on_record_once_it_is_written_and_in_doubt_until_then() {
     assert!(facts.record.maybe_granted.is_empty() && facts.record.granted.contains(&jira_core()));
     absorb_error(&mut facts, &grant(), &lost(), times());
     assert!(facts.record.watch_access.contains(&jira_core()) && facts.look_at.is_some(), "a second look");
-    let revoke = Step::Revoke { access: jira_core(), desired: "desired".to_owned() };
+    let revoke = Step::Revoke { access: jira_core() };
     absorb(&mut facts, &revoke, Done::AccessWritten, times());
     assert!(facts.record.maybe_granted.is_empty() && facts.record.granted.is_empty());
 }
@@ -160,12 +160,19 @@ fn no_seat_is_a_refusal_or_a_wait() {
     let full = TargetError::NoSeats { reason: "jira-core has no seat left".to_owned() };
     let mut facts = linked();
     absorb_error(&mut facts, &grant(), &full, times());
-    let state = facts.record.steps[&AccountStep::Access].clone();
-    assert_eq!((state.state, state.fingerprint.as_str(), state.retry_at), (Stuck::Refused, "desired", None));
-    hold(&mut facts, &Step::Create { account: account() }, "jira-core has no seat left", times());
-    let state = facts.record.steps[&AccountStep::Write].clone();
-    assert_eq!((state.state, state.retry_at), (Stuck::Held, Some(now() + TimeDelta::hours(1))));
-    assert_eq!(state.fingerprint, write_fingerprint(&account()));
+    let access = AccountStep::Access(jira_core());
+    let state = facts.record.steps[&access].clone();
+    assert_eq!((state.state, state.fingerprint.as_str(), state.retry_at), (Stuck::Refused, "granted=true", None));
+    for (step, place, fingerprint) in [
+        (Step::Create { account: account() }, AccountStep::Write, write_fingerprint(&account())),
+        (set(true), AccountStep::Active, active_fingerprint(true)),
+        (grant(), access, access_fingerprint(true)),
+    ] {
+        hold(&mut facts, &step, "jira-core has no seat left", times());
+        let state = facts.record.steps[&place].clone();
+        assert_eq!((state.state, state.retry_at), (Stuck::Held, Some(now() + TimeDelta::hours(1))), "{step:?}");
+        assert_eq!(state.fingerprint, fingerprint);
+    }
 }
 
 #[test]

@@ -8,16 +8,18 @@ use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Pair, StepState, St
 impl Planner<'_> {
     /// Access to applications. Somebody who may not log in is given nothing, and keeps what is there: it costs no seat.
     pub(super) fn access(&self, plan: &mut Plan) {
-        let (grant, revoke) = self.access_to_do();
-        let desired = access_fingerprint(&self.desired.access);
-        if (grant.is_empty() && revoke.is_empty())
-            || plan.steps.iter().any(|step| matches!(step, Step::Create { .. } | Step::Delete { .. }))
-            || self.blocked(AccountStep::Access, &desired, plan)
-        {
+        if plan.steps.iter().any(|step| matches!(step, Step::Create { .. } | Step::Delete { .. })) {
             return;
         }
-        plan.steps.extend(revoke.into_iter().map(|access| Step::Revoke { access, desired: desired.clone() }));
-        plan.steps.extend(grant.into_iter().map(|access| Step::Grant { access, desired: desired.clone() }));
+        let (grant, revoke) = self.access_to_do();
+        for (accesses, give) in [(revoke, false), (grant, true)] {
+            for access in accesses {
+                let step = AccountStep::Access(access.clone());
+                if !self.blocked(&step, &access_fingerprint(give), plan) {
+                    plan.steps.push(if give { Step::Grant { access } } else { Step::Revoke { access } });
+                }
+            }
+        }
     }
 
     /// What is to be given, and what is to be taken away.

@@ -5,9 +5,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{Place, Plan, Planner, Rules, Step, change};
-use std::collections::BTreeSet;
-
-use crate::account::{Access, Account, fold};
+use crate::account::{Account, fold};
 use crate::jira::AccountChange;
 use crate::policy::{Adopt, OnDelete};
 use crate::store::link::{AccountStep, GroupKnown, Known, UserFacts};
@@ -20,7 +18,7 @@ pub fn place_of(step: &Step) -> Option<Place> {
         }
         Step::SetActive { .. } => Some(Place::Account(AccountStep::Active)),
         Step::Delete { .. } => Some(Place::Account(AccountStep::Delete)),
-        Step::Grant { .. } | Step::Revoke { .. } => Some(Place::Account(AccountStep::Access)),
+        Step::Grant { access } | Step::Revoke { access } => Some(Place::Account(AccountStep::Access(access.clone()))),
         Step::EnsureGroup { key, .. } => Some(Place::Group(key.clone())),
         Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => Some(Place::Pair(key.clone())),
     }
@@ -33,9 +31,9 @@ pub fn write_fingerprint(account: &Account) -> String {
     digest(fields.into_iter().chain(account.extra.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()])))
 }
 
-/// The fingerprint of the access that `Access` gives and takes.
-pub fn access_fingerprint(wanted: &BTreeSet<Access>) -> String {
-    digest(wanted.iter().flat_map(|access| [access.resource.as_str(), access.role.as_str()]))
+/// The fingerprint of the access to an application that is given, or taken away.
+pub fn access_fingerprint(give: bool) -> String {
+    format!("granted={give}")
 }
 
 fn digest<'a>(parts: impl Iterator<Item = &'a str>) -> String {
@@ -85,7 +83,7 @@ pub fn fingerprint(facts: &UserFacts, rules: &Rules, place: &Place) -> Option<St
     let planner = Planner::new(facts, rules)?;
     match place {
         Place::Account(AccountStep::Write) if planner.look().is_some() => Some(look_fingerprint(facts)),
-        Place::Account(step) => planner.account_fingerprint(*step),
+        Place::Account(step) => planner.account_fingerprint(step),
         Place::Pair(key) => planner.pair_fingerprint(key),
         Place::Group(key) => {
             let create = rules.policy.groups.create_missing;
@@ -104,8 +102,8 @@ impl Planner<'_> {
     /// States on record that are not those of a step that is still to be done.
     pub(super) fn void(&self, plan: &Plan) -> Vec<Place> {
         let account = self.facts.record.steps.iter().filter_map(|(step, state)| {
-            let is_void = self.account_fingerprint(*step).as_ref() != Some(&state.fingerprint);
-            is_void.then_some(Place::Account(*step))
+            let is_void = self.account_fingerprint(step).as_ref() != Some(&state.fingerprint);
+            is_void.then(|| Place::Account(step.clone()))
         });
         let pairs = self.facts.pairs.iter().filter_map(|(key, pair)| {
             let is_void = self.pair_fingerprint(key).as_ref() != Some(&pair.step.as_ref()?.fingerprint);
@@ -119,7 +117,7 @@ impl Planner<'_> {
         account.chain(pairs).chain(groups).filter(|place| plan.stuck.iter().all(|(stuck, _)| stuck != place)).collect()
     }
 
-    fn account_fingerprint(&self, step: AccountStep) -> Option<String> {
+    fn account_fingerprint(&self, step: &AccountStep) -> Option<String> {
         let write = write_fingerprint(&self.desired);
         let own = || Some(by_rule(OWN_ACCOUNT, &write_fingerprint(&self.desired)));
         match (step, &self.facts.record.known) {
@@ -160,12 +158,12 @@ impl Planner<'_> {
                 let delete = self.user.deleted && self.rules.policy.deprovision.on_delete == OnDelete::Delete;
                 delete.then(|| DELETE_FINGERPRINT.to_owned())
             }
-            (AccountStep::Access, Known::Linked { .. }) => {
+            (AccountStep::Access(access), Known::Linked { .. }) => {
                 let (grant, revoke) = self.access_to_do();
-                let to_do = !grant.is_empty() || !revoke.is_empty();
-                to_do.then(|| access_fingerprint(&self.desired.access))
+                let given = grant.contains(access).then(|| access_fingerprint(true));
+                given.or_else(|| revoke.contains(access).then(|| access_fingerprint(false)))
             }
-            (AccountStep::Active | AccountStep::Delete | AccountStep::Access, _) => None,
+            (AccountStep::Active | AccountStep::Delete | AccountStep::Access(_), _) => None,
         }
     }
 

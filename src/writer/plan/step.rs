@@ -57,17 +57,11 @@ pub enum Step {
     Grant {
         /// Which.
         access: Access,
-        /// The fingerprint of all the access that is wanted, for the state of a refusal.
-        #[serde(skip)]
-        desired: String,
     },
     /// Take access to an application away.
     Revoke {
         /// Which.
         access: Access,
-        /// The fingerprint of all the access that is wanted, for the state of a refusal.
-        #[serde(skip)]
-        desired: String,
     },
     /// Delete the account.
     Delete {

@@ -128,7 +128,7 @@ fn words(facts: &UserFacts, rules: &Rules) -> Vec<String> {
         Step::RemoveMember { name, .. } => format!("remove {name}"),
     });
     let place = |place: &Place| match place {
-        Place::Account(step) => format!("{step:?}").to_lowercase(),
+        Place::Account(step) => step.to_string(),
         Place::Pair(key) => key.clone(),
         Place::Group(key) => format!("group {key}"),
     };
@@ -210,14 +210,25 @@ fn access_to_applications_is_given_and_taken_like_memberships() {
         ("a leaver is stripped", inactive(core()), strip(), &["active=false", "revoke jira-core"]),
         ("a leaver is given nothing", with(inactive(linked()), deactivated), applications(&["jira-core"]), &[]),
         ("not twice what was refused", refused_access(linked()), applications(&["jira-core"]), &[]),
-        ("what was refused, wanted no more", refused_access(linked()), rules(), &["void access"]),
+        (
+            "what was refused keeps nothing else back",
+            refused_access(linked()),
+            applications(&["jira-core", "jira-software"]),
+            &["grant jira-software"],
+        ),
+        ("what was refused, wanted no more", refused_access(linked()), rules(), &["void access:jira-core"]),
+        (
+            "a leaver loses what was given, whatever else was refused",
+            inactive(refused_access(granted(linked(), "jira-software", false))),
+            strip(),
+            &["active=false", "revoke jira-software", "void access:jira-core"],
+        ),
     ]);
 }
 
 fn refused_access(facts: UserFacts) -> UserFacts {
-    let wanted = [Access { resource: "jira-core".to_owned(), ..Access::default() }].into();
-    let state = no(access_fingerprint(&wanted));
-    with(facts, |f| drop(f.record.steps.insert(AccountStep::Access, state)))
+    let core = Access { resource: "jira-core".to_owned(), ..Access::default() };
+    with(facts, |f| drop(f.record.steps.insert(AccountStep::Access(core), no(access_fingerprint(true)))))
 }
 
 #[test]

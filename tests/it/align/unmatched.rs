@@ -163,10 +163,10 @@ async fn more_strays_than_the_limit_are_all_kept() {
     for name in ["x", "y", "z"] {
         stage.add(there(name));
     }
-    let comparison = stage.compare(Act::SwitchOff { limit: 2 }).await.unwrap();
+    let comparison = stage.compare(Act::SwitchOff { limit: 2, seen_for: Duration::ZERO }).await.unwrap();
     assert!(comparison.withheld.unwrap().contains("limit"));
     assert_eq!(stage.jira.active(), ["ada", "svc-scim", "x", "y", "z"]);
-    let comparison = stage.compare(Act::SwitchOff { limit: 3 }).await.unwrap();
+    let comparison = stage.compare(Act::SwitchOff { limit: 3, seen_for: Duration::ZERO }).await.unwrap();
     assert_eq!((comparison.withheld, comparison.strays.len()), (None, 3));
     assert_eq!(stage.jira.active(), ["ada", "svc-scim"]);
 }
@@ -183,7 +183,7 @@ async fn a_tenant_that_only_observes_or_reports_locks_nobody() {
     tenant::update(&mut conn, "acme", &observe, origin()).await.unwrap();
     drop(conn);
     stage.app.writer.drain().await.unwrap();
-    let comparison = stage.compare(Act::SwitchOff { limit: 20 }).await.unwrap();
+    let comparison = stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await.unwrap();
     assert!(comparison.withheld.is_some() && stage.is_active("zed"));
 }
 
@@ -192,18 +192,26 @@ async fn nothing_is_concluded_while_somebody_waits_or_the_site_is_away() {
     let stage = Stage::like(AlignOptions::default(), strict("deactivate"), |_| ()).await;
     stage.add(there("zed"));
     // Nobody of the tenant is there yet: perhaps the IdP has not begun.
-    assert!(matches!(stage.compare(Act::SwitchOff { limit: 20 }).await, Err(UnmatchedError::NotYet(_))));
+    assert!(matches!(
+        stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await,
+        Err(UnmatchedError::NotYet(_))
+    ));
     stage.hire("ada").await;
     stage.jira.stop().await.unwrap();
     stage.app.post("/Users", person("bo")).await.is(201);
-    assert!(stage.compare(Act::SwitchOff { limit: 20 }).await.is_err());
+    assert!(stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await.is_err());
     stage.jira.restart_on_same_port().await.unwrap();
-    assert!(stage.compare(Act::SwitchOff { limit: 20 }).await.is_err(), "bo is still to come");
+    assert!(
+        stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await.is_err(),
+        "bo is still to come"
+    );
     assert!(stage.is_active("zed"));
     stage.pass().await;
     assert_eq!(stage.strays().await, ["zed"]);
     // A list that breaks off half-way says nothing.
     let owner = stage.jira.owner();
     stage.jira.change(|world| world.revoke_token(owner));
-    assert!(stage.compare(Act::SwitchOff { limit: 20 }).await.is_err() && stage.is_active("zed"));
+    assert!(
+        stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await.is_err() && stage.is_active("zed")
+    );
 }
