@@ -18,7 +18,7 @@ use crate::account::{AccountId, SeenAccount, fold};
 use crate::jira::{AccountRef, CallRecord, Calls, Gate, GroupRef, Permit, RateLimits, Switch, TargetError};
 use crate::policy::{Policy, Unmatched, UnmatchedAccounts};
 use crate::store::by_hand::{self, Noted};
-use crate::store::tenant::{self, Mode, Origin, Tenant};
+use crate::store::tenant::{self, Origin, Tenant};
 use crate::store::{StoreError, unmatched};
 use crate::telemetry::Chain;
 
@@ -115,7 +115,10 @@ impl Writer {
         let runtime = self.0.targets.get(&tenant.target).cloned();
         let runtime = runtime.ok_or_else(|| UnmatchedError::NoTarget(tenant.target.clone()))?;
         let policy = Policy::from_value(&tenant.policy).map_err(|_| UnmatchedError::Policy)?;
-        self.0.may_conclude(&runtime).await?;
+        self.0.must_answer(&runtime).await?;
+        if matches!(act, Act::SwitchOff { .. }) {
+            self.0.may_conclude(&runtime).await?;
+        }
         let gate = PausedGate(OpenGate { runtime: Arc::clone(&runtime), metrics: self.0.metrics.clone() });
         let calls = Calls::new(origin.request_id, &gate);
         let mut comparison = self.0.strays(&runtime, &calls, &policy).await?;
@@ -126,9 +129,7 @@ impl Writer {
         let long = self.0.remember(tenant, &comparison, seen_for).await?;
         if let Act::SwitchOff { limit, .. } = act {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            if tenant.mode != Mode::Enforce {
-                comparison.withheld = Some("The tenant only observes.".to_owned());
-            } else if comparison.strays.len() > limit {
+            if comparison.strays.len() > limit {
                 comparison.withheld = Some(format!(
                     "{} accounts are more than unmatched_accounts.limit, which is {limit}: none was switched off.",
                     comparison.strays.len()
@@ -230,11 +231,16 @@ fn tell(slug: &str, comparison: &Comparison) {
 }
 
 impl Inner {
-    /// Whether everybody who could claim an account has done so.
-    async fn may_conclude(&self, runtime: &Arc<Runtime>) -> Result<(), UnmatchedError> {
-        if !runtime.probe(self, self.options.probe_every).await? {
-            return Err(UnmatchedError::NotYet("the target does not answer, or does not accept our credential"));
+    /// Whether it is known who we are there, so that nobody compares us.
+    async fn must_answer(&self, runtime: &Arc<Runtime>) -> Result<(), UnmatchedError> {
+        match runtime.probe(self, self.options.probe_every).await? {
+            true => Ok(()),
+            false => Err(UnmatchedError::NotYet("the target does not answer, or does not accept our credential")),
         }
+    }
+
+    /// Whether everybody who could claim an account has done so.
+    async fn may_conclude(&self, runtime: &Runtime) -> Result<(), UnmatchedError> {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
         match unmatched::is_settled(&mut conn, &runtime.name).await? {
             true => Ok(()),

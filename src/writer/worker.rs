@@ -22,6 +22,8 @@ impl Writer {
     pub fn start(&self) {
         for runtime in self.0.targets.values() {
             let (writer, runtime) = (self.clone(), Arc::clone(runtime));
+            let (keeper, kept) = (self.clone(), Arc::clone(&runtime));
+            self.0.life.spawn("target", async move { keeper.tend(kept).await });
             self.0.life.spawn("writer", async move { writer.dispatch(runtime).await });
         }
         let writer = self.clone();
@@ -52,6 +54,21 @@ impl Writer {
                 () = woken => {}
                 () = running.ended.notified() => {}
                 () = tokio::time::sleep(self.0.options.poll) => {}
+                () = self.0.life.soft().cancelled() => {}
+            }
+        }
+    }
+
+    async fn tend(&self, runtime: Arc<Runtime>) {
+        while !self.0.life.is_ending() {
+            if let Err(error) = self.0.tend_once(&runtime).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the state of a target is not known; trying again"
+                );
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HEARTBEAT) => {}
                 () = self.0.life.soft().cancelled() => {}
             }
         }
@@ -199,21 +216,25 @@ impl Inner {
         Ok(())
     }
 
-    /// Says that this process lives, shares the pace, and finds out whether paused targets are back.
+    /// Says that this process lives, and shares the pace. Waits for no target: one that hangs must not make the others forget us.
     pub(crate) async fn beat_once(&self) -> Result<(), StoreError> {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
         let replicas = target::beat(&mut conn, self.replica, FORGET_AFTER_SECONDS).await?;
         drop(conn);
         for runtime in self.targets.values() {
             runtime.pace.share(u32::try_from(replicas).unwrap_or(1));
-            self.share_rate(runtime).await?;
-            if runtime.refresh(self).await?.is_paused() {
-                runtime.trial(self).await?;
-            } else {
-                runtime.probe(self, self.options.probe_every).await?;
-            }
         }
         Ok(())
+    }
+
+    /// Shares what is known of a target, and finds out whether it is back, or still as it was.
+    async fn tend_once(&self, runtime: &Arc<Runtime>) -> Result<(), StoreError> {
+        self.share_rate(runtime).await?;
+        if runtime.refresh(self).await?.is_paused() {
+            runtime.trial(self).await
+        } else {
+            runtime.probe(self, self.options.probe_every).await.map(drop)
+        }
     }
 
     /// What the headers told this process is told to all.

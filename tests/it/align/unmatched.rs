@@ -183,8 +183,12 @@ async fn a_tenant_that_only_observes_or_reports_locks_nobody() {
     tenant::update(&mut conn, "acme", &observe, origin()).await.unwrap();
     drop(conn);
     stage.app.writer.drain().await.unwrap();
-    let comparison = stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await.unwrap();
-    assert!(comparison.withheld.is_some() && stage.is_active("zed"));
+    let refused = stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await;
+    assert!(
+        matches!(refused, Err(UnmatchedError::NotYet(_))) && stage.is_active("zed"),
+        "nobody claims while observing"
+    );
+    assert_eq!(stage.strays().await, ["zed"], "it is told all the same");
 }
 
 #[tokio::test]
