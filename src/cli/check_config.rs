@@ -1,8 +1,11 @@
 //! `jira-scim check-config`
 
+use std::str::FromStr;
+
 use super::{ConfigArgs, Failure};
 use crate::app::tables;
 use crate::config::{Config, Problem, Problems};
+use crate::jira::{self, Kind};
 use crate::listen::Tls;
 use crate::policy::Policy;
 use crate::telemetry::Chain;
@@ -29,7 +32,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 pub fn check(config: &Config) -> Result<(), Problems> {
     let mut problems = Vec::new();
     for (index, tenant) in config.tenants.iter().enumerate() {
-        for what in Policy::from_value(&tenant.policy).err().unwrap_or_default() {
+        let policy = Policy::from_value(&tenant.policy);
+        let kind = config.target(&tenant.target).and_then(|target| Kind::from_str(target.kind.as_str()).ok());
+        let fields = policy.iter().flat_map(|policy| policy.account.fields.keys());
+        let unknown = fields.filter_map(|name| jira::field_problem(kind?, name));
+        for what in unknown {
+            let what = format!("(tenant {}): account.fields: {what}.", tenant.slug);
+            problems.push(Problem { key: format!("tenant.{index}.policy"), origin: None, what });
+        }
+        for what in policy.err().unwrap_or_default() {
             let what = format!("(tenant {}): {what}", tenant.slug);
             problems.push(Problem { key: format!("tenant.{index}.policy"), origin: None, what });
         }

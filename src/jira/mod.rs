@@ -23,9 +23,9 @@ use uuid::Uuid;
 use crate::account::{Access, Account, AccountId, OffSwitch, SeenAccount, SeenGroup};
 
 pub use crate::account::{Capabilities, Kind, Naming, UnknownKind};
-pub use align::{Align, AlignOptions, MatchOn, field_problem as align_field_problem};
+pub use align::{Align, AlignOptions, MatchOn};
 pub use client::{Client, ClientError, ClientOptions, Credential};
-pub use cloud::{Cloud, CloudOptions, OrganizationOptions, field_problem as cloud_field_problem};
+pub use cloud::{Cloud, CloudOptions, OrganizationOptions};
 pub use crowd::CrowdOptions;
 pub use data_center::{DataCenter, DataCenterOptions};
 pub use error::TargetError;
@@ -40,6 +40,18 @@ pub fn target(options: Options) -> Result<Arc<dyn Target>, ClientError> {
         Options::DataCenter(options) => Arc::new(DataCenter::new(options)?),
         Options::Align(options) => Arc::new(Align::new(options)?),
     })
+}
+
+/// Why the accounts of a kind of Jira have no such further field; nothing where they have.
+pub fn field_problem(kind: Kind, name: &str) -> Option<String> {
+    match kind {
+        Kind::DataCenter if ["first-name", "last-name"].contains(&name) => None,
+        Kind::DataCenter => {
+            Some(format!("{name} is no field of a Data Center account; there are first-name, last-name"))
+        }
+        Kind::Cloud => cloud::field_problem(name).err(),
+        Kind::Align => align::field_problem(name, None),
+    }
 }
 
 /// How to reach a Jira, of whichever kind.

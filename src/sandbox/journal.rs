@@ -4,10 +4,11 @@
 //! no password and no header.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use uuid::Uuid;
 
 /// Bodies longer than this, in bytes, are not kept.
 const LONGEST_BODY: usize = 16 * 1024;
+/// The same for a journal that is checked against Atlassian's documents.
+const LONGEST_CHECKED: usize = 4 * 1024 * 1024;
 
 /// What the client saw of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,11 +209,24 @@ impl Journal {
     }
 }
 
+/// Bodies longer than this, in bytes, are not kept; where everything is to be checked, hardly any is.
+fn longest_body() -> usize {
+    static LONGEST: LazyLock<usize> = LazyLock::new(|| match folder() {
+        Some(_) => LONGEST_CHECKED,
+        None => LONGEST_BODY,
+    });
+    *LONGEST
+}
+
+/// Where every sandbox writes a journal of its own, if anywhere.
+fn folder() -> Option<OsString> {
+    std::env::var_os("JIRA_SCIM_SANDBOX_JOURNAL_DIR").filter(|folder| !folder.is_empty())
+}
+
 /// The file in the folder that `JIRA_SCIM_SANDBOX_JOURNAL_DIR` names, if it does: for checks over everything that was
 /// ever called, in however many processes.
 pub(crate) fn file_of_its_own(kind: &str, version: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("JIRA_SCIM_SANDBOX_JOURNAL_DIR").filter(|folder| !folder.is_empty())?;
-    Some(PathBuf::from(folder).join(format!("{kind}-{version}-{}.jsonl", Uuid::new_v4())))
+    Some(PathBuf::from(folder()?).join(format!("{kind}-{version}-{}.jsonl", Uuid::new_v4())))
 }
 
 /// The body as the journal keeps it: JSON only, bounded, passwords blackened.
@@ -219,7 +235,7 @@ pub(crate) fn redacted(body: &[u8]) -> Option<Box<RawValue>> {
         return None;
     }
     let kept = match serde_json::from_slice::<Value>(body) {
-        Ok(mut value) if body.len() <= LONGEST_BODY => {
+        Ok(mut value) if body.len() <= longest_body() => {
             blacken(&mut value);
             value
         }

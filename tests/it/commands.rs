@@ -56,6 +56,28 @@ async fn check_config_looks_into_policies_and_certificates() {
 }
 
 #[tokio::test]
+async fn check_config_knows_which_fields_an_account_of_each_kind_has() {
+    for (kind, more, field, fits) in [
+        ("data-center", "token = 't'", "first-name", true),
+        ("data-center", "token = 't'", "roleId", false),
+        ("cloud", "user = 'a@b.example'\ntoken = 't'", "job_title", true),
+        ("cloud", "user = 'a@b.example'\ntoken = 't'", "jobTitle", false),
+        ("align", "token = 't'", "roleId", true),
+        ("align", "token = 't'", "roleid", false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!(
+            "[[target]]\nname = 'jira'\nkind = '{kind}'\nurl = 'http://jira'\n{more}\n\
+             [[tenant]]\nslug = 'okta'\ntarget = 'jira'\npolicy.account.fields.{field} = '{{{{ title }}}}'\n"
+        );
+        std::fs::write(folder.path().join("jira-scim.toml"), file).unwrap();
+        let (code, _, err) = said(&run(command(&["check-config"], folder.path())).await);
+        assert_eq!(code, Some(if fits { 0 } else { 3 }), "{kind} {field}: {err}");
+        assert!(fits || err.contains(field), "{err}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_usage_is_two() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(run(command(&["no-such-command"], folder.path())).await.status.code(), Some(2));

@@ -43,7 +43,7 @@ const FORMS: [(&str, Form); 15] = [
 pub(super) const MANDATORY: [&str; 5] = ["roleId", "costCenterId", "divisionId", "regionId", "cityId"];
 
 /// Why a field that a policy names cannot be sent; `value` where it is known already.
-pub fn field_problem(name: &str, value: Option<&str>) -> Option<String> {
+pub(in crate::jira) fn field_problem(name: &str, value: Option<&str>) -> Option<String> {
     if name == "email" {
         return Some("email has a template of its own: policy.account.email".to_owned());
     }

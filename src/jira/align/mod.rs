@@ -26,7 +26,7 @@ use super::{
 };
 use crate::account::{Access, Account, AccountId, Capabilities, Kind, Naming, SeenAccount, SeenGroup};
 use answer::Rejection;
-pub use fields::field_problem;
+pub(super) use fields::field_problem;
 use index::Index;
 
 /// Where the users are (ALIGN-1).

@@ -36,7 +36,7 @@ use super::{
 use crate::account::{Access, Account, AccountId, Capabilities, Kind, Naming, SeenAccount, SeenGroup};
 use answer::No;
 use hosts::{Host, Hosts, Remembered};
-pub use profile::field_problem;
+pub(super) use profile::field_problem;
 
 /// How long an invitation may take before "not there" is believed (CLOUD-20).
 const SETTLES_WITHIN: Duration = Duration::from_secs(15 * 60);

@@ -178,7 +178,7 @@ fn field_names() -> String {
 ///
 /// # Errors
 /// A sentence.
-pub fn field_problem(name: &str) -> Result<(), String> {
+pub(in crate::jira) fn field_problem(name: &str) -> Result<(), String> {
     match EXTENDED.contains(&name) || PLAIN.contains(&name) {
         true => Ok(()),
         false => Err(format!("an Atlassian account has no field \"{name}\"; there are {}", field_names())),

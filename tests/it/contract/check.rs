@@ -30,6 +30,8 @@ pub(super) struct Checked {
     pub(super) spec: String,
     /// Whether the answer was looked at, too.
     pub(super) answered: bool,
+    /// Bodies that were not looked at, because the journal has their size alone.
+    pub(super) left_out: usize,
     pub(super) misfits: Vec<Misfit>,
 }
 
@@ -48,7 +50,16 @@ pub(super) fn is_call(call: &Call, entry: &JournalEntry) -> bool {
     let template: Vec<&str> = call.path.split('/').collect();
     let path: Vec<&str> = below_context(&entry.path).split('/').collect();
     let same = |known: &&str, given: &&str| known.starts_with('{') || known == given;
-    call.method == entry.method && template.len() == path.len() && template.iter().zip(&path).all(|(k, g)| same(k, g))
+    let fits = call.method == entry.method
+        && template.len() == path.len()
+        && template.iter().zip(&path).all(|(known, given)| same(known, given));
+    if !fits {
+        return false;
+    }
+    let query = entry.path.split_once('?').map_or("", |(_, query)| query);
+    let body = entry.body.as_deref().map_or("", |raw| raw.get());
+    let has = |part: &String| query.contains(part) || body.contains(part);
+    call.with.iter().all(has) && !call.without.iter().any(has)
 }
 
 /// Checks request and answer; nothing where no document is about the call.
@@ -62,7 +73,7 @@ pub(super) fn check(library: &Library, kind: &str, version: &str, entry: &Journa
                 call: format!("{} {path}", entry.method),
                 what: "there is no such operation".to_owned(),
             };
-            return Some(Checked { spec: spec.to_owned(), answered: false, misfits: vec![misfit] });
+            return Some(Checked { spec: spec.to_owned(), answered: false, left_out: 0, misfits: vec![misfit] });
         }
     };
     let mut complaints = query(&operation, &entry.path);
@@ -76,7 +87,10 @@ pub(super) fn check(library: &Library, kind: &str, version: &str, entry: &Journa
     let spec = operation.spec.name.to_owned();
     let misfits: BTreeSet<Misfit> =
         complaints.into_iter().map(|what| Misfit { spec: spec.clone(), call: call.clone(), what }).collect();
-    Some(Checked { spec, answered, misfits: misfits.into_iter().collect() })
+    let parsed = |raw: Option<&serde_json::value::RawValue>| raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let bodies: [Option<Value>; 2] = [parsed(entry.body.as_deref()), parsed(entry.answer.as_deref())];
+    let left_out = bodies.iter().flatten().filter(|body| left_out(body)).count();
+    Some(Checked { spec, answered, left_out, misfits: misfits.into_iter().collect() })
 }
 
 fn query(operation: &Operation<'_>, path: &str) -> Vec<String> {

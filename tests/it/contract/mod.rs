@@ -29,6 +29,12 @@ struct Call {
     method: String,
     /// The template, from `/rest` or the host on.
     path: String,
+    /// What is in the query or body of this call.
+    #[serde(default)]
+    with: Vec<String>,
+    /// What is not, and is in another call of the same path.
+    #[serde(default)]
+    without: Vec<String>,
 }
 
 /// Something that Atlassian's document does not say, or says otherwise.
@@ -180,6 +186,8 @@ struct Report {
     requests: BTreeMap<String, usize>,
     answers: BTreeMap<String, usize>,
     without: BTreeMap<String, usize>,
+    /// Bodies of which the journal has the size alone.
+    left_out: usize,
     deviating: usize,
     used: BTreeSet<String>,
     misfits: BTreeMap<Misfit, usize>,
@@ -194,6 +202,7 @@ impl Report {
         };
         *self.requests.entry(checked.spec.clone()).or_default() += 1;
         *self.answers.entry(checked.spec).or_default() += usize::from(checked.answered);
+        self.left_out += checked.left_out;
         for misfit in checked.misfits {
             match deviations_of_all().iter().find(|deviation| deviation.allows(&misfit)) {
                 Some(deviation) => {
@@ -213,6 +222,7 @@ impl Report {
         for (kind, count) in &self.without {
             println!("{kind}: {count} calls that no document is about");
         }
+        println!("{} bodies too long to be kept, or no JSON", self.left_out);
         println!("{} of {calls} calls of the targets are visited", calls - unvisited);
         println!("{} allowed deviations, met {} times", self.used.len(), self.deviating);
         println!("{} misfits", self.misfits.values().sum::<usize>());
