@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jira_scim::jira::AlignOptions as Settings;
-use jira_scim::sandbox::{AlignOptions, AlignRules, AlignUser, CONNECTOR_ROLE, stranger};
+use jira_scim::sandbox::{AlignOptions, AlignRules, AlignUser, CONNECTOR_ROLE, Fault, stranger};
 use jira_scim::store::tenant::{self, Mode, TenantChange};
 use jira_scim::writer::unmatched::{Act, Comparison, Outcome, UnmatchedError};
 use serde_json::{Value, json};
@@ -218,4 +218,47 @@ async fn nothing_is_concluded_while_somebody_waits_or_the_site_is_away() {
     assert!(
         stage.compare(Act::SwitchOff { limit: 20, seen_for: Duration::ZERO }).await.is_err() && stage.is_active("zed")
     );
+}
+
+#[tokio::test]
+async fn an_account_is_locked_when_two_comparisons_half_an_hour_apart_have_seen_it() {
+    let stage = Stage::like(AlignOptions::default(), strict("deactivate"), |_| ()).await;
+    stage.hire("ada").await;
+    let zed = stage.add(there("zed"));
+    let act = Act::SwitchOff { limit: 20, seen_for: Duration::from_secs(1800) };
+    stage.compare(act).await.unwrap();
+    assert!(stage.is_active("zed"));
+    let past = "UPDATE unmatched_account SET since = since - interval '1 hour'";
+    sqlx::query(past).execute(stage.app.store.pool()).await.unwrap();
+    // Somebody who is no stray for a while begins anew.
+    stage.jira.change(|world| world.change(zed, |user| user.is_locked = -1));
+    stage.compare(act).await.unwrap();
+    stage.jira.change(|world| world.change(zed, |user| user.is_locked = 0));
+    stage.compare(act).await.unwrap();
+    assert!(stage.is_active("zed"));
+    sqlx::query(past).execute(stage.app.store.pool()).await.unwrap();
+    stage.compare(act).await.unwrap();
+    assert!(!stage.is_active("zed"));
+}
+
+#[tokio::test]
+async fn an_account_that_finds_its_owner_while_others_are_locked_is_kept() {
+    let stage = Stage::like(AlignOptions::default(), strict("deactivate"), |_| ()).await;
+    stage.hire("ada").await;
+    stage.add(there("x"));
+    stage.add(there("y"));
+    stage.jira.inject(Fault::hold().on("PATCH").times(1));
+    let claim = async {
+        let held = stage.jira.until_call(|entry| entry.method == "PATCH").await;
+        let first = held.path.rsplit('/').next().unwrap().parse().unwrap();
+        let locked = stage.jira.look(|world| world.user(first).unwrap().external_id.clone().unwrap());
+        let other = if locked == "x" { "y" } else { "x" };
+        stage.app.post("/Users", person(other)).await.is(201);
+        stage.jira.release_held();
+        (locked, other)
+    };
+    let act = Act::SwitchOff { limit: 20, seen_for: Duration::ZERO };
+    let (comparison, (locked, other)) = tokio::join!(stage.compare(act), claim);
+    comparison.unwrap();
+    assert!(!stage.is_active(&locked) && stage.is_active(other));
 }
