@@ -68,6 +68,18 @@ impl No {
             Self::Failed(error) => error,
         }
     }
+
+    /// The error where Jira itself shows the account: that this API does not know it does not make it gone, and must not
+    /// make anybody forget it.
+    pub(super) fn about_known(self, what: impl FnOnce() -> String) -> TargetError {
+        match self {
+            Self::NotFound => {
+                let reason = format!("Jira's Crowd API does not know {}, which Jira itself shows", what());
+                TargetError::Refused { reason, field: None }
+            }
+            other => other.into_error(what),
+        }
+    }
 }
 
 impl Crowd {
@@ -86,8 +98,11 @@ impl Crowd {
 
     /// Writes the user whole, for what is left out would be blank (DC-82).
     pub(super) async fn replace(&self, calls: &Calls<'_>, user: &User) -> Result<(), No> {
+        let Some(whole) = user.whole() else {
+            return Err(No::Said("Jira's Crowd API does not say whether the account is active".to_owned()));
+        };
         let request = Request::new("crowd.replace", Method::PUT, USER).about("username", &user.name);
-        self.call(calls, request.json(user.whole())).await.map(drop)
+        self.call(calls, request.json(whole)).await.map(drop)
     }
 
     /// Renames, in letter case alone, too (DC-86).
@@ -203,8 +218,8 @@ pub(super) struct User {
     pub(super) display_name: String,
     #[serde(default)]
     pub(super) email: String,
-    #[serde(default)]
-    pub(super) active: bool,
+    /// Not told is not false: a write of the whole user would deactivate (DC-82).
+    pub(super) active: Option<bool>,
     #[serde(default, skip_serializing)]
     attributes: Attributes,
 }
@@ -232,7 +247,7 @@ impl User {
             last_name: String::new(),
             display_name: seen.display_name.clone(),
             email: email.to_owned(),
-            active: seen.active,
+            active: Some(seen.active),
             attributes: Attributes::default(),
         }
     }
@@ -249,18 +264,20 @@ impl User {
         changed
     }
 
-    fn whole(&self) -> Value {
-        json!({
+    /// `None` where it is not known whether the person may log in.
+    fn whole(&self) -> Option<Value> {
+        let active = self.active?;
+        Some(json!({
             "name": self.name,
             "first-name": self.first_name,
             "last-name": self.last_name,
             "display-name": self.display_name,
             "email": self.email,
-            "active": self.active,
-        })
+            "active": active,
+        }))
     }
 
-    /// In our own words; `None` without a key, which is what links hold.
+    /// In our own words; `None` without a key, which is what links hold, and where only names are told.
     pub(super) fn seen(self, groups: Option<Vec<String>>) -> Option<SeenAccount> {
         let mut extra = BTreeMap::new();
         extra.insert("first-name".to_owned(), self.first_name);
@@ -273,7 +290,7 @@ impl User {
             username: self.name,
             email: Some(self.email).filter(|address| address.contains('@')),
             display_name: self.display_name,
-            active: self.active,
+            active: self.active?,
             groups,
             extra,
             ..SeenAccount::default()
@@ -331,6 +348,13 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_only_this_api_does_not_know_is_not_gone() {
+        // DC-81
+        let error = No::NotFound.about_known(|| "the account JIRAUSER1".to_owned());
+        assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
+    }
+
+    #[test]
     fn a_user_is_written_back_whole() {
         // DC-82, DC-87
         let mut user: User = serde_json::from_value(json!({
@@ -342,10 +366,12 @@ mod tests {
         let berg = BTreeMap::from([("last-name".to_owned(), "Berg".to_owned())]);
         assert!(user.take(&berg) && !user.take(&berg));
         assert_eq!(
-            user.whole(),
+            user.whole().unwrap(),
             json!({"name": "mara.lund", "first-name": "Mara", "last-name": "Berg", "display-name": "Mara Lund",
                    "email": "mara@example.test", "active": true})
         );
+        let untold = User { active: None, ..user.clone() };
+        assert!(untold.whole().is_none() && untold.seen(None).is_none(), "nobody is deactivated by what is not told");
         let seen = user.seen(None).unwrap();
         assert_eq!(seen.extra["lastLoginTime"], "2024-02-19T07:41:07Z");
         assert_eq!(seen.id.0, "JIRAUSER1");

@@ -118,9 +118,10 @@ impl DataCenter {
         match self.reserve_seat(calls, key).await {
             Ok(()) => {}
             Err(TargetError::NoSeats { reason }) => {
-                let has_it =
-                    self.with_applications(calls, account).await?.is_some_and(|user| user.has_application(key));
-                return if has_it { Ok(()) } else { Err(TargetError::NoSeats { reason }) };
+                // Who is gone waits for no seat.
+                let gone = || TargetError::Gone { what: named(account.id) };
+                let user = self.with_applications(calls, account).await?.ok_or_else(gone)?;
+                return if user.has_application(key) { Ok(()) } else { Err(TargetError::NoSeats { reason }) };
             }
             Err(error) => return Err(error),
         }
@@ -142,6 +143,7 @@ impl DataCenter {
             let again = self.change_access(calls, "application.grant", Method::POST, user.name(), key).await;
             return match again {
                 Ok(()) => Ok(()),
+                Err(Rejection::BadRequest(words)) => Err(self.no_seat_or(calls, words, |role| role.key == key).await),
                 Err(rejection) => Err(self.settle(calls, rejection, || named(account.id)).await),
             };
         }

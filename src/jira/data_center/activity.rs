@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::reply::{Rejection, Reply, Words};
-use super::super::{AccountRef, Calls, Switch, TargetError};
+use super::super::{AccountRef, Calls, Switch, TargetError, crowd};
 use super::user::{after_a_write, named, put, same_name};
 use super::{Crowd, DataCenter};
 use crate::account::{AccountId, Field, SeenAccount};
@@ -80,8 +80,9 @@ impl DataCenter {
             return Ok(seen);
         }
         match &self.crowd {
-            Some(crowd) => self.switch_by_crowd(calls, crowd, seen, active).await,
-            None => Err(still(active)),
+            // It asks none of Jira's rules, so that it is for a Jira that cannot, or may not be able to (DC-88).
+            Some(crowd) if !self.is_at_least(KNOWS_ACTIVE) => self.switch_by_crowd(calls, crowd, seen, active).await,
+            _ => Err(still(active)),
         }
     }
 
@@ -110,12 +111,12 @@ impl DataCenter {
         active: bool,
     ) -> Result<SeenAccount, TargetError> {
         let what = || named(&seen.id);
-        let mut user = crowd.user(calls, &seen.username).await.map_err(|no| no.into_error(what))?;
+        let mut user = crowd.user(calls, &seen.username).await.map_err(|no| no.about_known(what))?;
         if user.key.as_ref().is_some_and(|key| *key != seen.id.0) {
-            return Err(TargetError::Gone { what: what() });
+            return Err(crowd::No::NotFound.about_known(what));
         }
-        user.active = active;
-        crowd.replace(calls, &user).await.map_err(|no| no.into_error(what))?;
+        user.active = Some(active);
+        crowd.replace(calls, &user).await.map_err(|no| no.about_known(what))?;
         let after = self.read_back(calls, &seen.id).await.map_err(after_a_write)?;
         if after.active == active { Ok(after) } else { Err(still(active)) }
     }

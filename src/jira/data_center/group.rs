@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::super::client::Request;
 use super::super::reply::{Rejection, Words};
-use super::super::{Calls, EnsuredGroup, TargetError};
+use super::super::{AccountRef, Calls, EnsuredGroup, TargetError};
 use super::user::same_name;
 use super::{DataCenter, get, refuse};
 use crate::account::{SeenGroup, fold};
@@ -85,24 +85,39 @@ impl DataCenter {
     }
 
     /// Adds by username (DC-63). A no is looked into: it may be a member already (DC-64), or one of the two is gone (DC-65).
-    pub(super) async fn join(&self, calls: &Calls<'_>, group: &str, username: &str) -> Result<(), TargetError> {
+    pub(super) async fn join(
+        &self,
+        calls: &Calls<'_>,
+        group: &str,
+        account: AccountRef<'_>,
+    ) -> Result<(), TargetError> {
         let group = trimmed(group)?;
-        let request = Request::new("member.add", Method::POST, MEMBERSHIP)
-            .about("groupname", group)
-            .json(json!({ "name": username }));
-        let words = match self.call(calls, request).await {
-            Ok(_) => return Ok(()),
+        let words = match self.add(calls, group, account.username).await {
+            Ok(()) => return Ok(()),
             Err(Rejection::BadRequest(words) | Rejection::NotFound(words) | Rejection::Conflict(words)) => words,
             Err(rejection) => return Err(self.settle(calls, rejection, || named(group)).await),
         };
-        match self.membership(calls, group, username).await? {
-            Membership::NoAccount => Err(TargetError::Gone { what: format!("the account \"{username}\"") }),
-            Membership::Member => Ok(()),
-            Membership::Stranger => self.why_not_joined(calls, group, words).await,
+        match self.membership(calls, group, account).await? {
+            (Membership::NoAccount, _) => {
+                Err(TargetError::Gone { what: format!("the account \"{}\"", account.username) })
+            }
+            (Membership::Member, _) => Ok(()),
+            (_, Some(name)) => match self.add(calls, group, &name).await {
+                Ok(()) => Ok(()),
+                Err(Rejection::NotFound(words)) => self.why_not_joined(calls, group, words).await,
+                Err(rejection) => Err(self.settle(calls, rejection, || named(group)).await),
+            },
             // Jira did not tell the groups; its text is the last resort.
-            Membership::Unknown if fold(&words.reason).contains("already") => Ok(()),
-            Membership::Unknown => self.why_not_joined(calls, group, words).await,
+            (Membership::Unknown, None) if fold(&words.reason).contains("already") => Ok(()),
+            (Membership::Stranger | Membership::Unknown, None) => self.why_not_joined(calls, group, words).await,
         }
+    }
+
+    async fn add(&self, calls: &Calls<'_>, group: &str, username: &str) -> Result<(), Rejection> {
+        let request = Request::new("member.add", Method::POST, MEMBERSHIP)
+            .about("groupname", group)
+            .json(json!({ "name": username }));
+        self.call(calls, request).await.map(drop)
     }
 
     async fn why_not_joined(&self, calls: &Calls<'_>, group: &str, words: Words) -> Result<(), TargetError> {
@@ -112,34 +127,55 @@ impl DataCenter {
         Err(TargetError::Gone { what: named(group) })
     }
 
-    /// Removes by username. A no is looked into: somebody who is no member, or no longer there, is done (DC-66).
-    pub(super) async fn leave(&self, calls: &Calls<'_>, group: &str, username: &str) -> Result<(), TargetError> {
+    /// Removes by username. A no is looked into: somebody who is no member, or no longer there, is done (DC-66); whoever
+    /// has another name by now is still a member (DC-47).
+    pub(super) async fn leave(
+        &self,
+        calls: &Calls<'_>,
+        group: &str,
+        account: AccountRef<'_>,
+    ) -> Result<(), TargetError> {
         let group = trimmed(group)?;
-        let request = Request::new("member.remove", Method::DELETE, MEMBERSHIP)
-            .about("groupname", group)
-            .about("username", username);
-        let (words, missing) = match self.call(calls, request).await {
-            Ok(_) => return Ok(()),
+        let (words, missing) = match self.take_out(calls, group, account.username).await {
+            Ok(()) => return Ok(()),
             Err(Rejection::BadRequest(words) | Rejection::Conflict(words)) => (words, false),
             Err(Rejection::NotFound(words)) => (words, true),
             Err(rejection) => return Err(self.settle(calls, rejection, || named(group)).await),
         };
-        match self.membership(calls, group, username).await? {
-            Membership::NoAccount | Membership::Stranger => Ok(()),
-            Membership::Unknown if missing => Ok(()),
-            Membership::Member | Membership::Unknown => Err(words.refused()),
+        match self.membership(calls, group, account).await? {
+            (Membership::NoAccount | Membership::Stranger, _) => Ok(()),
+            (_, Some(name)) => match self.take_out(calls, group, &name).await {
+                Ok(()) | Err(Rejection::NotFound(_)) => Ok(()),
+                Err(rejection) => Err(self.settle(calls, rejection, || named(group)).await),
+            },
+            (Membership::Unknown, None) if missing => Ok(()),
+            (Membership::Member | Membership::Unknown, None) => Err(words.refused()),
         }
     }
 
-    async fn membership(&self, calls: &Calls<'_>, group: &str, username: &str) -> Result<Membership, TargetError> {
-        Ok(match self.account_named(calls, username).await? {
-            None => Membership::NoAccount,
-            Some(seen) => match seen.groups {
-                None => Membership::Unknown,
-                Some(groups) if groups.iter().any(|name| same_name(name, group)) => Membership::Member,
-                Some(_) => Membership::Stranger,
-            },
-        })
+    async fn take_out(&self, calls: &Calls<'_>, group: &str, username: &str) -> Result<(), Rejection> {
+        let request = Request::new("member.remove", Method::DELETE, MEMBERSHIP)
+            .about("groupname", group)
+            .about("username", username);
+        self.call(calls, request).await.map(drop)
+    }
+
+    /// By key, for the name on record may be out of date, and somebody else's (DC-47): then with the name of today.
+    async fn membership(
+        &self,
+        calls: &Calls<'_>,
+        group: &str,
+        account: AccountRef<'_>,
+    ) -> Result<(Membership, Option<String>), TargetError> {
+        let Some(seen) = self.account_with_key(calls, account.id).await? else {
+            return Ok((Membership::NoAccount, None));
+        };
+        let membership = match seen.groups {
+            None => Membership::Unknown,
+            Some(groups) if groups.iter().any(|name| same_name(name, group)) => Membership::Member,
+            Some(_) => Membership::Stranger,
+        };
+        Ok((membership, Some(seen.username).filter(|name| !same_name(name, account.username))))
     }
 
     /// The groups that grant administration (DC-71).

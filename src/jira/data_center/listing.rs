@@ -98,7 +98,16 @@ impl DataCenter {
             Err(rejection) => return Err(self.settle(calls, rejection, the_account).await),
         };
         let stream: Stream = reply.parse()?;
-        let next = stream.next_cursor.filter(|_| !stream.is_last.unwrap_or(false));
+        let next = stream.next_cursor.map(Cursor::text).filter(|_| !stream.is_last.unwrap_or(false));
+        // An end that is none would make everybody behind it look deleted; a place that does not move has no end.
+        if stream.is_last == Some(false) && next.is_none() {
+            return Err(refuse("the list of accounts is not at its end, but Jira does not say where it goes on"));
+        }
+        if next.is_some() && next.as_deref() == cursor {
+            return Err(refuse(
+                "the list of accounts does not go on: Jira answers with the place that it was asked for",
+            ));
+        }
         let items = stream.values.into_iter().map(User::seen).collect::<Result<_, _>>()?;
         Ok(Some(Page { items, next: next.map(|cursor| format!("list {cursor}")) }))
     }
@@ -213,7 +222,9 @@ impl DataCenter {
             Err(rejection) => return Err(self.settle(calls, rejection, || named(group)).await),
         };
         let rows = page.values.len();
-        let next = page.start_at.unwrap_or_default() + rows;
+        let asked = start.parse().map_err(|_| refuse("this listing did not begin here"))?;
+        // Where the answer does not say where it begins, it begins where it was asked to.
+        let next = page.start_at.unwrap_or(asked) + rows;
         // By the rows received: fewer may come than were asked for, and there are more all the same.
         let more = rows > 0 && !page.is_last.unwrap_or_else(|| page.total.is_some_and(|total| next >= total));
         let items = page.values.into_iter().map(|member| AccountId(member.key)).collect();
@@ -238,8 +249,25 @@ impl DataCenter {
 #[serde(rename_all = "camelCase")]
 struct Stream {
     values: Vec<User>,
-    next_cursor: Option<String>,
+    next_cursor: Option<Cursor>,
     is_last: Option<bool>,
+}
+
+/// Documented as a string, and sent back as a number (DC-41).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Cursor {
+    Text(String),
+    Number(i64),
+}
+
+impl Cursor {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        }
+    }
 }
 
 #[derive(Deserialize)]

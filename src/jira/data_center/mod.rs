@@ -92,6 +92,12 @@ impl DataCenter {
         !known.version.is_empty() && known.version.as_slice() < version
     }
 
+    /// Whether this Jira is known to be of that version or a newer one.
+    fn is_at_least(&self, version: &[u32]) -> bool {
+        let known = self.known();
+        !known.version.is_empty() && known.version.as_slice() >= version
+    }
+
     async fn call(&self, calls: &Calls<'_>, request: Request<'_>) -> Result<Reply, Rejection> {
         self.client.call(calls, request).await
     }
@@ -166,7 +172,7 @@ impl Target for DataCenter {
     }
 
     fn add_member<'a>(&'a self, calls: &'a Calls<'a>, group: GroupRef<'a>, account: AccountRef<'a>) -> Answer<'a, ()> {
-        Box::pin(self.join(calls, group.name, account.username))
+        Box::pin(self.join(calls, group.name, account))
     }
 
     fn remove_member<'a>(
@@ -175,7 +181,7 @@ impl Target for DataCenter {
         group: GroupRef<'a>,
         account: AccountRef<'a>,
     ) -> Answer<'a, ()> {
-        Box::pin(self.leave(calls, group.name, account.username))
+        Box::pin(self.leave(calls, group.name, account))
     }
 
     fn examine<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Examination> {

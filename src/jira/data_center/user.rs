@@ -190,12 +190,23 @@ impl DataCenter {
         account: AccountRef<'_>,
         extra: &BTreeMap<String, String>,
     ) -> Result<(), TargetError> {
-        let mut user = crowd.user(calls, account.username).await.map_err(|no| no.into_error(|| named(account.id)))?;
-        if user.key.as_ref().is_some_and(|key| *key != account.id.0) {
-            return Err(TargetError::Gone { what: named(account.id) });
-        }
+        let what = || named(account.id);
+        let ours = |user: &crowd::User| user.key.as_deref() == Some(account.id.0.as_str());
+        let mut user = match crowd.user(calls, account.username).await {
+            Ok(user) if ours(&user) => user,
+            Err(crowd::No::Failed(error)) => return Err(error),
+            // The name on record is out of date, or it cannot be told whose it is: by key, which says who is gone (DC-47).
+            _ => {
+                let seen = self.read_back(calls, account.id).await?;
+                let user = crowd.user(calls, &seen.username).await.map_err(|no| no.about_known(what))?;
+                if user.key.is_some() && !ours(&user) {
+                    return Err(crowd::No::NotFound.about_known(what));
+                }
+                user
+            }
+        };
         if user.take(extra) {
-            crowd.replace(calls, &user).await.map_err(|no| no.into_error(|| named(account.id)))?;
+            crowd.replace(calls, &user).await.map_err(|no| no.about_known(what))?;
         }
         Ok(())
     }
@@ -245,8 +256,11 @@ impl DataCenter {
             return Ok(seen);
         }
         if let Some(crowd) = &self.crowd {
-            crowd.rename(calls, &seen.username, wanted).await.map_err(|no| no.into_error(|| named(id)))?;
-            return self.read_back(calls, id).await.map_err(after_a_write);
+            crowd.rename(calls, &seen.username, wanted).await.map_err(|no| no.about_known(|| named(id)))?;
+            let seen = self.read_back(calls, id).await.map_err(after_a_write)?;
+            if same_name(&seen.username, wanted) {
+                return Ok(seen);
+            }
         }
         let reason = "Jira answered that the account was changed, but its username is still the old one".to_owned();
         Err(TargetError::Refused { reason, field: Some(Field::Username) })

@@ -71,6 +71,10 @@ async fn the_last_seat_is_given_and_then_nobody_is_even_tried() {
     // Who is there is found all the same.
     let account = Account { access: [desk_access()].into(), ..person("Mara.Lund") };
     assert!(matches!(office.target.create_account(&office.calls(), &account).await, Ok(Created::Exists(_))));
+    // Who is gone waits for no seat.
+    let gone = AccountId("JIRAUSER0".to_owned());
+    let error = office.target.grant(&office.calls(), at(&gone, "nobody"), &desk_access()).await.unwrap_err();
+    assert!(matches!(error, TargetError::Gone { .. }), "{error:?}");
     // A seat that becomes free is seen at once.
     office.target.set_active(&office.calls(), at(&mara, "mara.lund"), &switch(false)).await.unwrap();
     office.target.grant(&office.calls(), at(&ole, "ole.dahl"), &desk_access()).await.unwrap();

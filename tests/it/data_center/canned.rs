@@ -93,3 +93,27 @@ async fn an_answer_to_a_put_that_is_no_account_is_followed_by_a_look() {
     assert!(target.set_active(&calls, at(&id, "åse"), &switch(true)).await.map(seen).unwrap().active);
     assert_eq!(told(&calls).len(), 2);
 }
+
+#[tokio::test]
+async fn a_list_that_stops_before_its_end_or_does_not_move_is_no_complete_list() {
+    // DC-41
+    let gate = Turnstile::default();
+    let calls = Calls::new(Uuid::now_v7(), &gate);
+    let stops = target(|_, _| (200, r#"{"values": [], "isLast": false}"#)).await;
+    assert!(reason(stops.accounts(&calls, None).await.unwrap_err()).contains("not at its end"));
+    let stuck = target(|_, _| (200, r#"{"values": [], "nextCursor": 418, "isLast": false}"#)).await;
+    let page = stuck.accounts(&calls, None).await.unwrap();
+    assert_eq!(page.next.as_deref(), Some("list 418"), "a number will do as well");
+    assert!(reason(stuck.accounts(&calls, page.next.as_deref()).await.unwrap_err()).contains("does not go on"));
+}
+
+#[tokio::test]
+async fn members_whose_page_does_not_say_where_it_begins_come_to_an_end() {
+    // DC-67
+    let gate = Turnstile::default();
+    let calls = Calls::new(Uuid::now_v7(), &gate);
+    let target = target(|_, _| (200, r#"{"values": [{"key": "JIRAUSER1"}], "total": 2}"#)).await;
+    let page = target.members(&calls, group("platform-crew"), None).await.unwrap();
+    let page = target.members(&calls, group("platform-crew"), page.next.as_deref()).await.unwrap();
+    assert_eq!(page.next, None);
+}

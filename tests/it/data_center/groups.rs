@@ -8,7 +8,7 @@ const PICKER: &str = "GET /rest/api/2/groups/picker?query={query}&maxResults=100
 const PROBE: &str = "GET /rest/api/2/group/member?groupname={groupname}&maxResults=1";
 const ADD: &str = "POST /rest/api/2/group/user?groupname={groupname}";
 const REMOVE: &str = "DELETE /rest/api/2/group/user?groupname={groupname}&username={username}";
-const FIND: &str = "GET /rest/api/2/user?username={username}&expand=groups";
+const FIND: &str = "GET /rest/api/2/user?key={key}&expand=groups";
 
 #[tokio::test]
 async fn a_group_is_made_once_and_then_known_to_exist_in_whatever_case() {
@@ -81,16 +81,16 @@ async fn a_group_that_is_gone_is_deleted() {
 async fn a_membership_is_one_call_by_username_and_repeating_it_is_done() {
     // DC-63, DC-64, DC-66
     let office = Office::open().await;
-    office.hire("mara.lund").await;
+    let id = office.hire("mara.lund").await;
     office.sandbox.add_group("platform-crew").unwrap();
     let calls = office.calls();
-    office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
+    office.target.add_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{ADD} 201")]);
-    office.target.add_member(&calls, group("Platform-Crew"), who("Mara.Lund")).await.unwrap();
+    office.target.add_member(&calls, group("Platform-Crew"), at(&id, "Mara.Lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{ADD} 400"), format!("{FIND} 200")]);
-    office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
+    office.target.remove_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{REMOVE} 200")]);
-    office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
+    office.target.remove_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap();
     assert_eq!(told(&calls), [format!("{REMOVE} 400"), format!("{FIND} 200")]);
 }
 
@@ -98,7 +98,7 @@ async fn a_membership_is_one_call_by_username_and_repeating_it_is_done() {
 async fn a_membership_without_its_account_or_its_group_says_which_of_them_is_gone() {
     // DC-65
     let office = Office::open().await;
-    office.hire("mara.lund").await;
+    let mara = office.hire("mara.lund").await;
     office.sandbox.add_group("platform-crew").unwrap();
     let calls = office.calls();
     for (group, username, what) in [
@@ -106,9 +106,10 @@ async fn a_membership_without_its_account_or_its_group_says_which_of_them_is_gon
         ("no-crew", "mara.lund", "the group \"no-crew\""),
         ("no-crew", "nobody", "the account \"nobody\""),
     ] {
-        let error = office.target.add_member(&calls, super::group(group), who(username)).await.unwrap_err();
+        let account = if username == "nobody" { who(username) } else { at(&mara, username) };
+        let error = office.target.add_member(&calls, super::group(group), account).await.unwrap_err();
         assert_eq!(error, TargetError::Gone { what: what.to_owned() });
-        office.target.remove_member(&calls, super::group(group), who(username)).await.unwrap();
+        office.target.remove_member(&calls, super::group(group), account).await.unwrap();
     }
 }
 
@@ -116,33 +117,70 @@ async fn a_membership_without_its_account_or_its_group_says_which_of_them_is_gon
 async fn a_membership_that_jira_refuses_for_another_reason_is_refused_in_its_words() {
     // DC-15, DC-64, DC-66
     let office = Office::open().await;
-    office.hire("mara.lund").await;
-    office.hire("ole.dahl").await;
+    let mara = office.hire("mara.lund").await;
+    let ole = office.hire("ole.dahl").await;
     office.sandbox.add_group("platform-crew").unwrap();
     office.sandbox.add_member("platform-crew", "ole.dahl").unwrap();
     office.sandbox.inject(Fault::status(400).on("/group/user"));
     let calls = office.calls();
-    let error = office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap_err();
+    let error = office.target.add_member(&calls, group("platform-crew"), at(&mara, "mara.lund")).await.unwrap_err();
     assert!(!reason(error).is_empty());
-    let error = office.target.remove_member(&calls, group("platform-crew"), who("ole.dahl")).await.unwrap_err();
+    let error = office.target.remove_member(&calls, group("platform-crew"), at(&ole, "ole.dahl")).await.unwrap_err();
     assert!(!reason(error).is_empty());
+}
+
+#[tokio::test]
+async fn whoever_has_another_name_by_now_joins_and_leaves_all_the_same() {
+    // DC-47
+    let office = Office::open().await;
+    let id = office.hire("mara.berg").await;
+    office.sandbox.add_group("platform-crew").unwrap();
+    let calls = office.calls();
+    for _ in 0..2 {
+        office.target.add_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap();
+        assert_eq!(office.sandbox.members("platform-crew"), ["mara.berg"]);
+    }
+    assert_eq!(
+        told(&calls),
+        [
+            format!("{ADD} 404"),
+            format!("{FIND} 200"),
+            format!("{ADD} 201"),
+            format!("{ADD} 404"),
+            format!("{FIND} 200")
+        ]
+    );
+    for _ in 0..2 {
+        office.target.remove_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap();
+        assert!(office.sandbox.members("platform-crew").is_empty());
+    }
+    assert_eq!(
+        told(&calls),
+        [
+            format!("{REMOVE} 404"),
+            format!("{FIND} 200"),
+            format!("{REMOVE} 200"),
+            format!("{REMOVE} 404"),
+            format!("{FIND} 200")
+        ]
+    );
 }
 
 #[tokio::test]
 async fn a_lost_answer_to_a_membership_is_unknown_and_repeating_it_is_done() {
     // DC-16
     let office = Office::open().await;
-    office.hire("mara.lund").await;
+    let id = office.hire("mara.lund").await;
     office.sandbox.add_group("platform-crew").unwrap();
     office.sandbox.inject(Fault::drop_answer().on("POST /group/user").times(1));
     office.sandbox.inject(Fault::drop_answer().on("DELETE /group/user").times(1));
     let calls = office.calls();
-    let error = office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap_err();
+    let error = office.target.add_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap_err();
     assert!(matches!(error, TargetError::Unreachable { maybe_done: true, .. }), "{error:?}");
-    office.target.add_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
-    let error = office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap_err();
+    office.target.add_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap();
+    let error = office.target.remove_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap_err();
     assert!(matches!(error, TargetError::Unreachable { maybe_done: true, .. }), "{error:?}");
-    office.target.remove_member(&calls, group("platform-crew"), who("mara.lund")).await.unwrap();
+    office.target.remove_member(&calls, group("platform-crew"), at(&id, "mara.lund")).await.unwrap();
 }
 
 #[tokio::test]
