@@ -7,8 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::No;
+use super::group::gone;
 use super::hosts::{Host, no_key};
 use super::person::GroupName;
+use super::strip::Refusals;
 use super::{AccountRef, Calls, Cloud, GroupRef, TargetError, get, parse};
 use crate::account::Access;
 
@@ -94,15 +96,14 @@ impl Cloud {
         access: &Access,
     ) -> Result<(), TargetError> {
         if !self.hosts.has_organization() {
-            return self
-                .take_at_the_site(calls, account, |key| product(&access.resource).as_deref() == Some(key))
-                .await;
+            let wanted = of_jira(access)?;
+            return self.take_at_the_site(calls, account, |key| key == wanted).await;
         }
         let sent = self.of_a_resource(calls, access).await?;
         match self.role(calls, account, &sent, "access.revoke", REVOKE).await {
             Ok(()) => Ok(()),
             Err(No::NotFound(_)) if self.may_be_settling(&account.id.0) => Err(self.not_there(&account.id.0)),
-            Err(No::NotFound(_)) => Ok(()),
+            Err(No::NotFound(words)) => gone(words),
             Err(no) => Err(no.into_error(|| named(account))),
         }
     }
@@ -127,7 +128,8 @@ impl Cloud {
         sent: &Access,
     ) -> Result<(), TargetError> {
         match self.role(calls, account, sent, "access.revoke", REVOKE).await {
-            Ok(()) | Err(No::NotFound(_)) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(No::NotFound(words)) => gone(words),
             Err(no) => Err(no.into_error(|| named(account))),
         }
     }
@@ -189,8 +191,7 @@ impl Cloud {
         account: AccountRef<'_>,
         access: &Access,
     ) -> Result<(), TargetError> {
-        let key = product(&access.resource)
-            .ok_or_else(|| no_key(&format!("Access to {}, which is not a product of Jira,", access.resource)))?;
+        let key = of_jira(access)?;
         let applications = self.applications(calls).await?;
         let Some(application) = applications.into_iter().find(|one| one.key == key) else {
             let reason = format!("This site has no product {key}");
@@ -213,13 +214,14 @@ impl Cloud {
         let applications = self.applications(calls).await?;
         let granting: BTreeSet<&str> =
             applications.iter().filter(|one| which(&one.key)).flat_map(Application::granting).collect();
+        let mut refusals = Refusals::default();
         for group in self.groups_at_the_site(calls, account).await? {
             let id = group.group_id.as_deref();
             if id.is_some_and(|id| granting.contains(id)) {
-                self.leave(calls, GroupRef { name: &group.name, id }, account).await?;
+                refusals.note(self.leave(calls, GroupRef { name: &group.name, id }, account).await)?;
             }
         }
-        Ok(())
+        refusals.settled()
     }
 
     async fn groups_at_the_site(
@@ -234,6 +236,12 @@ impl Cloud {
             Err(no) => Err(self.settle(calls, no, || named(account)).await),
         }
     }
+}
+
+/// The key of the product; what is none of Jira's a site alone can neither give nor take.
+pub(super) fn of_jira(access: &Access) -> Result<String, TargetError> {
+    let unknown = || no_key(&format!("Access to {}, which is not a product of Jira,", access.resource));
+    product(&access.resource).ok_or_else(unknown)
 }
 
 pub(super) fn named(account: AccountRef<'_>) -> String {

@@ -96,6 +96,15 @@ fn is_about_the_organization(code: &str) -> bool {
     code == "ADMIN-404-2" || code == "ADMIN-UAM-404-2"
 }
 
+/// The error of a search that was rejected. Nobody found is an empty list: a 404 is about our configuration, and must not be
+/// taken for somebody who is gone.
+pub(super) fn no_directory(no: No) -> TargetError {
+    match no {
+        No::NotFound(words) => TargetError::Denied { detail: format!("the directory is not known: {}", words.reason) },
+        other => other.into_error(|| "the directory".to_owned()),
+    }
+}
+
 pub(super) fn resting(after: Duration) -> TargetError {
     TargetError::Later { reason: "Jira Cloud throttles this operation".to_owned(), after }
 }

@@ -7,9 +7,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::product;
+use super::access::of_jira;
 use super::answer::No;
-use super::hosts::{Host, no_key};
+use super::hosts::Host;
 use super::person::{Row, User};
 use super::{Calls, Cloud, Created, TargetError, parse};
 use crate::account::{Access, Account, AccountId, Field, SeenAccount, fold};
@@ -202,9 +202,5 @@ impl Cloud {
 
 /// The products of Jira by their keys; the site gives no others.
 fn products(access: &BTreeSet<Access>) -> Result<Vec<String>, TargetError> {
-    let key = |access: &Access| {
-        product(&access.resource)
-            .ok_or_else(|| no_key(&format!("Access to {}, which is not a product of Jira,", access.resource)))
-    };
-    access.iter().map(key).collect()
+    access.iter().map(of_jira).collect()
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::named;
-use super::answer::{No, Words};
+use super::answer::{No, Words, no_directory};
 use super::hosts::Host;
 use super::person::Found;
 use super::{AccountRef, Calls, Cloud, EnsuredGroup, GroupRef, TargetError, parse};
@@ -89,12 +89,6 @@ impl Powers {
 }
 
 #[derive(Deserialize)]
-struct Roles {
-    #[serde(default)]
-    data: Vec<OnResource>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OnResource {
     resource_id: String,
@@ -110,8 +104,10 @@ impl Cloud {
     ) -> Result<Found<GroupRow>, TargetError> {
         let request = self.of_organization("group.search", Method::POST, SEARCH);
         let request = request.segment("directoryId", directory).json(body);
-        let found = self.hosts.look(calls, Host::Organization, request).await;
-        parse(found.map_err(|no| no.into_error(|| "the directory".to_owned()))?)
+        match self.hosts.look(calls, Host::Organization, request).await {
+            Ok(document) => parse(document),
+            Err(no) => Err(no_directory(no)),
+        }
     }
 
     /// The groups that administer the organisation, an app or Jira; a minute old at most.
@@ -279,19 +275,18 @@ impl Cloud {
     }
 
     /// Whether membership in the group gives anything on one of the resources.
-    pub(super) async fn grants_any(
-        &self,
+    pub(super) async fn grants_any<'a>(
+        &'a self,
         calls: &Calls<'_>,
-        id: &str,
+        id: &'a str,
         resources: &[&str],
     ) -> Result<bool, TargetError> {
-        let request = self.of_organization("group.roles", Method::GET, ROLES);
-        let request = request.segment("directoryId", self.reading_directory()).segment("groupId", id);
-        match self.hosts.look(calls, Host::Organization, request).await {
-            Ok(document) => {
-                let roles: Roles = parse(document)?;
-                Ok(roles.data.iter().any(|one| resources.contains(&one.resource_id.as_str())))
-            }
+        let ask = || {
+            let request = self.of_organization("group.roles", Method::GET, ROLES);
+            request.segment("directoryId", self.reading_directory()).segment("groupId", id)
+        };
+        match self.every_page::<OnResource>(calls, ask).await {
+            Ok(roles) => Ok(roles.iter().any(|one| resources.contains(&one.resource_id.as_str()))),
             Err(No::NotFound(_)) => Ok(false),
             Err(no) => Err(no.into_error(|| "the group".to_owned())),
         }
@@ -299,7 +294,7 @@ impl Cloud {
 }
 
 /// Gone is done, unless it is the organisation that is not known.
-fn gone(words: Words) -> Result<(), TargetError> {
+pub(super) fn gone(words: Words) -> Result<(), TargetError> {
     match No::NotFound(words).into_error(String::new) {
         TargetError::Gone { .. } => Ok(()),
         error => Err(error),

@@ -1,14 +1,16 @@
 //! Complete listings. A place in a list is a cursor of Atlassian's, or where the next row begins.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answer::No;
 use super::group::group_called;
 use super::hosts::Host;
-use super::person::{Row, User};
+use super::person::{Found, Row, User};
 use super::site_group::Bean;
 use super::{Calls, Cloud, GroupRef, Page, TargetError, get, parse};
 use crate::account::{AccountId, SeenAccount, SeenGroup};
+use crate::jira::client::Request;
 
 /// Rows of a page of the organisation, at most.
 const PAGE: usize = 100;
@@ -17,6 +19,27 @@ const USERS: usize = 1000;
 const FEWEST_USERS: usize = 50;
 
 impl Cloud {
+    /// All rows of what the organisation lists a page at a time with the cursor in the query (CLOUD-15).
+    pub(super) async fn every_page<'a, T: DeserializeOwned>(
+        &'a self,
+        calls: &Calls<'_>,
+        ask: impl Fn() -> Request<'a>,
+    ) -> Result<Vec<T>, No> {
+        let (mut all, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let request = match cursor.as_deref() {
+                Some(cursor) => ask().about("cursor", cursor),
+                None => ask(),
+            };
+            let page: Found<T> = parse(self.hosts.look(calls, Host::Organization, request).await?)?;
+            all.extend(page.data);
+            cursor = page.links.next;
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
     /// Everybody in the directory, whatever the state; or everybody whom the site ever knew.
     pub(super) async fn page_of_people(
         &self,
@@ -28,8 +51,8 @@ impl Cloud {
         }
         let directory = self.directory(calls).await?;
         let found = self.search_people(calls, directory, page(after, json!({}))).await?;
-        let closed = |row: &Row| row.state() == "not_invited";
-        let items = found.data.into_iter().filter(|row| !closed(row)).map(Row::seen).collect();
+        let belongs = |row: &Row| row.state() != "not_invited" && row.is_person();
+        let items = found.data.into_iter().filter(belongs).map(Row::seen).collect();
         Ok(Page { items, next: found.links.next })
     }
 

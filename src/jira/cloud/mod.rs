@@ -15,6 +15,7 @@ mod person;
 mod probe;
 mod profile;
 mod site_group;
+mod strip;
 mod switch;
 
 use std::collections::{BTreeSet, HashMap};

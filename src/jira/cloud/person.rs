@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::No;
+use super::answer::{No, no_directory};
 use super::hosts::Host;
 use super::{Calls, Cloud, TargetError, get, parse};
 use crate::account::{AccountId, Field, OffSwitch, SeenAccount, fold};
@@ -21,6 +21,8 @@ const PROFILE: [Field; 4] = [Field::Username, Field::Email, Field::DisplayName, 
 #[serde(rename_all = "camelCase")]
 pub(super) struct Row {
     pub(super) account_id: String,
+    #[serde(default)]
+    account_type: Option<String>,
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
@@ -58,6 +60,16 @@ pub(super) struct RowGroup {
     pub(super) name: Option<String>,
 }
 
+/// Why an account of that type is none of a person's, if it is not (CLOUD-16).
+fn no_person(account_type: Option<&str>) -> Option<&'static str> {
+    match account_type {
+        None | Some("atlassian") => None,
+        Some("app") => Some("This is the account of an app, not of a person"),
+        Some("customer") => Some("This account is a portal's customer, who is in no group"),
+        Some(_) => Some("Atlassian does not say that this is the account of a person"),
+    }
+}
+
 /// A page of a search of the organisation; `links.next` is a cursor and no address (CLOUD-15).
 #[derive(Deserialize)]
 pub(super) struct Found<T> {
@@ -88,6 +100,10 @@ impl Row {
         self.claim_status.as_deref() == Some("managed")
     }
 
+    pub(super) fn is_person(&self) -> bool {
+        no_person(self.account_type.as_deref()).is_none()
+    }
+
     /// In our own words.
     pub(super) fn seen(self) -> SeenAccount {
         let off = match self.state() {
@@ -99,9 +115,10 @@ impl Row {
         };
         let read_only = if self.is_managed() { BTreeSet::new() } else { BTreeSet::from(PROFILE) };
         // CLOUD-50
-        let hands_off = (self.management_source.as_deref() == Some("synced")).then(|| {
+        let synced = (self.management_source.as_deref() == Some("synced")).then(|| {
             "Another identity provider syncs this person into the Atlassian organisation; change it there".to_owned()
         });
+        let hands_off = no_person(self.account_type.as_deref()).map(str::to_owned).or(synced);
         let known = [
             ("nickname", self.nickname),
             ("job_title", self.job_title),
@@ -162,11 +179,7 @@ pub(super) struct GroupName {
 impl User {
     /// In our own words. A missing address is unknown, never different (CLOUD-17).
     pub(super) fn seen(self) -> SeenAccount {
-        let hands_off = match self.account_type.as_deref() {
-            Some("app") => Some("This is the account of an app, not of a person".to_owned()),
-            Some("customer") => Some("This account is a portal's customer, who is in no group".to_owned()),
-            _ => None,
-        };
+        let hands_off = no_person(self.account_type.as_deref()).map(str::to_owned);
         let email = self.email_address.filter(|address| address.contains('@'));
         let active = self.active.unwrap_or(true);
         let groups = self.groups.filter(|groups| groups.items.len() >= groups.size.unwrap_or(groups.items.len()));
@@ -199,8 +212,10 @@ impl Cloud {
     ) -> Result<Found<Row>, TargetError> {
         let request = self.of_organization("user.search", Method::POST, SEARCH);
         let request = request.segment("directoryId", directory).json(body);
-        let found = self.hosts.look(calls, Host::Organization, request).await;
-        parse(found.map_err(|no| no.into_error(|| "the directory".to_owned()))?)
+        match self.hosts.look(calls, Host::Organization, request).await {
+            Ok(document) => parse(document),
+            Err(no) => Err(no_directory(no)),
+        }
     }
 
     /// The row of that address; exact, whatever the person hides (CLOUD-12).
@@ -348,6 +363,10 @@ mod tests {
         assert_eq!(row(json!({"claimStatus": "unmanaged"})).read_only.len(), 4);
         assert!(row(json!({"managementSource": "synced"})).hands_off.is_some());
         assert!(row(json!({"managementSource": null})).hands_off.is_none());
+        // CLOUD-16
+        for (kind, no_person) in [("atlassian", false), ("app", true), ("customer", true), ("unknown", true)] {
+            assert_eq!(row(json!({"accountType": kind})).hands_off.is_some(), no_person, "{kind}");
+        }
     }
 
     #[test]

@@ -143,7 +143,8 @@ fn forbid(seen: &mut SeenAccount, words: &Words) {
     }
 }
 
-/// What differs, and nothing else. A name that is too long is cut at the last character that fits (CLOUD-53).
+/// What differs, and nothing else. A name that is too long is cut at the last character that fits, and what cannot be empty
+/// is not emptied (CLOUD-53).
 fn profile(change: &AccountChange) -> Result<Map<String, Value>, TargetError> {
     let mut body = Map::new();
     let mut extended = Map::new();
@@ -154,6 +155,8 @@ fn profile(change: &AccountChange) -> Result<Map<String, Value>, TargetError> {
     for (name, value) in &change.extra {
         if EXTENDED.contains(&name.as_str()) {
             extended.insert(name.clone(), value.as_str().into());
+        } else if PLAIN.contains(&name.as_str()) && value.trim().is_empty() {
+            continue;
         } else if name == "locale" {
             // BCP 47 has a hyphen; Jira's own form has not.
             body.insert(name.clone(), value.replace('_', "-").into());

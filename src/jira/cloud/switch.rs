@@ -2,50 +2,25 @@
 //! account deactivated, account deleted. With a site alone there are two.
 
 use reqwest::Method;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::access::named;
 use super::answer::{No, Words};
 use super::hosts::{Host, no_key};
 use super::person::Row;
-use super::{AccountRef, Calls, Cloud, GroupRef, TargetError, Written, parse};
-use crate::account::{Access, Field, OffSwitch, SeenAccount};
+use super::{AccountRef, Calls, Cloud, TargetError, Written};
+use crate::account::{AccountId, Field, OffSwitch};
 use crate::jira::client::Request;
 
 const MEMBER: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}";
 const SUSPEND: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/suspend";
 const RESTORE: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/restore";
-const ROLES: &str = "/admin/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/role-assignments";
 const DISABLE: &str = "/users/{account_id}/manage/lifecycle/disable";
 const ENABLE: &str = "/users/{account_id}/manage/lifecycle/enable";
 const DELETE: &str = "/users/{account_id}/manage/lifecycle/delete";
 const CANCEL_DELETE: &str = "/users/{account_id}/manage/lifecycle/cancel-delete";
 
-/// What somebody has on a resource, and where from (CLOUD-28).
-#[derive(Deserialize)]
-struct Assignments {
-    #[serde(default)]
-    data: Vec<OnResource>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OnResource {
-    resource_id: String,
-    #[serde(default)]
-    role_assignments: Vec<Assigned>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Assigned {
-    role: String,
-    #[serde(default)]
-    role_assignment_methods: Vec<String>,
-}
-
-fn off(way: OffSwitch) -> Result<Written, TargetError> {
+pub(super) fn off(way: OffSwitch) -> Result<Written, TargetError> {
     Ok(Written::AsAsked { off: Some(way) })
 }
 
@@ -106,7 +81,7 @@ impl Cloud {
         off(way)
     }
 
-    fn of_member<'a>(
+    pub(super) fn of_member<'a>(
         &'a self,
         operation: &'static str,
         method: Method,
@@ -124,17 +99,33 @@ impl Cloud {
         let request = self.of_member("user.suspend", Method::POST, SUSPEND, directory, account).json(json!({}));
         match self.hosts.call(calls, Host::Organization, request).await {
             Ok(_) => self.is_off(account, OffSwitch::Suspend),
-            Err(No::NotFound(words)) => self.absent(account, words),
+            Err(No::NotFound(words)) => self.absent(calls, account, OffSwitch::Suspend, words).await,
             Err(No::BadRequest(words) | No::Conflict(words)) => self.perhaps_so(calls, account, words).await,
             Err(no) => Err(no.into_error(|| named(account))),
         }
     }
 
-    /// Somebody who is in no directory has no access, unless an invitation is on its way.
-    fn absent(&self, account: AccountRef<'_>, words: Words) -> Result<Written, TargetError> {
-        match words.code.as_str() {
-            "ADMIN-404-2" | "ADMIN-UAM-404-2" => Err(No::NotFound(words).into_error(|| named(account))),
-            _ if self.may_be_settling(&account.id.0) => Err(self.not_there(&account.id.0)),
+    /// Somebody who is in no directory has no access, unless an invitation is on its way. A 404 alone does not prove it:
+    /// the list has the last word, or a leaver would stay in (CLOUD-44).
+    pub(super) async fn absent(
+        &self,
+        calls: &Calls<'_>,
+        account: AccountRef<'_>,
+        way: OffSwitch,
+        words: Words,
+    ) -> Result<Written, TargetError> {
+        if matches!(words.code.as_str(), "ADMIN-404-2" | "ADMIN-UAM-404-2") {
+            return Err(No::NotFound(words).into_error(|| named(account)));
+        }
+        if self.may_be_settling(&account.id.0) {
+            return Err(self.not_there(&account.id.0));
+        }
+        match self.person_with_id(calls, account.id).await? {
+            Some(seen) if seen.active || (way, seen.off) == (OffSwitch::Remove, Some(OffSwitch::Suspend)) => {
+                let reason = format!("Jira Cloud lists the account, and says that it is not there: {}", words.reason);
+                Err(TargetError::Refused { reason, field: Some(Field::Active) })
+            }
+            Some(seen) if seen.off != Some(OffSwitch::Remove) => Ok(Written::Seen(seen)),
             _ => off(OffSwitch::Remove),
         }
     }
@@ -176,7 +167,8 @@ impl Cloud {
             let request =
                 Request::new("user.delete", Method::DELETE, "/rest/api/3/user").about("accountId", &account.id.0);
             return match self.hosts.call(calls, Host::Site, request).await {
-                Ok(_) | Err(No::NotFound(_)) => self.is_off(account, OffSwitch::Remove),
+                Ok(_) => self.is_off(account, OffSwitch::Remove),
+                Err(No::NotFound(words)) => self.absent(calls, account, OffSwitch::Remove, words).await,
                 Err(no) => Err(self.settle(calls, no, || named(account)).await),
             };
         }
@@ -184,23 +176,29 @@ impl Cloud {
         let request = self.of_member("user.remove", Method::DELETE, MEMBER, directory, account);
         match self.hosts.call(calls, Host::Organization, request).await {
             Ok(_) => self.is_off(account, OffSwitch::Remove),
-            Err(No::NotFound(words)) => self.absent(account, words),
+            Err(No::NotFound(words)) => self.absent(calls, account, OffSwitch::Remove, words).await,
             Err(no) => Err(no.into_error(|| named(account))),
         }
     }
 
-    /// Invited again, with nothing: access and groups follow.
+    /// Invited again, with nothing: access and groups follow. Where the account of old is gone for good, the address now
+    /// is another account, which is for a look to find and for the policy to adopt (CLOUD-48).
     async fn come_back(&self, calls: &Calls<'_>, account: AccountRef<'_>) -> Result<Written, TargetError> {
+        match self.invited_again(calls, account).await? {
+            id if id == *account.id => Ok(ON),
+            _ => Err(TargetError::Gone { what: named(account) }),
+        }
+    }
+
+    async fn invited_again(&self, calls: &Calls<'_>, account: AccountRef<'_>) -> Result<AccountId, TargetError> {
         if self.hosts.has_organization() {
-            self.invite(calls, account.username, &Default::default()).await?;
-            return Ok(ON);
+            return Ok(self.invite(calls, account.username, &Default::default()).await?.0);
         }
         // The site wants a product for somebody whom it knows (CLOUD-23).
         let applications = self.applications(calls).await?;
         let usual: Vec<String> =
             applications.iter().filter(|one| one.selected_by_default).map(|one| one.key.clone()).collect();
-        self.add_to_the_site(calls, account.username, &usual).await?;
-        Ok(ON)
+        Ok(self.add_to_the_site(calls, account.username, &usual).await?.id)
     }
 
     fn of_account<'a>(operation: &'static str, path: &'static str, account: AccountRef<'a>) -> Request<'a> {
@@ -214,7 +212,7 @@ impl Cloud {
             Ok(_) => self.is_off(account, OffSwitch::Deactivate),
             Err(No::Conflict(words)) => self.perhaps_so(calls, account, words).await,
             Err(No::Forbidden(words)) if is_not_managed(&words) => self.suspend(calls, account).await,
-            Err(No::NotFound(_)) => Err(self.not_there(&account.id.0)),
+            Err(No::NotFound(words)) => self.absent(calls, account, OffSwitch::Deactivate, words).await,
             Err(no) => Err(no.into_error(|| named(account))),
         }
     }
@@ -229,8 +227,24 @@ impl Cloud {
                 Some(row) if row.state() != "deactivated" => Ok(Written::Seen(row.seen())),
                 _ => Err(words.refused(Some(Field::Active))),
             },
+            Err(No::Forbidden(words)) if is_not_managed(&words) => self.not_ours_to_activate(calls, account).await,
             Err(No::NotFound(_)) => Err(self.not_there(&account.id.0)),
             Err(no) => Err(no.into_error(|| named(account))),
+        }
+    }
+
+    /// The account was ours when it was switched off, and is not now: that is about this one, and not about our key.
+    async fn not_ours_to_activate(&self, calls: &Calls<'_>, account: AccountRef<'_>) -> Result<Written, TargetError> {
+        let row = self.row_with_id(calls, &account.id.0).await?;
+        match row.as_ref().map_or("not_invited", Row::state) {
+            "deactivated" | "for_deletion" => {
+                let reason = "The organisation does not manage this account any more, so that it cannot activate it; \
+                              verify its domain at admin.atlassian.com";
+                Err(TargetError::Refused { reason: reason.to_owned(), field: Some(Field::Active) })
+            }
+            "suspended" => self.restore(calls, account).await,
+            "not_invited" => self.come_back(calls, account).await,
+            _ => row.map(|row| Written::Seen(row.seen())).ok_or_else(|| self.not_there(&account.id.0)),
         }
     }
 
@@ -242,7 +256,7 @@ impl Cloud {
             Err(No::NotFound(words)) if words.code == "accountNotFound" && !self.may_be_settling(&account.id.0) => {
                 off(OffSwitch::Delete)
             }
-            Err(No::NotFound(_)) => Err(self.not_there(&account.id.0)),
+            Err(No::NotFound(words)) => self.absent(calls, account, OffSwitch::Delete, words).await,
             Err(No::Conflict(words)) => match self.row_with_id(calls, &account.id.0).await? {
                 Some(row) if row.state() == "for_deletion" => off(OffSwitch::Delete),
                 None => off(OffSwitch::Delete),
@@ -260,6 +274,7 @@ impl Cloud {
             // The record has forgotten groups and access; what is still there shows when it is given again.
             Ok(_) => Ok(ON),
             Err(No::Conflict(_)) => self.enable_or_see(calls, account).await,
+            Err(No::Forbidden(words)) if is_not_managed(&words) => self.not_ours_to_activate(calls, account).await,
             Err(no) => Err(no.into_error(|| named(account))),
         }
     }
@@ -270,54 +285,10 @@ impl Cloud {
             _ => Err(TargetError::Gone { what: named(account) }),
         }
     }
-
-    /// Takes away what gives access to an app: roles, and groups that grant one. Other groups stay.
-    async fn strip(&self, calls: &Calls<'_>, account: AccountRef<'_>) -> Result<Written, TargetError> {
-        if !self.hosts.has_organization() {
-            self.take_at_the_site(calls, account, |_| true).await?;
-            let seen = self.person_with_id(calls, account.id).await?;
-            return self.stripped(account, seen);
-        }
-        let request = self.of_member("user.roles", Method::GET, ROLES, self.reading_directory(), account);
-        let found = match self.hosts.look(calls, Host::Organization, request).await {
-            Ok(document) => parse::<Assignments>(document)?.data,
-            Err(No::NotFound(words)) => return self.absent(account, words),
-            Err(no) => return Err(no.into_error(|| named(account))),
-        };
-        let row = self.row_with_id(calls, &account.id.0).await?;
-        let resources: Vec<&str> = found.iter().map(|one| one.resource_id.as_str()).collect();
-        let of_group = |way: &String| way.starts_with("group");
-        let by_group = found.iter().flat_map(|one| &one.role_assignments);
-        let by_group = by_group.flat_map(|one| &one.role_assignment_methods).any(of_group);
-        if by_group {
-            for group in row.iter().flat_map(|row| row.groups.iter().flatten()) {
-                let Some(id) = group.id.as_deref() else { continue };
-                if self.grants_any(calls, id, &resources).await? {
-                    let name = group.name.as_deref().unwrap_or_default();
-                    self.leave(calls, GroupRef { name, id: Some(id) }, account).await?;
-                }
-            }
-        }
-        for one in &found {
-            for assigned in &one.role_assignments {
-                if assigned.role_assignment_methods.iter().any(|way| way == "direct") {
-                    let access = Access { resource: one.resource_id.clone(), role: assigned.role.clone() };
-                    self.withdraw(calls, account, &access).await?;
-                }
-            }
-        }
-        let seen = self.row_with_id(calls, &account.id.0).await?.map(Row::seen);
-        self.stripped(account, seen)
-    }
-
-    fn stripped(&self, account: AccountRef<'_>, seen: Option<SeenAccount>) -> Result<Written, TargetError> {
-        let seen = seen.ok_or_else(|| self.not_there(&account.id.0))?;
-        let off = seen.off.or(Some(OffSwitch::Revoke));
-        Ok(Written::Seen(SeenAccount { active: false, off, access: Some(Default::default()), ..seen }))
-    }
 }
 
-/// Nobody here is in charge of the account (CLOUD-13).
+/// Nobody here is in charge of the account (CLOUD-13); a key with scopes is refused in the same code (CLOUD-3).
 pub(super) fn is_not_managed(words: &Words) -> bool {
-    words.code == "forbidden" || words.code == "forbidden.targetUnverified"
+    let code = words.code == "forbidden" || words.code == "forbidden.targetUnverified";
+    code && !words.reason.contains("manage:org")
 }

@@ -127,7 +127,9 @@ fn violation(field: &str, value: &str) -> Option<Value> {
         _ => 100,
     };
     let key = match value.chars().count() {
-        0 if field == "name" || field == "nickname" => "minLength",
+        0 if ["name", "nickname", "zoneinfo", "locale"].contains(&field) => "minLength",
+        // BCP 47 has a hyphen.
+        _ if field == "locale" && value.contains('_') => "invalidFormat",
         length if length > most => "maxLength",
         _ if value.chars().any(char::is_control) => "controlCharacters",
         _ => return None,

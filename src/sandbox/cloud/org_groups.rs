@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::org_people::{MOST, done};
+use super::org_people::{MOST, done, paged};
 use super::refusal::organization as refuse;
 use super::state::{Group, fold};
 use super::{Answer, Visit};
@@ -114,8 +114,7 @@ pub(super) fn roles(visit: &mut Visit<'_>) -> Answer {
         let default = group.default_role.as_ref().filter(|(of, _)| of == resource).map(|(_, role)| role);
         json!({"resourceId": resource, "resourceOwner": "jira", "roles": [role], "defaultRole": default})
     };
-    let data: Vec<Value> = group.roles.iter().map(item).collect();
-    Ok(Reply::json(200, &json!({"data": data, "links": {}})))
+    paged(visit, group.roles.iter().map(item).collect())
 }
 
 impl Visit<'_> {

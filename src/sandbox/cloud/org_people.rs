@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::refusal::organization as refuse;
-use super::state::{AccountStatus, Person, PersonKind, Trouble, fold};
+use super::state::{AccountStatus, Person, Trouble, fold};
 use super::{Answer, Visit};
 use crate::sandbox::exchange::Reply;
 
 /// Rows of a page unless another number is asked for; at most [`MOST`].
 const USUAL: usize = 50;
 pub(super) const MOST: usize = 100;
+/// The same where the query asks.
+const USUAL_IN_QUERY: usize = 20;
 
 /// The filters that we play. Lists that are too long are refused, as the document says.
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -107,7 +109,6 @@ fn fits(visit: &Visit<'_>, wanted: &Search, directory: &str, person: &Person) ->
     };
     let term = wanted.search_term.as_deref().map(fold);
     within
-        && person.kind == PersonKind::Atlassian
         && any(&wanted.emails, &|email| fold(email) == fold(&person.email))
         && any(&wanted.account_ids, &|id| id == person.id)
         && any(&wanted.group_ids, &|id| person.groups.contains(id))
@@ -239,8 +240,27 @@ pub(super) fn roles(visit: &mut Visit<'_>) -> Answer {
             "userDirectoryStatus": membership(person),
         })
     };
-    let data: Vec<Value> = apps.map(item).collect();
-    Ok(Reply::json(200, &json!({"data": data, "links": {}})))
+    paged(visit, apps.map(item).collect())
+}
+
+/// A page by the cursor of the query, with which everything else there is ignored (CLOUD-15).
+pub(super) fn paged(visit: &Visit<'_>, all: Vec<Value>) -> Answer {
+    let limit = visit.call.parameter("limit").map_or(Some(USUAL_IN_QUERY), |limit| limit.parse().ok());
+    let limit = limit.filter(|limit| (1..=MOST).contains(limit));
+    let limit = limit.ok_or_else(|| refuse(400, "ADMIN-400-24", "The limit is out of bounds"))?;
+    let number = |cursor: &str| {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        String::from_utf8(bytes).ok()?.parse::<usize>().ok()
+    };
+    let start = visit.call.parameter("cursor").map_or(Some(0), number);
+    let start = start.ok_or_else(|| refuse(400, "ADMIN-400-1", "The cursor is not valid"))?;
+    let page: Vec<&Value> = all.iter().skip(start).take(limit).collect();
+    let next = start + page.len();
+    let mut links = json!({});
+    if next < all.len() {
+        links["next"] = URL_SAFE_NO_PAD.encode(next.to_string()).into();
+    }
+    Ok(Reply::json(200, &json!({"data": page, "links": links})))
 }
 
 pub(super) fn done(result: Result<(), Trouble>) -> Answer {
@@ -280,7 +300,7 @@ impl Visit<'_> {
         };
         let mut row = json!({
             "accountId": person.id, "name": person.name, "email": person.email, "emailVerified": true,
-            "accountType": "atlassian", "accountStatus": status, "membershipStatus": membership(person),
+            "accountType": person.kind.name(), "accountStatus": status, "membershipStatus": membership(person),
             "status": person.state(), "claimStatus": claim(self, person), "managementSource": source,
         });
         let shown = [

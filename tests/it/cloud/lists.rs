@@ -113,3 +113,19 @@ async fn a_site_alone_lists_groups_and_all_members_fifty_at_a_time() {
     let pages = office.sandbox.journal().iter().filter(|call| call.route.ends_with("/group/member")).count();
     assert_eq!(pages, 5);
 }
+
+#[tokio::test]
+async fn apps_and_customers_of_the_organisation_are_nobody_to_adopt() {
+    // CLOUD-16
+    let office = Office::open().await;
+    let before = office.all_people().await.len();
+    for (email, kind) in [("bot@example.test", PersonKind::App), ("guest@example.test", PersonKind::Customer)] {
+        office.sandbox.change(|world| {
+            world.add_person(&NewPerson::named(email, "Nobody"));
+            world.edit_person(email, |person| person.kind = kind).unwrap();
+        });
+        let found = office.target.find_account(&office.calls(), email).await.unwrap().unwrap();
+        assert!(found.hands_off.is_some(), "{email}");
+    }
+    assert_eq!(office.all_people().await.len(), before);
+}

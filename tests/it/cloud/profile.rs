@@ -126,3 +126,22 @@ async fn a_field_that_breaks_a_rule_is_named() {
     assert!(reason.contains("job_title"), "{reason}");
     assert!(told(&calls).is_empty());
 }
+
+#[tokio::test]
+async fn what_cannot_be_empty_is_not_emptied() {
+    // CLOUD-53
+    let office = Office::open().await;
+    let id = office.hire(ADA).await;
+    let blank = |name: &str| (name.to_owned(), " ".to_owned());
+    let extra: BTreeMap<String, String> = ["nickname", "zoneinfo", "locale"].iter().map(|name| blank(name)).collect();
+    let calls = office.calls();
+    let change = AccountChange { extra: extra.clone(), ..AccountChange::default() };
+    let written = office.target.update_account(&calls, of(&id, ADA), &change).await.unwrap();
+    assert_eq!((written, told(&calls)), (Written::AsAsked { off: None }, Vec::new()));
+    // What can be is, and goes through.
+    let mut extra: BTreeMap<String, String> = extra.into_keys().map(|name| (name, String::new())).collect();
+    extra.insert("job_title".to_owned(), String::new());
+    let change = AccountChange { extra, ..AccountChange::default() };
+    let written = office.target.update_account(&calls, of(&id, ADA), &change).await.unwrap();
+    assert_eq!((written, told(&calls)), (Written::AsAsked { off: None }, vec!["PATCH manage/profile 200".to_owned()]));
+}

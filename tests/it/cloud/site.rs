@@ -205,3 +205,38 @@ async fn a_403_is_looked_into_before_the_credential_is_blamed() {
     let error = office.target.add_member(&office.calls(), group("Crew", &crew), of(&id, ADA)).await.unwrap_err();
     assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn what_is_no_product_of_jira_is_not_said_to_be_taken_away() {
+    // CLOUD-25
+    let office = Office::keyless().await;
+    let id = office.hire(ADA).await;
+    let confluence = Access { resource: "ari:cloud:confluence::site/1".to_owned(), role: String::new() };
+    let calls = office.calls();
+    let reason = refusal(office.target.revoke(&calls, of(&id, ADA), &confluence).await.unwrap_err());
+    assert!(reason.contains("confluence") && reason.contains("API key"), "{reason}");
+    assert!(told(&calls).is_empty());
+}
+
+#[tokio::test]
+async fn a_404_about_a_leaver_of_a_site_is_not_believed_before_a_look() {
+    // CLOUD-8, CLOUD-44
+    let office = Office::keyless().await;
+    let id = AccountId(office.sandbox.change(|world| world.add_person(&NewPerson::named(ADA, "Ada K"))));
+    office.sandbox.inject(Fault::status(404).on("DELETE").times(1));
+    let reason = refusal(office.switch(&id, ADA, &off(None)).await.unwrap_err());
+    assert!(reason.contains("lists the account"), "{reason}");
+    assert_eq!(office.state(ADA), "active");
+}
+
+#[tokio::test]
+async fn an_address_that_is_another_account_by_now_is_not_taken_for_the_one_of_old() {
+    // CLOUD-48
+    let office = Office::keyless().await;
+    let id = office.hire(ADA).await;
+    office.switch(&id, ADA, &off(None)).await.unwrap();
+    office.sandbox.change(|world| world.close(ADA)).unwrap();
+    let on = Switch { active: true, off: Some(OffSwitch::Remove), hand_over_to: None };
+    let error = office.switch(&id, ADA, &on).await.unwrap_err();
+    assert_eq!(error, TargetError::Gone { what: format!("the account {id}") });
+}

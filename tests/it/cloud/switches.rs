@@ -2,7 +2,7 @@
 
 use jira_scim::account::{AccountId, OffSwitch};
 use jira_scim::jira::{Switch, TargetError, Written};
-use jira_scim::sandbox::{CloudSandboxOptions, Fault, NewPerson, Settles};
+use jira_scim::sandbox::{AccountStatus, App, CloudSandboxOptions, Fault, NewPerson, Settles};
 
 use super::{Office, of, refusal, software, told};
 
@@ -193,4 +193,134 @@ async fn deleting_somebody_takes_him_out_of_the_directory_and_gone_is_gone() {
     office.sandbox.inject(Fault::status(500).on("DELETE"));
     let error = office.target.delete_account(&office.calls(), of(&id, ADA)).await.unwrap_err();
     assert!(matches!(error, TargetError::Unreachable { maybe_done: true, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_another_account_by_now_is_not_taken_for_the_one_of_old() {
+    // CLOUD-48
+    let (office, id) = employed().await;
+    office.switch(&id, ADA, &off(Some(OffSwitch::Remove))).await.unwrap();
+    office.sandbox.change(|world| world.close(ADA)).unwrap();
+    let error = office.switch(&id, ADA, &on(Some(OffSwitch::Remove))).await.unwrap_err();
+    assert_eq!(error, TargetError::Gone { what: format!("the account {id}") });
+    let new = office.target.find_account(&office.calls(), ADA).await.unwrap().unwrap();
+    assert_ne!(new.id, id);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_ours_any_more_cannot_be_activated_and_the_others_go_on() {
+    // CLOUD-13, CLOUD-45
+    let (office, id) = employed().await;
+    for way in [OffSwitch::Deactivate, OffSwitch::Delete] {
+        office.sandbox.change(|world| world.domains = vec!["example.test".to_owned()]);
+        assert_eq!(office.switch(&id, ADA, &off(Some(way))).await.unwrap(), done(way));
+        office.sandbox.change(|world| world.domains.clear());
+        let reason = refusal(office.switch(&id, ADA, &on(Some(way))).await.unwrap_err());
+        assert!(reason.contains("does not manage"), "{reason}");
+        office.sandbox.change(|world| world.edit_person(ADA, |ada| ada.status = AccountStatus::Active)).unwrap();
+        assert!(matches!(office.switch(&id, ADA, &on(Some(way))).await.unwrap(), Written::Seen(seen) if seen.active));
+    }
+    // Suspended, or removed, is what can be undone.
+    office.switch(&id, ADA, &off(None)).await.unwrap();
+    assert_eq!(office.switch(&id, ADA, &on(Some(OffSwitch::Deactivate))).await.unwrap(), BACK);
+    office.switch(&id, ADA, &off(Some(OffSwitch::Remove))).await.unwrap();
+    assert_eq!(office.switch(&id, ADA, &on(Some(OffSwitch::Deactivate))).await.unwrap(), BACK);
+    assert_eq!(office.state(ADA), "active");
+}
+
+#[tokio::test]
+async fn a_key_with_scopes_is_not_taken_for_an_account_that_is_not_ours() {
+    // CLOUD-3
+    let office = Office::like(CloudSandboxOptions::default(), |sandbox, options| {
+        options.organization.as_mut().unwrap().key = sandbox.issue_key(true);
+    })
+    .await;
+    let id = AccountId(office.sandbox.change(|world| world.add_person(&NewPerson::named(ADA, "Ada K"))));
+    for switch in [off(Some(OffSwitch::Deactivate)), on(Some(OffSwitch::Deactivate))] {
+        let error = office.switch(&id, ADA, &switch).await.unwrap_err();
+        assert!(matches!(error, TargetError::Denied { .. }), "{error:?}");
+    }
+    assert_eq!(office.state(ADA), "active");
+}
+
+#[tokio::test]
+async fn a_404_about_a_leaver_is_not_believed_before_a_look() {
+    // CLOUD-44
+    for (way, route) in [
+        (OffSwitch::Suspend, "/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/suspend"),
+        (OffSwitch::Remove, "DELETE"),
+        (OffSwitch::Deactivate, "/users/{account_id}/manage/lifecycle/disable"),
+        (OffSwitch::Delete, "/users/{account_id}/manage/lifecycle/delete"),
+        (OffSwitch::Revoke, "/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/role-assignments"),
+    ] {
+        // Nobody who was invited a moment ago: he might just not be there yet.
+        let office = Office::open().await;
+        let id = AccountId(office.sandbox.change(|world| world.add_person(&NewPerson::named(ADA, "Ada K"))));
+        office.sandbox.inject(Fault::status(404).on(route).times(1));
+        let reason = refusal(office.switch(&id, ADA, &off(Some(way))).await.unwrap_err());
+        assert!(reason.contains("lists the account"), "{way:?}: {reason}");
+        assert_eq!(office.state(ADA), "active", "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_404_about_somebody_who_is_suspended_is_off_and_not_out() {
+    // CLOUD-44
+    let office = Office::open().await;
+    let id = AccountId(office.sandbox.change(|world| world.add_person(&NewPerson::named(ADA, "Ada K"))));
+    office.switch(&id, ADA, &off(None)).await.unwrap();
+    office
+        .sandbox
+        .inject(Fault::status(404).on("/v2/orgs/{orgId}/directories/{directoryId}/users/{accountId}/suspend").times(1));
+    let written = office.switch(&id, ADA, &off(None)).await.unwrap();
+    assert!(matches!(written, Written::Seen(seen) if seen.off == Some(OffSwitch::Suspend)));
+    office.sandbox.inject(Fault::status(404).on("DELETE").times(1));
+    let error = office.target.delete_account(&office.calls(), of(&id, ADA)).await.unwrap_err();
+    assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_group_that_may_not_be_left_keeps_nothing_else_from_being_taken() {
+    // CLOUD-28, CLOUD-33
+    let (office, id) = employed().await;
+    // Ids ascend: the synced group comes before the last one.
+    let product = "jira-software-users-northwind-labs";
+    let (first, last) = (office.crew("Crew of old").await, office.crew("Crew of new").await);
+    office.sandbox.change(|world| {
+        let role = (world.apps[0].resource.clone(), "atlassian/user".to_owned());
+        for group in [&first, &last] {
+            world.edit_group(group, |group| group.roles.extend([role.clone()]));
+            world.join(&id.0, group).unwrap();
+        }
+        world.edit_group(&first, |group| group.synced = true);
+    });
+    let reason = refusal(office.switch(&id, ADA, &off(Some(OffSwitch::Revoke))).await.unwrap_err());
+    assert!(!reason.is_empty());
+    assert_eq!(office.members("Crew of old"), [ADA]);
+    assert!(office.members("Crew of new").is_empty() && office.members(product).is_empty());
+    assert!(office.sandbox.look(|world| world.person(ADA).unwrap().roles.is_empty()));
+}
+
+#[tokio::test]
+async fn roles_beyond_the_first_page_are_taken_as_well() {
+    // CLOUD-15, CLOUD-28
+    let (office, id) = employed().await;
+    let crew = office.sandbox.look(|world| world.group("Crew").unwrap().id.clone());
+    office.sandbox.change(|world| {
+        for n in 0..25 {
+            let key = format!("loom-{n:02}");
+            let resource = format!("ari:cloud:{key}::site/1");
+            let app = App { name: key.clone(), key, resource, seats: None, selected_by_default: false };
+            world.install(app);
+        }
+        // The last of the apps is given directly, and one that is far down by a group with many roles.
+        let role = |app: &App| (app.resource.clone(), "atlassian/user".to_owned());
+        let mut roles: Vec<_> = world.apps.iter().map(role).collect();
+        let own = roles.pop().unwrap();
+        world.edit_person(ADA, |ada| ada.roles.extend([own])).unwrap();
+        world.edit_group(&crew, |group| group.roles.extend(roles));
+    });
+    office.switch(&id, ADA, &off(Some(OffSwitch::Revoke))).await.unwrap();
+    assert!(office.members("Crew").is_empty());
+    assert!(office.sandbox.look(|world| world.person(ADA).unwrap().roles.is_empty()));
 }
