@@ -157,17 +157,16 @@ fn judge(status: StatusCode, headers: &reqwest::header::HeaderMap, body: Vec<u8>
         let retry_after = wait.map(std::time::Duration::from_secs);
         return Err(No::Failed(TargetError::Throttled { retry_after }));
     }
+    // The second door alone: the first one's credential is fine, and must not be paused because of this one.
     if status == StatusCode::UNAUTHORIZED {
-        let detail = "401 from the Crowd API: the application's name or password is wrong".to_owned();
-        return Err(No::Failed(TargetError::Denied { detail }));
+        return Err(No::Said("401 from Jira's Crowd API: the name or password of target.crowd is wrong".to_owned()));
     }
     match serde_json::from_slice::<Complaint>(&body) {
         Ok(_) if status == StatusCode::NOT_FOUND => Err(No::NotFound),
         Ok(complaint) if status.is_client_error() => Err(No::Said(complaint.words())),
-        _ if status == StatusCode::FORBIDDEN => {
-            let detail = "403 from the Crowd API: is our address on the application's list?".to_owned();
-            Err(No::Failed(TargetError::Denied { detail }))
-        }
+        _ if status == StatusCode::FORBIDDEN => Err(No::Said(
+            "403 from Jira's Crowd API: is our address on the list of target.crowd's application?".to_owned(),
+        )),
         _ => {
             let detail = format!("the Crowd API answered {status}");
             Err(No::Failed(TargetError::Unreachable { detail, maybe_done: writes }))
@@ -328,7 +327,6 @@ mod tests {
                 None => "ok".to_owned(),
                 Some(No::NotFound) => "not found".to_owned(),
                 Some(No::Said(words)) => words,
-                Some(No::Failed(TargetError::Denied { .. })) => "denied".to_owned(),
                 Some(No::Failed(TargetError::Unreachable { maybe_done: true, .. })) => "unreachable".to_owned(),
                 Some(No::Failed(other)) => format!("{other:?}"),
             }
@@ -342,8 +340,8 @@ mod tests {
             judge(403, r#"{"reason": "APPLICATION_PERMISSION_DENIED"}"#),
             "Jira's Crowd API says APPLICATION_PERMISSION_DENIED"
         );
-        assert_eq!(judge(403, "Client with address \"10.0.0.1\" is forbidden"), "denied");
-        assert_eq!(judge(401, ""), "denied");
+        assert!(judge(403, "Client with address \"10.0.0.1\" is forbidden").contains("our address"));
+        assert!(judge(401, "").contains("target.crowd"));
         assert_eq!(judge(503, reason), "unreachable");
     }
 

@@ -120,7 +120,10 @@ impl DataCenter {
             fact(told, "usernames in several directories", "this version does not tell");
             return Ok(());
         };
-        let count = number_in(&count).unwrap_or_default();
+        let Some(count) = number_in(&count) else {
+            fact(told, "usernames in several directories", "the answer cannot be read");
+            return Ok(());
+        };
         fact(told, "usernames in several directories", &count.to_string());
         if count == 0 {
             return Ok(());

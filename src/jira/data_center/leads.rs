@@ -54,7 +54,10 @@ impl DataCenter {
                 Err(rejection) => return Err(self.settle(calls, rejection, || named(account.id)).await),
             }
         }
-        Err(refused(words.reason))
+        Err(refused(format!(
+            "{} (nothing else that the person leads was found; at most {PROJECTS_ASKED} projects are asked for their components)",
+            words.reason
+        )))
     }
 
     async fn led_by(

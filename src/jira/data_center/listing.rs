@@ -50,10 +50,11 @@ impl DataCenter {
         after: Option<&str>,
     ) -> Result<Page<SeenAccount>, TargetError> {
         match (Place::read(after)?, &self.crowd) {
-            (Place::Start, Some(crowd)) => match self.page_by_crowd(calls, crowd, 0).await? {
-                Some(page) => Ok(page),
-                // It does not tell the keys, which links are made of.
-                None => self.page_by_rest(calls).await,
+            (Place::Start, Some(crowd)) => match self.page_by_crowd(calls, crowd, 0).await {
+                Ok(Some(page)) => Ok(page),
+                // It does not tell the keys, which links are made of, or does not let us in.
+                Ok(None) | Err(TargetError::Refused { .. }) => self.page_by_rest(calls).await,
+                Err(error) => Err(error),
             },
             (Place::Start, None) => self.page_by_rest(calls).await,
             (Place::Crowd(start), Some(crowd)) => {

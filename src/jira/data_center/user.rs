@@ -58,6 +58,7 @@ impl DataCenter {
             match self.reserve_seat(calls, &access.resource).await {
                 // Whoever is there already may have a seat.
                 Err(TargetError::NoSeats { reason }) => {
+                    self.forget_seats();
                     let found = self.account_named(calls, &account.username).await?;
                     return found.map(Created::Exists).ok_or(TargetError::NoSeats { reason });
                 }
