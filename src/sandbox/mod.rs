@@ -2,7 +2,7 @@
 //! what we believe about Jira. It uses nothing of `jira`, so that it cannot share its bugs.
 //!
 //! `start` gives a handle, a [`Stand`]: it looks into the world and changes it without HTTP, injects [`Fault`]s, reads the
-//! journal, stops the server and starts it again. Each kind of Jira is an [`api::Api`] in a folder of its own; what
+//! journal, stops the server and starts it again. Each kind of Jira is an `api::Api` in a folder of its own; what
 //! [`Sandbox`], a Data Center, is described in `docs/targets/data-center.md`; code
 //! and tests cite its numbers (`DC-21`).
 

@@ -122,8 +122,7 @@ impl Writer {
         runtime::health(&self.0).await
     }
 
-    /// Takes the tables that expressions look things up in. Who has become somebody else by them is found by
-    /// [`crate::store::outbox::nudge_tenants`].
+    /// Takes the tables that expressions look things up in. Whose account they change is found by a fan-out of the tenants.
     pub fn set_tables(&self, tables: Tables) {
         *self.0.tables.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
     }
