@@ -68,3 +68,20 @@ pub enum TargetError {
         reason: &'static str,
     },
 }
+
+impl TargetError {
+    /// The error of a look that was to show what a write had done: whatever kept us from looking, the write has an unknown
+    /// outcome, and must not count as one that was never made.
+    pub(super) fn after_a_write(self) -> Self {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Throttled { .. }
+            | Self::Denied { .. }
+            | Self::Later { .. }
+            | Self::Stopped { .. } => {
+                Self::Unreachable { detail: format!("the change could not be read back: {self}"), maybe_done: true }
+            }
+            Self::Refused { .. } | Self::Gone { .. } | Self::Conflict { .. } | Self::NoSeats { .. } => self,
+        }
+    }
+}

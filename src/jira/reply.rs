@@ -264,7 +264,7 @@ fn words(status: StatusCode, body: &[u8]) -> Words {
 }
 
 /// All the texts in an error value; some endpoints nest whole error collections below a key.
-fn collect(value: &Value, texts: &mut Vec<String>) {
+pub(super) fn collect(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::String(text) if !text.trim().is_empty() => texts.push(text.trim().to_owned()),
         Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),

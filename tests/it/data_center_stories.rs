@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use jira_scim::jira::{ClientOptions, Credential, CrowdOptions, DataCenter, DataCenterOptions};
 use jira_scim::sandbox::{Fault, NewAccount, Role, Sandbox, SandboxOptions};
-use jira_scim::writer::TargetOptions;
-use jira_scim::writer::pace::PaceOptions;
 use serde_json::{Value, json};
 
-use crate::http_app::{Answer, App, Make};
+use crate::http_app::{Answer, App};
 
 const CREATE: &str = "POST /user";
 const FIND: &str = "GET /user";
@@ -78,15 +76,8 @@ impl Stage {
         let credential = Credential::Bearer(jira.token().to_owned());
         let mut client = ClientOptions::new(jira.base_url().parse().unwrap(), credential);
         client.timeout = timeout;
-        let target = TargetOptions {
-            name: "jira".into(),
-            target: Arc::new(DataCenter::new(DataCenterOptions { client, crowd }).unwrap()),
-            pace: PaceOptions { concurrency: 4, per_second: 0.0 },
-            timeout,
-            late: Duration::from_secs(60),
-            expiries: Vec::new(),
-        };
-        let app = App::over(Make { policy, timeout, ..Make::default() }, target).await;
+        let app =
+            App::before(Arc::new(DataCenter::new(DataCenterOptions { client, crowd }).unwrap()), policy, timeout).await;
         Self { app, jira, told: AtomicUsize::new(0) }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Every answer is examined for what all answers must be, so that no test has to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use http_body_util::BodyExt;
 use jira_scim::config::{Config, Server};
 use jira_scim::directory::Directory;
 use jira_scim::http::{Health, HttpOptions, HttpState, router};
-use jira_scim::jira::{self, ClientOptions, Credential};
+use jira_scim::jira::{self, ClientOptions, Credential, Target};
 use jira_scim::lifecycle::Lifecycle;
 use jira_scim::sandbox::Sandbox;
 use jira_scim::store::tenant::{self, Mode, NewTenant, Origin};
@@ -97,11 +98,11 @@ impl App {
         Self { _db: Some(db), ..Self::on(&url, make, sandbox).await }
     }
 
-    /// With a target of any kind behind tenant `acme`; its name must be `jira`.
-    pub async fn over(make: Make, target: TargetOptions) -> Self {
+    /// Before that Jira of any kind, under that policy.
+    pub async fn before(jira: Arc<dyn Target>, policy: Value, timeout: Duration) -> Self {
         let db = fresh_database().await;
-        let url = db.url.clone();
-        Self { _db: Some(db), ..Self::onto(&url, make, Some(target)).await }
+        let (url, make) = (db.url.clone(), Make { policy, timeout, ..Make::default() });
+        Self { _db: Some(db), ..Self::onto(&url, make, Some(named_jira(jira, timeout))).await }
     }
 
     /// On a database that the test looks after itself; its migrations are done.
@@ -239,9 +240,13 @@ fn target(sandbox: &Sandbox, timeout: Duration) -> TargetOptions {
     let mut options = ClientOptions::new(sandbox.base_url().parse().unwrap(), credential);
     options.expected_user = Some(sandbox.admin().to_owned());
     options.timeout = timeout;
+    named_jira(jira::target(jira::Options::DataCenter(jira::DataCenterOptions::new(options))).unwrap(), timeout)
+}
+
+fn named_jira(target: Arc<dyn Target>, timeout: Duration) -> TargetOptions {
     TargetOptions {
         name: "jira".into(),
-        target: jira::target(jira::Options::DataCenter(jira::DataCenterOptions::new(options))).unwrap(),
+        target,
         pace: PaceOptions { concurrency: 4, per_second: 0.0 },
         timeout,
         late: Duration::from_secs(60),

@@ -62,7 +62,7 @@ impl Align {
             Some(id) => self.user_with_id(calls, &id).await,
             None => self.user_with_key(calls, &account.username).await,
         };
-        found.map_err(after_a_write)?.ok_or_else(|| TargetError::Unreachable {
+        found.map_err(TargetError::after_a_write)?.ok_or_else(|| TargetError::Unreachable {
             detail: "Jira Align answered that the user was made, but does not show it".to_owned(),
             maybe_done: true,
         })
@@ -239,7 +239,7 @@ impl Align {
             Err(Rejection::NotFound) => return Err(self.why_not_found(calls, id).await),
             Err(rejection) => return Err(rejection.into_error(|| named(id))),
         }
-        let user = self.user_with_id(calls, id).await.map_err(after_a_write)?;
+        let user = self.user_with_id(calls, id).await.map_err(TargetError::after_a_write)?;
         user.ok_or_else(|| TargetError::Gone { what: named(id) })
     }
 
@@ -374,21 +374,4 @@ fn field_of(members: &Map<String, Value>) -> Option<Field> {
 fn split(display_name: &str) -> (&str, &str) {
     let name = display_name.trim();
     name.rsplit_once(char::is_whitespace).map_or((name, name), |(first, last)| (first.trim(), last))
-}
-
-/// A look failed that was to show what a write had done: whatever kept us from looking, the write has an unknown outcome.
-fn after_a_write(error: TargetError) -> TargetError {
-    match error {
-        TargetError::Unreachable { .. }
-        | TargetError::Throttled { .. }
-        | TargetError::Denied { .. }
-        | TargetError::Later { .. }
-        | TargetError::Stopped { .. } => {
-            TargetError::Unreachable { detail: format!("the change could not be read back: {error}"), maybe_done: true }
-        }
-        TargetError::Refused { .. }
-        | TargetError::Gone { .. }
-        | TargetError::Conflict { .. }
-        | TargetError::NoSeats { .. } => error,
-    }
 }

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::super::reply::{one_line, retry_after};
+use super::super::reply::{collect, one_line, retry_after};
 use super::super::{RateLimits, TargetError};
 use crate::account::Field;
 
@@ -229,15 +229,6 @@ fn words(status: StatusCode, document: Option<&Value>, body: &[u8]) -> Words {
         (false, None) => reason,
     };
     found
-}
-
-fn collect(value: &Value, texts: &mut Vec<String>) {
-    match value {
-        Value::String(text) if !text.trim().is_empty() => texts.push(text.trim().to_owned()),
-        Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),
-        Value::Object(members) => members.values().for_each(|value| collect(value, texts)),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

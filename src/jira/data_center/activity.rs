@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::reply::{Rejection, Reply, Words};
 use super::super::{AccountRef, Calls, Switch, TargetError, crowd};
-use super::user::{after_a_write, named, put, same_name};
+use super::user::{named, put, same_name};
 use super::{Crowd, DataCenter};
 use crate::account::{AccountId, Field, SeenAccount};
 
@@ -74,7 +74,7 @@ impl DataCenter {
     ) -> Result<SeenAccount, TargetError> {
         let mut seen = self.seen_after(calls, id, reply).await?;
         if seen.active != active {
-            seen = self.read_back(calls, id).await.map_err(after_a_write)?;
+            seen = self.read_back(calls, id).await.map_err(TargetError::after_a_write)?;
         }
         if seen.active == active {
             return Ok(seen);
@@ -117,7 +117,7 @@ impl DataCenter {
         }
         user.active = Some(active);
         crowd.replace(calls, &user).await.map_err(|no| no.about_known(what))?;
-        let after = self.read_back(calls, &seen.id).await.map_err(after_a_write)?;
+        let after = self.read_back(calls, &seen.id).await.map_err(TargetError::after_a_write)?;
         if after.active == active { Ok(after) } else { Err(still(active)) }
     }
 }

@@ -129,7 +129,7 @@ impl DataCenter {
         let mut seen = self.change(calls, account, change, body).await?;
         if let Some(crowd) = beside {
             let account = AccountRef { id: account.id, username: &seen.username };
-            self.change_beside(calls, crowd, account, &change.extra).await.map_err(after_a_write)?;
+            self.change_beside(calls, crowd, account, &change.extra).await.map_err(TargetError::after_a_write)?;
             seen.extra.extend(change.extra.clone());
         }
         Ok(Written::Seen(seen))
@@ -159,7 +159,7 @@ impl DataCenter {
             None => seen,
             // An answer may be stale, a second look is not.
             Some(_) => {
-                let seen = self.read_back(calls, id).await.map_err(after_a_write)?;
+                let seen = self.read_back(calls, id).await.map_err(TargetError::after_a_write)?;
                 match still_old(&seen, change) {
                     None => seen,
                     Some(refused) => return Err(refused),
@@ -252,13 +252,13 @@ impl DataCenter {
         id: &AccountId,
         wanted: &str,
     ) -> Result<SeenAccount, TargetError> {
-        let seen = self.read_back(calls, id).await.map_err(after_a_write)?;
+        let seen = self.read_back(calls, id).await.map_err(TargetError::after_a_write)?;
         if same_name(&seen.username, wanted) {
             return Ok(seen);
         }
         if let Some(crowd) = &self.crowd {
             crowd.rename(calls, &seen.username, wanted).await.map_err(|no| no.about_known(|| named(id)))?;
-            let seen = self.read_back(calls, id).await.map_err(after_a_write)?;
+            let seen = self.read_back(calls, id).await.map_err(TargetError::after_a_write)?;
             if same_name(&seen.username, wanted) {
                 return Ok(seen);
             }
@@ -295,7 +295,7 @@ impl DataCenter {
     ) -> Result<SeenAccount, TargetError> {
         match reply.parse::<User>().and_then(User::seen) {
             Ok(seen) if seen.id == *id => Ok(seen),
-            _ => self.read_back(calls, id).await.map_err(after_a_write),
+            _ => self.read_back(calls, id).await.map_err(TargetError::after_a_write),
         }
     }
 
@@ -325,24 +325,6 @@ fn still_old(seen: &SeenAccount, change: &AccountChange) -> Option<TargetError> 
 /// Whether two spellings are one username to Jira.
 pub(super) fn same_name(one: &str, other: &str) -> bool {
     fold(one.trim()) == fold(other.trim())
-}
-
-/// A look failed that was to show what a write had done: whatever kept us from looking, the write has an unknown outcome,
-/// and must not count as one that was never made.
-pub(super) fn after_a_write(error: TargetError) -> TargetError {
-    match error {
-        TargetError::Unreachable { .. }
-        | TargetError::Throttled { .. }
-        | TargetError::Denied { .. }
-        | TargetError::Later { .. }
-        | TargetError::Stopped { .. } => {
-            TargetError::Unreachable { detail: format!("the change could not be read back: {error}"), maybe_done: true }
-        }
-        TargetError::Refused { .. }
-        | TargetError::Gone { .. }
-        | TargetError::Conflict { .. }
-        | TargetError::NoSeats { .. } => error,
-    }
 }
 
 pub(super) fn the_account() -> String {

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use jira_scim::jira::{Align, AlignOptions as Settings, ClientOptions, Credential};
 use jira_scim::sandbox::{AlignOptions, AlignSandbox};
-use jira_scim::writer::TargetOptions;
-use jira_scim::writer::pace::PaceOptions;
 use serde_json::{Value, json};
 
-use crate::http_app::{Answer, App, Make};
+use crate::http_app::{Answer, App};
 
 pub(super) const LOOK: &str = "GET /Users";
 pub(super) const CREATE: &str = "POST /Users";
@@ -37,15 +35,7 @@ impl Stage {
         client.timeout = timeout;
         let mut made = Settings::new(client);
         settings(&mut made);
-        let target = TargetOptions {
-            name: "jira".into(),
-            target: Arc::new(Align::new(made).unwrap()),
-            pace: PaceOptions { concurrency: 4, per_second: 0.0 },
-            timeout,
-            late: Duration::from_secs(60),
-            expiries: Vec::new(),
-        };
-        let app = App::over(Make { policy, timeout, ..Make::default() }, target).await;
+        let app = App::before(Arc::new(Align::new(made).unwrap()), policy, timeout).await;
         Self { app, jira, told: AtomicUsize::new(0) }
     }
 

@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use jira_scim::jira::{Cloud, CloudOptions};
 use jira_scim::sandbox::{CloudSandbox, CloudSandboxOptions, JournalEntry, NewPerson, Person};
-use jira_scim::writer::TargetOptions;
-use jira_scim::writer::pace::PaceOptions;
 use serde_json::{Value, json};
 
-use crate::http_app::{Answer, App, Make};
+use crate::http_app::{Answer, App};
 
 pub(super) const LOOK: &str = "POST dir/users/search";
 pub(super) const INVITE: &str = "POST org/users/invite";
@@ -44,15 +42,7 @@ impl Stage {
         let mut options = super::cloud_options(&jira);
         options.site.timeout = timeout;
         set(&mut options);
-        let target = TargetOptions {
-            name: "jira".into(),
-            target: Arc::new(Cloud::new(options).unwrap()),
-            pace: PaceOptions { concurrency: 4, per_second: 0.0 },
-            timeout,
-            late: Duration::from_secs(60),
-            expiries: Vec::new(),
-        };
-        let app = App::over(Make { policy, timeout, ..Make::default() }, target).await;
+        let app = App::before(Arc::new(Cloud::new(options).unwrap()), policy, timeout).await;
         Self { app, jira, told: AtomicUsize::new(0) }
     }
 

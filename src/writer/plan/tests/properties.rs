@@ -5,156 +5,15 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::super::super::absorb::{Done, Times, absorb, absorb_error, doubt, mark, refuse, set_states};
+use super::jira::Jira;
 use super::*;
-use crate::jira::{Created, TargetError, Written};
+use crate::jira::TargetError;
 
 const LATE: TimeDelta = TimeDelta::seconds(60);
 /// Groups of the identity provider; the last is barred.
 const GROUPS: [&str; 4] = ["Dev", "Ops", "QA", "Admins"];
 const APPLICATION: &str = "jira-software";
 const NAMES: [&str; 3] = ["ann", "bo", "Ann"];
-
-/// A Jira with the little that a plan needs of it.
-#[derive(Clone, Debug, Default)]
-struct Jira {
-    accounts: Vec<SeenAccount>,
-    /// Made by us.
-    made: BTreeSet<String>,
-    groups: BTreeSet<String>,
-    members: BTreeSet<(String, String)>,
-    /// Resources and the accounts that have access to them.
-    access: BTreeSet<(String, String)>,
-    hides_addresses: bool,
-    ids: u32,
-}
-
-impl Jira {
-    fn named(&mut self, username: &str) -> Option<&mut SeenAccount> {
-        self.accounts.iter_mut().find(|account| fold(&account.username) == fold(username))
-    }
-
-    fn of_id(&mut self, id: &AccountId) -> Option<&mut SeenAccount> {
-        self.accounts.iter_mut().find(|account| account.id == *id)
-    }
-
-    fn shown(&self, account: &SeenAccount) -> SeenAccount {
-        let groups = self.members.iter().filter(|(_, id)| *id == account.id.0).map(|(key, _)| key.clone());
-        let email = account.email.clone().filter(|_| !self.hides_addresses);
-        SeenAccount { email, groups: Some(groups.collect()), ..account.clone() }
-    }
-
-    fn add(&mut self, account: &Account) -> SeenAccount {
-        self.ids += 1;
-        let account = SeenAccount {
-            id: AccountId(format!("JIRAUSER{}", 100 + self.ids)),
-            username: account.username.clone(),
-            email: Some(account.email.clone()),
-            display_name: account.display_name.clone(),
-            active: account.active,
-            ..SeenAccount::default()
-        };
-        self.accounts.push(account.clone());
-        account
-    }
-
-    fn delete(&mut self, id: &AccountId) {
-        self.accounts.retain(|account| account.id != *id);
-        self.members.retain(|(_, member)| *member != id.0);
-        self.access.retain(|(_, holder)| *holder != id.0);
-    }
-
-    /// Executes a step, as `perform` would; `username` as the caller knew it.
-    fn execute(&mut self, step: &Step, username: &str) -> Result<Done, TargetError> {
-        let looks = matches!(step, Step::Look { .. });
-        assert!(looks || fold(username) != "scim", "our own account was touched: {step:?}");
-        let gone = || TargetError::Gone { what: "it".to_owned() };
-        match step {
-            Step::Look { id: Some(id), .. } => {
-                let found = self.of_id(id).cloned();
-                Ok(Done::Looked(found.map(|account| self.shown(&account))))
-            }
-            Step::Look { id: None, username } => {
-                let found = self.named(username).cloned();
-                Ok(Done::Looked(found.map(|account| self.shown(&account))))
-            }
-            Step::Link { .. } => Ok(Done::Linked),
-            Step::Create { account } => {
-                if let Some(there) = self.named(&account.username).cloned() {
-                    return Ok(Done::Created(Created::Exists(self.shown(&there))));
-                }
-                let new = self.add(account);
-                self.made.insert(new.id.0.clone());
-                self.access.extend(account.access.iter().map(|access| (access.resource.clone(), new.id.0.clone())));
-                Ok(Done::Created(Created::New(self.shown(&new))))
-            }
-            Step::Update { id, change, .. } => {
-                let taken = change.username.as_ref().and_then(|name| self.named(name)).is_some_and(|a| a.id != *id);
-                if taken {
-                    return Err(TargetError::Conflict { reason: "taken".to_owned() });
-                }
-                let account = self.of_id(id).ok_or_else(gone)?;
-                if let Some(name) = &change.username {
-                    account.username.clone_from(name);
-                }
-                if let Some(email) = &change.email {
-                    account.email = Some(email.clone());
-                }
-                if let Some(name) = &change.display_name {
-                    account.display_name.clone_from(name);
-                }
-                let account = account.clone();
-                Ok(Done::Written(Written::Seen(self.shown(&account))))
-            }
-            Step::SetActive { id, active, .. } => {
-                let account = self.of_id(id).ok_or_else(gone)?;
-                account.active = *active;
-                let account = account.clone();
-                Ok(Done::Written(Written::Seen(self.shown(&account))))
-            }
-            Step::Grant { access, .. } => {
-                let account = self.named(username).cloned().ok_or_else(gone)?;
-                self.access.insert((access.resource.clone(), account.id.0));
-                Ok(Done::AccessWritten)
-            }
-            Step::Revoke { access, .. } => {
-                let account = self.named(username).cloned().ok_or_else(gone)?;
-                self.access.remove(&(access.resource.clone(), account.id.0));
-                Ok(Done::AccessWritten)
-            }
-            Step::Delete { id } => {
-                self.delete(id);
-                Ok(Done::Deleted)
-            }
-            Step::EnsureGroup { key, create, .. } => {
-                assert_ne!(key, "admins", "a barred group was touched");
-                if *create {
-                    self.groups.insert(key.clone());
-                }
-                let there = self.groups.contains(key);
-                Ok(match there {
-                    true => Done::Ensured { made: true, administrative: false, id: None },
-                    false => Done::NoGroup { reason: "it is not there".to_owned() },
-                })
-            }
-            Step::AddMember { key, .. } => {
-                assert_ne!(key, "admins", "a barred group was joined");
-                let account = self.named(username).cloned().ok_or_else(gone)?;
-                if !self.groups.contains(key) {
-                    return Err(gone());
-                }
-                self.members.insert((key.clone(), account.id.0));
-                Ok(Done::PairWritten)
-            }
-            Step::RemoveMember { key, .. } => {
-                assert_ne!(key, "admins", "somebody was taken out of a barred group");
-                if let Some(account) = self.named(username).cloned() {
-                    self.members.remove(&(key.clone(), account.id.0));
-                }
-                Ok(Done::PairWritten)
-            }
-        }
-    }
-}
 
 /// A call that the client gave up on, and that Jira will still execute.
 #[derive(Clone, Debug)]
