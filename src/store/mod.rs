@@ -17,6 +17,7 @@ pub mod list;
 pub mod outbox;
 pub mod outbox_view;
 pub mod related;
+pub mod run;
 pub mod scratch;
 pub mod seed;
 pub mod target;

@@ -414,6 +414,7 @@ macro_rules! delete_page {
 /// The store failed; calling it again goes on where it stopped.
 pub(super) async fn purge(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(), StoreError> {
     delete_page!(conn, tenant_id, "outbox");
+    delete_page!(conn, tenant_id, "run");
     delete_page!(conn, tenant_id, "jira_membership");
     delete_page!(conn, tenant_id, "jira_group");
     delete_page!(conn, tenant_id, "unmatched_account");

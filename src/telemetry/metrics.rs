@@ -37,6 +37,8 @@ struct All {
     target_up: IntGaugeVec,
     credential_expires: IntGaugeVec,
     unmatched: IntGaugeVec,
+    runs: IntCounterVec,
+    run_succeeded: IntGaugeVec,
     database_up: IntGauge,
     started: Gauge,
 }
@@ -169,6 +171,16 @@ impl Metrics {
                 "Active accounts at the target that nobody claims, when last compared.",
                 &["tenant"],
             )?,
+            runs: maker.counters(
+                "jira_scim_runs_total",
+                "Imports and other long runs that ended, by outcome.",
+                &["tenant", "kind", "outcome"],
+            )?,
+            run_succeeded: maker.whole_gauges(
+                "jira_scim_run_last_success_timestamp_seconds",
+                "When a run of that kind was last through, in seconds since 1970.",
+                &["tenant", "kind"],
+            )?,
             database_up: maker.whole_gauge("jira_scim_database_up", "1 when the last look found the database.")?,
             started,
             registry: maker.0,
@@ -257,6 +269,14 @@ impl Metrics {
     /// How many active accounts nobody claims.
     pub fn unmatched(&self, tenant: &str, accounts: usize) {
         self.0.unmatched.with_label_values(&[tenant]).set(i64::try_from(accounts).unwrap_or(i64::MAX));
+    }
+
+    /// A run ended with `outcome`: `done`, `failed`.
+    pub fn run_ended(&self, tenant: &str, kind: &str, outcome: &str, at: chrono::DateTime<chrono::Utc>) {
+        self.0.runs.with_label_values(&[tenant, kind, outcome]).inc();
+        if outcome == "done" {
+            self.0.run_succeeded.with_label_values(&[tenant, kind]).set(at.timestamp());
+        }
     }
 
     /// Whether the database was there when last looked at.

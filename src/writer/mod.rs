@@ -17,6 +17,7 @@ pub mod pace;
 mod perform;
 pub mod plan;
 mod record;
+pub mod runs;
 mod runtime;
 mod settle;
 pub mod unmatched;

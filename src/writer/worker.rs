@@ -22,9 +22,11 @@ impl Writer {
     pub fn start(&self) {
         for runtime in self.0.targets.values() {
             let (writer, runtime) = (self.clone(), Arc::clone(runtime));
-            let (keeper, kept) = (self.clone(), Arc::clone(&runtime));
+            let (keeper, kept, for_runs) = (self.clone(), Arc::clone(&runtime), Arc::clone(&runtime));
             self.0.life.spawn("target", async move { keeper.tend(kept).await });
             self.0.life.spawn("writer", async move { writer.dispatch(runtime).await });
+            let runner = self.clone();
+            self.0.life.spawn("runs", async move { runner.take_up_runs(for_runs).await });
         }
         let writer = self.clone();
         self.0.life.spawn("expiries", async move { writer.watch_expiries().await });

@@ -66,6 +66,7 @@ mod spine;
 mod store_filter;
 mod store_list;
 mod store_order;
+mod store_run;
 mod store_tenant;
 mod story_settle;
 mod tables;

@@ -171,6 +171,7 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             "INSERT INTO jira_membership (tenant_id, user_id, group_key) VALUES ($1, $2, 'crew')",
             "INSERT INTO tally (tenant_id, kind, n) VALUES ($1, $2::text, 1)",
             "INSERT INTO unmatched_account (tenant_id, account_id) VALUES ($1, $2::text)",
+            "INSERT INTO run (tenant_id, id, kind, actor, request_id) VALUES ($1, $2, 'import', 'test', $2)",
         ] {
             sqlx::query(insert).bind(tenant.id).bind(user).execute(&pool).await.unwrap();
         }

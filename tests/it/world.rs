@@ -204,6 +204,8 @@ pub async fn later(pool: &PgPool, seconds: i64) {
         "UPDATE outbox SET due_at = due_at - make_interval(secs => $1), lease_until = lease_until - make_interval(secs => $1),
             first_failure = first_failure - make_interval(secs => $1)",
         "UPDATE link SET look_at = look_at - make_interval(secs => $1)",
+        "UPDATE run SET due_at = due_at - make_interval(secs => $1), requested = requested - make_interval(secs => $1),
+            lease_until = lease_until - make_interval(secs => $1)",
         "UPDATE target_state SET paused_until = paused_until - make_interval(secs => $1),
             probed_at = probed_at - make_interval(secs => $1)",
     ] {

@@ -1,0 +1,36 @@
+-- Long work on a tenant that keeps its place: imports, comparisons, removals. A row is one run, while it waits, works, and
+-- afterwards.
+CREATE TABLE run (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    -- import | reconcile | last_login | reset | purge
+    kind text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL DEFAULT 'queued',
+    -- What it was asked for; typed where the kind is.
+    options jsonb NOT NULL DEFAULT '{}',
+    -- What it is at (accounts, groups, members), and where: written in one transaction with each page's rows.
+    stage text COLLATE "C" NOT NULL DEFAULT '',
+    place jsonb NOT NULL DEFAULT '{}',
+    counters jsonb NOT NULL DEFAULT '{}',
+    -- Why it failed, or why it waits.
+    error text,
+    -- Failures since its last page.
+    attempts integer NOT NULL DEFAULT 0,
+    actor text NOT NULL,
+    request_id uuid NOT NULL,
+    requested timestamptz NOT NULL DEFAULT now(),
+    -- It is not taken up before this time.
+    due_at timestamptz NOT NULL DEFAULT now(),
+    started timestamptz,
+    finished timestamptz,
+    -- Who works on it, until when (both by the database's clock).
+    lease_token uuid,
+    lease_until timestamptz,
+    CONSTRAINT run_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT run_state_check CHECK (state IN ('queued', 'running', 'done', 'failed', 'stopped')),
+    CONSTRAINT run_lease_check CHECK ((lease_token IS NULL) = (lease_until IS NULL))
+);
+
+-- A tenant has at most one open run of a kind.
+CREATE UNIQUE INDEX run_open ON run (tenant_id, kind) WHERE state IN ('queued', 'running');
+CREATE INDEX run_history ON run (tenant_id, kind, requested);

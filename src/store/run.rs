@@ -1,0 +1,389 @@
+//! Runs: long work on a tenant (an import, a comparison) that keeps its place and its counters.
+//!
+//! Whoever works on a run holds its lease. A page of work is one transaction, which begins with [`renew`] and ends with
+//! [`keep`]: rows, place and counters are written together, and only by the holder. A run whose holder died is taken up by
+//! the next one where it was. At most one run of a kind is open for a tenant.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+use super::tenant::Origin;
+
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Kind {
+    /// Learns the accounts, groups and memberships of the target.
+    Import,
+    /// Compares what is on record with what the target has.
+    Reconcile,
+    /// Reads when people last logged in.
+    LastLogin,
+    /// Forgets everything that is on record about the target.
+    Reset,
+    /// Takes back everything that was written to the target.
+    Purge,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Import, Self::Reconcile, Self::LastLogin, Self::Reset, Self::Purge];
+
+    /// As in the column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Reconcile => "reconcile",
+            Self::LastLogin => "last_login",
+            Self::Reset => "reset",
+            Self::Purge => "purge",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a run is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum State {
+    /// It waits to be taken up.
+    Queued,
+    /// Somebody works on it, or did until he died.
+    Running,
+    /// It is through.
+    Done,
+    /// It cannot be done.
+    Failed,
+    /// Somebody stopped it.
+    Stopped,
+}
+
+impl State {
+    /// As in the column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether anything is still to come.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Run {
+    /// Whose.
+    pub tenant_id: Uuid,
+    /// Its id.
+    pub id: Uuid,
+    /// See [`Kind`].
+    pub kind: Kind,
+    /// See [`State`].
+    pub state: State,
+    /// What it was asked for.
+    pub options: Value,
+    /// What it is at.
+    pub stage: String,
+    /// Where it is; means something only to its kind.
+    #[serde(skip)]
+    pub place: Value,
+    /// What it came to so far.
+    pub counters: Value,
+    /// Why it failed, or why it waits.
+    pub error: Option<String>,
+    /// Failures since its last page.
+    pub attempts: i32,
+    /// Who asked for it.
+    pub actor: String,
+    /// The request or command that asked for it.
+    pub request_id: Uuid,
+    /// When it was asked for.
+    pub requested: DateTime<Utc>,
+    /// When it began.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished: Option<DateTime<Utc>>,
+}
+
+/// The right to work on a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Whose.
+    pub tenant_id: Uuid,
+    /// Which.
+    pub id: Uuid,
+    /// Fences off everybody else.
+    pub token: Uuid,
+}
+
+/// Asks for a run, with its audit row (`import.run`). `None` when one of that kind is open already; then nothing is asked for.
+pub async fn request(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    kind: Kind,
+    options: &Value,
+    origin: Origin<'_>,
+) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- run.request
+        WITH asked AS (
+            INSERT INTO run (tenant_id, id, kind, options, actor, request_id) VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (tenant_id, kind) WHERE state IN ('queued', 'running') DO NOTHING RETURNING id
+        ), noted AS (
+            INSERT INTO audit (tenant_id, at, id, request_id, actor, action, kind, subject_id, body, status)
+            SELECT $1, now(), gen_random_uuid(), $6, $5, $3 || '.run', 'tenant', $1,
+                jsonb_build_object('run', id, 'options', $4::jsonb), 202 FROM asked
+        )
+        SELECT id AS "id!" FROM asked"#,
+        tenant_id,
+        Uuid::now_v7(),
+        kind.as_str(),
+        options,
+        origin.actor,
+        origin.request_id,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Asks for a run unless one of that kind was asked for within `every`, by whomever; of all replicas one gets its way.
+pub async fn request_if_due(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    kind: Kind,
+    every: Duration,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "-- run.request_if_due
+        INSERT INTO run (tenant_id, id, kind, actor, request_id)
+        SELECT $1, $2, $3, 'schedule', $2
+        WHERE NOT EXISTS (SELECT FROM run WHERE tenant_id = $1 AND kind = $3
+            AND requested > now() - make_interval(secs => $4))
+        ON CONFLICT (tenant_id, kind) WHERE state IN ('queued', 'running') DO NOTHING",
+        tenant_id,
+        Uuid::now_v7(),
+        kind.as_str(),
+        every.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes up the oldest run of a target's tenants that waits, or whose holder is gone. Nobody gets one while the target is
+/// paused.
+pub async fn take_next(
+    conn: &mut PgConnection,
+    target: &str,
+    token: Uuid,
+    lease: Duration,
+) -> Result<Option<Run>, StoreError> {
+    let kinds = Kind::ALL.map(|kind| kind.as_str().to_owned());
+    Ok(sqlx::query_as!(
+        Run,
+        r#"-- run.take_next
+        WITH next AS (
+            SELECT r.tenant_id, r.id FROM run r JOIN tenant t ON t.id = r.tenant_id
+            WHERE t.target = $1 AND r.kind = ANY($2) AND r.state IN ('queued', 'running') AND r.due_at <= now()
+              AND (r.lease_until IS NULL OR r.lease_until <= now())
+              AND NOT EXISTS (SELECT FROM target_state s WHERE s.name = t.target AND s.failures > 0)
+            ORDER BY r.requested, r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
+        )
+        UPDATE run r SET state = 'running', started = coalesce(started, now()), lease_token = $3,
+            lease_until = now() + make_interval(secs => $4)
+        FROM next WHERE r.tenant_id = next.tenant_id AND r.id = next.id
+        RETURNING r.tenant_id, r.id, r.kind AS "kind: Kind", r.state AS "state: State", r.options, r.stage, r.place,
+            r.counters, r.error, r.attempts, r.actor, r.request_id, r.requested, r.started, r.finished"#,
+        target,
+        &kinds,
+        token,
+        lease.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Takes up this run, unless somebody works on it or it is over.
+pub async fn take(conn: &mut PgConnection, hold: Hold, lease: Duration) -> Result<Option<Run>, StoreError> {
+    Ok(sqlx::query_as!(
+        Run,
+        r#"-- run.take
+        UPDATE run r SET state = 'running', started = coalesce(started, now()), lease_token = $3,
+            lease_until = now() + make_interval(secs => $4)
+        WHERE tenant_id = $1 AND id = $2 AND state IN ('queued', 'running') AND due_at <= now()
+          AND (lease_until IS NULL OR lease_until <= now())
+        RETURNING r.tenant_id, r.id, r.kind AS "kind: Kind", r.state AS "state: State", r.options, r.stage, r.place,
+            r.counters, r.error, r.attempts, r.actor, r.request_id, r.requested, r.started, r.finished"#,
+        hold.tenant_id,
+        hold.id,
+        hold.token,
+        lease.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Makes the lease last from now on, and in a transaction keeps the run from everybody else until its end. False when the
+/// run is somebody else's by now, or was stopped.
+pub async fn renew(conn: &mut PgConnection, hold: Hold, lease: Duration) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "-- run.renew
+        UPDATE run SET lease_until = now() + make_interval(secs => $4)
+        WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 AND lease_until > now() AND state = 'running'",
+        hold.tenant_id,
+        hold.id,
+        hold.token,
+        lease.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Keeps place and counters; after [`renew`], in the same transaction as the page's rows.
+pub async fn keep(
+    conn: &mut PgConnection,
+    hold: Hold,
+    stage: &str,
+    place: &Value,
+    counters: &Value,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- run.keep
+        UPDATE run SET stage = $4, place = $5, counters = $6, attempts = 0, error = NULL
+        WHERE tenant_id = $1 AND id = $2 AND lease_token = $3",
+        hold.tenant_id,
+        hold.id,
+        hold.token,
+        stage,
+        place,
+        counters,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a run. False when it was not ours to end any more.
+pub async fn finish(
+    conn: &mut PgConnection,
+    hold: Hold,
+    state: State,
+    error: Option<&str>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query!(
+        "-- run.finish
+        UPDATE run SET state = $4, error = $5, finished = now(), lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 AND state = 'running'",
+        hold.tenant_id,
+        hold.id,
+        hold.token,
+        state.as_str(),
+        error,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives a run back, to be taken up where it was after `wait`; with an `error`, that counts as a failure.
+pub async fn give_back(
+    conn: &mut PgConnection,
+    hold: Hold,
+    wait: Duration,
+    error: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- run.give_back
+        UPDATE run SET state = 'queued', lease_token = NULL, lease_until = NULL, error = $5,
+            attempts = attempts + CASE WHEN $5::text IS NULL THEN 0 ELSE 1 END,
+            due_at = now() + make_interval(secs => $4)
+        WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 AND state = 'running'",
+        hold.tenant_id,
+        hold.id,
+        hold.token,
+        wait.as_secs_f64(),
+        error,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Stops the open run of a kind, with its audit row; whoever works on it notices at its next page. Answers which it was.
+pub async fn stop(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    kind: Kind,
+    origin: Origin<'_>,
+) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- run.stop
+        WITH stopped AS (
+            UPDATE run SET state = 'stopped', finished = now(), lease_token = NULL, lease_until = NULL
+            WHERE tenant_id = $1 AND kind = $2 AND state IN ('queued', 'running') RETURNING id
+        ), noted AS (
+            INSERT INTO audit (tenant_id, at, id, request_id, actor, action, kind, subject_id, body, status)
+            SELECT $1, now(), gen_random_uuid(), $4, $3, $2 || '.stop', 'tenant', $1, jsonb_build_object('run', id), 200
+            FROM stopped
+        )
+        SELECT id AS "id!" FROM stopped"#,
+        tenant_id,
+        kind.as_str(),
+        origin.actor,
+        origin.request_id,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// The run that was asked for last.
+pub async fn last(conn: &mut PgConnection, tenant_id: Uuid, kind: Kind) -> Result<Option<Run>, StoreError> {
+    Ok(sqlx::query_as!(
+        Run,
+        r#"-- run.last
+        SELECT tenant_id, id, kind AS "kind: Kind", state AS "state: State", options, stage, place, counters, error,
+            attempts, actor, request_id, requested, started, finished
+        FROM run WHERE tenant_id = $1 AND kind = $2 ORDER BY requested DESC, id DESC LIMIT 1"#,
+        tenant_id,
+        kind.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// One run.
+pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Run>, StoreError> {
+    Ok(sqlx::query_as!(
+        Run,
+        r#"-- run.get
+        SELECT tenant_id, id, kind AS "kind: Kind", state AS "state: State", options, stage, place, counters, error,
+            attempts, actor, request_id, requested, started, finished
+        FROM run WHERE tenant_id = $1 AND id = $2"#,
+        tenant_id,
+        id,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
