@@ -3,9 +3,14 @@
 //! No SQL, no HTTP, no clock: functions of their arguments.
 
 pub mod expression;
+pub mod groups;
+pub mod guard;
+pub mod leaving;
 pub mod mapping;
+pub mod pattern;
 pub mod protect;
 pub mod scim;
+pub mod span;
 pub mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +19,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::expression::Expression;
+pub use self::groups::Groups;
+pub use self::guard::{Brake, Drift, Import, LastLogin, Unmatched, UnmatchedAccounts};
+pub use self::leaving::{Deprovision, OnDelete, OnGroupDelete};
+pub use self::protect::Protect;
 pub use self::scim::Scim;
 use self::tables::{Table, Tables};
-use crate::account::{Access, OffSwitch};
+use crate::account::Access;
 
 /// What to do about an account that exists at the target already when a user is provisioned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,30 +34,10 @@ pub enum Adopt {
     /// It becomes the user's account.
     #[default]
     Link,
+    /// It waits until somebody approves of it.
+    Ask,
     /// The IdP gets 409.
     Off,
-}
-
-/// What DELETE of a SCIM user does to the account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnDelete {
-    /// The account is deactivated.
-    #[default]
-    Deactivate,
-    /// The account is deleted; deactivated where Jira refuses that.
-    Delete,
-}
-
-/// What DELETE of a SCIM group does to the Jira group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnGroupDelete {
-    /// Our members leave; the Jira group and its permissions stay.
-    #[default]
-    Empty,
-    /// Nothing is written; the pairs are forgotten as ours.
-    Keep,
 }
 
 /// What happens when no licence seat is left for somebody.
@@ -98,6 +87,14 @@ pub struct Policy {
     pub deprovision: Deprovision,
     /// What nothing may touch.
     pub protect: Protect,
+    /// How much may be taken away at a time.
+    pub brake: Brake,
+    /// Learning what the target has already.
+    pub import: Import,
+    /// What was changed at the target by hand.
+    pub drift: Drift,
+    /// When people were last seen there.
+    pub last_login: LastLogin,
     /// Applications of Data Center that every active user has access to (`jira-software`).
     pub applications: Vec<String>,
     /// Products of Cloud that every active user has access to.
@@ -124,84 +121,19 @@ pub struct AccountRules {
 }
 
 /// Who is provisioned.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Users {
+    /// Whether accounts are created, changed and switched on and off at all; else they are only found, for their groups.
+    pub enabled: bool,
     /// Only who is in one of these SCIM groups, directly or not, is active at the target; empty: everybody.
     pub required_groups: Vec<String>,
 }
 
-/// What to do about an account that no tenant knows of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unmatched {
-    /// Nothing.
-    #[default]
-    Keep,
-    /// It is listed.
-    Report,
-    /// It is listed, and switched off.
-    Deactivate,
-}
-
-/// Accounts that are active at the target and linked to or claimed by nobody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct UnmatchedAccounts {
-    /// See [`Unmatched`].
-    pub action: Unmatched,
-    /// Only accounts whose login name or address fits this regular expression.
-    pub only: Option<String>,
-    /// Login names and addresses (regular expression) that are never touched: service accounts, guests.
-    pub except: Option<String>,
-    /// The most accounts that one run switches off; with more, none is, and the run says so.
-    pub limit: u32,
-}
-
-impl Default for UnmatchedAccounts {
+impl Default for Users {
     fn default() -> Self {
-        Self { action: Unmatched::Keep, only: None, except: None, limit: 20 }
+        Self { enabled: true, required_groups: Vec::new() }
     }
-}
-
-/// Rules for groups.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Groups {
-    /// Jira groups that every active user of the tenant is put into.
-    pub default_groups: Vec<String>,
-    /// Whether a Jira group that does not exist is created.
-    pub create_missing: bool,
-}
-
-impl Default for Groups {
-    fn default() -> Self {
-        Self { default_groups: Vec::new(), create_missing: true }
-    }
-}
-
-/// What leaving means.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Deprovision {
-    /// On `active=false`: take the account out of its groups too.
-    pub strip_groups: bool,
-    /// How a person is switched off where a target knows several ways (Cloud); by default the target's best.
-    pub off_switch: Option<OffSwitch>,
-    /// The login name of whoever takes over the projects and components of a leaver (Data Center).
-    pub hand_over_to: Option<String>,
-    /// On DELETE of a user.
-    pub on_delete: OnDelete,
-    /// On DELETE of a group.
-    pub on_group_delete: OnGroupDelete,
-}
-
-/// What nothing may touch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Protect {
-    /// Groups that Jira labels as administrative and that may be written all the same.
-    pub allow: Vec<String>,
 }
 
 impl Policy {
@@ -226,17 +158,17 @@ impl Policy {
     /// # Errors
     /// One sentence for each thing that is not understood.
     pub fn from_value(value: &Value) -> Result<Self, Vec<String>> {
-        let policy: Self = serde_json::from_value(value.clone()).map_err(|e| vec![format!("policy: {e}.")])?;
+        let policy: Self = serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string() {
+            path if path == "." => vec![format!("policy: {}.", error.inner())],
+            path => vec![format!("policy.{path}: {}.", error.inner())],
+        })?;
         let blank = |names: &[String]| names.iter().any(|n| n.trim().is_empty());
         let mut problems = Vec::new();
-        if blank(&policy.groups.default_groups) {
-            problems.push("policy.groups.default_groups: a group name is empty.".to_owned());
-        }
-        if blank(&policy.protect.allow) {
-            problems.push("policy.protect.allow: a group name is empty.".to_owned());
-        }
+        problems.extend(policy.groups.problems());
+        problems.extend(policy.protect.problems());
+        problems.extend(policy.deprovision.problems(&policy.groups));
+        problems.extend(policy.brake.problems());
         problems.extend(policy.account.problems());
-        problems.extend(policy.unmatched_accounts.problems());
         if blank(&policy.users.required_groups) {
             problems.push("policy.users.required_groups: a group name is empty.".to_owned());
         }
@@ -245,9 +177,6 @@ impl Policy {
         }
         if policy.products.iter().any(|product| product.resource.trim().is_empty() || product.role.trim().is_empty()) {
             problems.push("policy.products: a resource or role is empty.".to_owned());
-        }
-        if policy.deprovision.hand_over_to.as_ref().is_some_and(|name| name.trim().is_empty()) {
-            problems.push("policy.deprovision.hand_over_to: the login name is empty.".to_owned());
         }
         problems.extend(policy.scim.types().err().unwrap_or_default());
         if problems.is_empty() { Ok(policy) } else { Err(problems) }
@@ -266,16 +195,6 @@ impl AccountRules {
     }
 }
 
-impl UnmatchedAccounts {
-    fn problems(&self) -> Vec<String> {
-        [("only", &self.only), ("except", &self.except)]
-            .into_iter()
-            .filter_map(|(key, pattern)| Some((key, regex::Regex::new(pattern.as_deref()?).err()?)))
-            .map(|(key, error)| format!("policy.unmatched_accounts.{key}: {error}."))
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -287,12 +206,25 @@ mod tests {
         for (policy, key) in [
             (json!({"account": {"username": "{{ userName"}}), "policy.account.username"),
             (json!({"account": {"fields": {"roleId": []}}}), "policy.account.fields.roleId"),
-            (json!({"unmatched_accounts": {"only": "("}}), "policy.unmatched_accounts.only"),
+            (json!({"unmatched_accounts": {"only": "("}}), "policy.unmatched_accounts.only: a regular"),
             (json!({"applications": [""]}), "policy.applications"),
             (json!({"products": [{"resource": " "}]}), "policy.products"),
             (json!({"users": {"required_groups": [""]}}), "policy.users.required_groups"),
             (json!({"deprovision": {"hand_over_to": ""}}), "policy.deprovision.hand_over_to"),
-            (json!({"deprovision": {"off_switch": "kill"}}), "kill"),
+            (json!({"deprovision": {"off_switch": "kill"}}), "policy.deprovision.off_switch"),
+            (json!({"deprovision": {"strip_groups": true}, "groups": {"remove": "never"}}), "strip_groups"),
+            (json!({"deprovision": {"delete_after": "30d"}}), "policy.deprovision.delete_after"),
+            (json!({"deprovision": {"delete_after": "soon"}}), "policy.deprovision.delete_after"),
+            (json!({"groups": {"rename": [{"pattern": "a(", "with": ""}]}}), "policy.groups.rename[0].pattern"),
+            (json!({"groups": {"mode": "manual"}}), "policy.groups.table"),
+            (json!({"protect": {"users": [".*"]}}), "policy.protect.users"),
+            (json!({"protect": {"groups": ["^.*$"]}}), "policy.protect.groups"),
+            (json!({"brake": {"window": "0"}}), "policy.brake.window"),
+            (json!({"brake": {"accounts": {"max": 1, "percent": 5, "min": 9}}}), "policy.brake.accounts.min"),
+            (
+                json!({"brake": {"memberships": {"max": 9, "percent": 101, "min": 9}}}),
+                "policy.brake.memberships.percent",
+            ),
         ] {
             let problems = Policy::from_value(&policy).unwrap_err();
             assert!(problems.len() == 1 && problems[0].contains(key), "{policy}: {problems:?}");

@@ -2,8 +2,51 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::Policy;
+use super::pattern::Pattern;
 use crate::account::{AccountId, SeenAccount, fold};
+
+/// What nothing may touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Protect {
+    /// Groups that Jira labels as administrative and that may be written all the same.
+    pub allow: Vec<String>,
+    /// Login names of accounts that are never adopted, changed, switched off or deleted.
+    pub users: Vec<Pattern>,
+    /// Jira groups that nobody joins or leaves through us, and that are never deleted.
+    pub groups: Vec<Pattern>,
+}
+
+impl Protect {
+    /// Whether an account of this login name is left alone.
+    pub fn covers_user(&self, username: &str) -> bool {
+        self.users.iter().any(|pattern| pattern.is_match(username))
+    }
+
+    /// Whether a Jira group of this name is left alone.
+    pub fn covers_group(&self, name: &str) -> bool {
+        self.groups.iter().any(|pattern| pattern.is_match(name))
+    }
+
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.allow.iter().any(|name| name.trim().is_empty()) {
+            problems.push("policy.protect.allow: a group name is empty.".to_owned());
+        }
+        for (key, patterns) in [("users", &self.users), ("groups", &self.groups)] {
+            for pattern in patterns.iter().filter(|pattern| pattern.fits_everybody()) {
+                problems.push(format!(
+                    "policy.protect.{key}: the pattern \"{}\" fits everybody, so that nothing could be done at all.",
+                    pattern.as_str()
+                ));
+            }
+        }
+        problems
+    }
+}
 
 /// What the target told us to be careful with.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use regex::Regex;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -16,7 +15,8 @@ use super::runtime::Runtime;
 use super::{Inner, Writer};
 use crate::account::{AccountId, SeenAccount, fold};
 use crate::jira::{AccountRef, CallRecord, Calls, Gate, GroupRef, Permit, RateLimits, Switch, TargetError};
-use crate::policy::{Policy, Unmatched, UnmatchedAccounts};
+use crate::policy::pattern::Pattern;
+use crate::policy::{Policy, Protect, Unmatched, UnmatchedAccounts};
 use crate::store::by_hand::{self, Noted};
 use crate::store::tenant::{self, Origin, Tenant};
 use crate::store::{StoreError, unmatched};
@@ -257,7 +257,7 @@ impl Inner {
         calls: &Calls<'_>,
         policy: &Policy,
     ) -> Result<Comparison, UnmatchedError> {
-        let filter = Filter::new(policy)?;
+        let filter = Filter::new(policy);
         let protected = runtime.protected().unwrap_or_default();
         let mut comparison = Comparison::default();
         let mut after = None;
@@ -417,30 +417,32 @@ impl Stray {
 
 /// Which accounts the policy is about.
 struct Filter {
-    only: Option<Regex>,
-    except: Option<Regex>,
+    only: Option<Pattern>,
+    except: Option<Pattern>,
+    protect: Protect,
     /// Whoever takes over what leavers led, folded.
     heir: Option<String>,
 }
 
 impl Filter {
-    fn new(policy: &Policy) -> Result<Self, UnmatchedError> {
-        let rules = &policy.unmatched_accounts;
-        let compiled = |pattern: &Option<String>| pattern.as_deref().map(Regex::new).transpose();
-        let (only, except) = (compiled(&rules.only), compiled(&rules.except));
-        Ok(Self {
+    fn new(policy: &Policy) -> Self {
+        Self {
             heir: policy.deprovision.hand_over_to.as_deref().map(|name| fold(name.trim())),
-            only: only.map_err(|_| UnmatchedError::Policy)?,
-            except: except.map_err(|_| UnmatchedError::Policy)?,
-        })
+            only: policy.unmatched_accounts.only.clone(),
+            except: policy.unmatched_accounts.except.clone(),
+            protect: policy.protect.clone(),
+        }
     }
 
     fn concerns(&self, account: &SeenAccount) -> bool {
-        let fits = |pattern: &Regex| {
+        let fits = |pattern: &Pattern| {
             pattern.is_match(&account.username) || account.email.as_deref().is_some_and(|email| pattern.is_match(email))
         };
         let is_heir = self.heir.as_ref().is_some_and(|heir| *heir == fold(&account.username));
-        !is_heir && self.only.as_ref().is_none_or(fits) && !self.except.as_ref().is_some_and(fits)
+        !is_heir
+            && !self.protect.covers_user(&account.username)
+            && self.only.as_ref().is_none_or(fits)
+            && !self.except.as_ref().is_some_and(fits)
     }
 }
 
@@ -480,17 +482,17 @@ mod tests {
             ..SeenAccount::default()
         };
         let unmatched_accounts = UnmatchedAccounts {
-            only: Some("@example\\.test$".to_owned()),
-            except: Some("^svc-".to_owned()),
+            only: Some(Pattern::new("@example\\.test$").unwrap()),
+            except: Some(Pattern::new("^svc-").unwrap()),
             ..UnmatchedAccounts::default()
         };
         let deprovision = Deprovision { hand_over_to: Some("Boss".to_owned()), ..Deprovision::default() };
-        let filter = Filter::new(&Policy { unmatched_accounts, deprovision, ..Policy::default() }).unwrap();
+        let filter = Filter::new(&Policy { unmatched_accounts, deprovision, ..Policy::default() });
         assert!(!filter.concerns(&account("boss", Some("boss@example.test"))), "the heir");
         assert!(filter.concerns(&account("mara", Some("mara@example.test"))));
         assert!(!filter.concerns(&account("svc-build", Some("build@example.test"))));
         assert!(!filter.concerns(&account("mara", Some("mara@elsewhere.test"))));
         assert!(!filter.concerns(&account("mara", None)));
-        assert!(Filter::new(&Policy::default()).unwrap().concerns(&account("mara", None)));
+        assert!(Filter::new(&Policy::default()).concerns(&account("mara", None)));
     }
 }
