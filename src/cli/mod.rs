@@ -11,6 +11,7 @@ mod demo;
 mod desk;
 mod doctor;
 mod healthcheck;
+mod last_login;
 mod migrate;
 mod outbox;
 mod sandbox;
@@ -60,6 +61,8 @@ enum Command {
     Demo(demo::Args),
     /// Ask the daemon on this machine whether it is ready; for containers.
     Healthcheck(healthcheck::Args),
+    /// Ask a tenant's target when its people were last seen.
+    LastLogin(last_login::Args),
     /// Bring the database's schema up to date.
     Migrate(migrate::Args),
     /// Show what Jira does not agree with yet; retry it, or waive it.
@@ -106,6 +109,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::LastLogin(args) => last_login::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Outbox(args) => outbox::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,

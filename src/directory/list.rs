@@ -214,6 +214,7 @@ fn user(row: Listed, with_groups: bool) -> UserView {
         created: row.created,
         modified: row.modified,
         groups: with_groups.then(Vec::new),
+        last_login: None,
     }
 }
 

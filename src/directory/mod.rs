@@ -96,6 +96,9 @@ pub struct UserView {
     pub modified: DateTime<Utc>,
     /// The groups the user is in; `None` when they were not asked for.
     pub groups: Option<Vec<GroupRef>>,
+    /// When the person was last seen at the target; `None` where nobody knows, or nobody asked
+    /// (see [`Directory::add_last_logins`]).
+    pub last_login: Option<DateTime<Utc>>,
 }
 
 /// A group that a user is in.

@@ -1,5 +1,7 @@
 //! Users.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::undo::Before;
@@ -7,7 +9,7 @@ use super::{
     Accepted, Caller, Directory, DirectoryError, GroupRef, Precondition, Tried, Undo, UserView, parse_id, persist,
 };
 use crate::scim::{self, Attrs, ScimError, patch};
-use crate::store::OnConstraint;
+use crate::store::{OnConstraint, last_login};
 use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::user::{self, Document, User, Written};
@@ -52,6 +54,29 @@ impl Directory {
         let (user, groups) = user::get_with_groups(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
         let groups = groups.into_iter().map(|g| GroupRef { id: g.id, display: g.display, direct: g.direct }).collect();
         Ok(view(uuid, user, Some(groups)))
+    }
+
+    /// Adds when each person was last seen at the target, as far as anybody knows: for tenants that publish it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn add_last_logins<'a>(
+        &self,
+        tenant: &Tenant,
+        users: impl Iterator<Item = &'a mut UserView>,
+    ) -> Result<(), DirectoryError> {
+        let mut users: HashMap<Uuid, &mut UserView> = users.map(|user| (user.id, user)).collect();
+        let ids: Vec<Uuid> = users.keys().copied().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut conn = self.conn().await?;
+        for (id, at) in last_login::of(&mut conn, tenant.id, &ids).await? {
+            if let Some(user) = users.get_mut(&id) {
+                user.last_login = Some(at);
+            }
+        }
+        Ok(())
     }
 
     /// Replaces what the client owns of a user (PUT).
@@ -185,7 +210,15 @@ pub(super) fn check(pre: &Precondition, current: i64) -> Result<(), DirectoryErr
 }
 
 fn view(id: Uuid, user: User, groups: Option<Vec<GroupRef>>) -> UserView {
-    UserView { id, attrs: user.attrs, version: user.version, created: user.created, modified: user.modified, groups }
+    UserView {
+        id,
+        attrs: user.attrs,
+        version: user.version,
+        created: user.created,
+        modified: user.modified,
+        groups,
+        last_login: None,
+    }
 }
 
 fn unchanged(id: Uuid, user: User) -> Accepted<UserView> {
@@ -209,6 +242,7 @@ fn accepted(attrs: Attrs, written: Written, undo: Option<Undo>, groups: Option<V
             created: written.created,
             modified: written.modified,
             groups,
+            last_login: None,
         },
         changed: true,
         nudged: vec![written.nudge],

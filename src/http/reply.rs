@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::wire::{Base, Version};
 use super::{etag, members};
 use crate::directory::{GroupRef, GroupView, UserView};
+use crate::scim::schema::LAST_LOGIN;
 use crate::scim::{Attrs, Projection, ResourceType, Types, resource, urn};
 
 /// A resource on its way to the client.
@@ -27,6 +28,8 @@ pub(super) struct Resource {
     modified: DateTime<Utc>,
     /// `groups` of a user or `members` of a group, where they were loaded.
     related: Option<(&'static str, Value)>,
+    /// When a user was last seen at the target, where the tenant publishes it.
+    last_login: Option<DateTime<Utc>>,
 }
 
 impl Resource {
@@ -41,6 +44,7 @@ impl Resource {
             created: view.created,
             modified: view.modified,
             related: groups,
+            last_login: view.last_login.filter(|_| types.user.tells_last_login()),
         }
     }
 
@@ -57,6 +61,7 @@ impl Resource {
             created: view.created,
             modified: view.modified,
             related: members,
+            last_login: None,
         }
     }
 
@@ -109,8 +114,15 @@ impl Resource {
     }
 
     /// The document that the client sees.
-    pub(super) fn document(self, base: &Base, projection: &Projection) -> Value {
+    pub(super) fn document(mut self, base: &Base, projection: &Projection) -> Value {
         let location = self.location(base);
+        // Before the extensions are counted: it may be all that one has.
+        if let Some(at) = self.last_login {
+            let enterprise = self.attrs.entry(urn::ENTERPRISE_USER).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(enterprise) = enterprise {
+                enterprise.insert(LAST_LOGIN.into(), timestamp(at).into());
+            }
+        }
         let schemas = resource::schemas_of(self.kind, &self.attrs).into_iter().map(Value::from).collect();
         let mut meta = Map::new();
         meta.insert("resourceType".into(), self.kind.name.into());
@@ -119,6 +131,9 @@ impl Resource {
         meta.insert("location".into(), location.into());
         if let Some(version) = self.version {
             meta.insert("version".into(), etag::of(version).into());
+        }
+        if let Some(at) = self.last_login {
+            meta.insert(LAST_LOGIN.into(), timestamp(at).into());
         }
         let mut document = self.attrs;
         document.insert("schemas".into(), Value::Array(schemas));
@@ -206,6 +221,7 @@ mod tests {
             created: DateTime::from_timestamp_micros(1_700_000_000_000_001).unwrap(),
             modified: DateTime::from_timestamp_micros(1_700_000_060_000_000).unwrap(),
             groups: Some(vec![GroupRef { id: Uuid::from_u128(8), display: "Staff".into(), direct: false }]),
+            last_login: None,
         }
     }
 

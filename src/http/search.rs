@@ -15,6 +15,7 @@ use super::group;
 use super::members::Pieces;
 use super::reply::{self, Resource};
 use super::route::Collection;
+use super::user;
 use super::wire::Version;
 use crate::directory::{GroupView, ListQuery, Page, Start, UserView, View};
 use crate::scim::filter::{self, Filter};
@@ -43,7 +44,8 @@ async fn users(exchange: &Exchange<'_>) -> Result<Response, Failure> {
     let kind = exchange.types().user;
     let projection = exchange.projection(kind)?;
     let query = query(exchange, kind, projection.wants("groups"))?;
-    let page = exchange.state.directory.list_users(&exchange.caller.tenant, &query).await?;
+    let mut page = exchange.state.directory.list_users(&exchange.caller.tenant, &query).await?;
+    user::add_last_logins(exchange, page.items.iter_mut()).await?;
     let print = |user| print_user(exchange, user, &projection);
     Ok(answer(exchange, &projection, &query.start, printed(page, print)))
 }
@@ -83,7 +85,12 @@ async fn everything(exchange: &Exchange<'_>) -> Result<Response, Failure> {
         with_related: groups.wants("members"),
         ..users_query.clone()
     };
-    let page = exchange.state.directory.list_both(&exchange.caller.tenant, &users_query, &groups_query).await?;
+    let mut page = exchange.state.directory.list_both(&exchange.caller.tenant, &users_query, &groups_query).await?;
+    let listed = page.items.iter_mut().filter_map(|view| match view {
+        View::User(user) => Some(user),
+        View::Group(_) => None,
+    });
+    user::add_last_logins(exchange, listed).await?;
     let print = |view| match view {
         View::User(user) => print_user(exchange, user, &users),
         View::Group(group) => print_group(exchange, group, &groups),

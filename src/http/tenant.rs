@@ -44,7 +44,10 @@ pub(super) struct Identity {
 
 impl Identity {
     fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
-        let read = |policy: Policy| Ok((policy.scim.types()?, policy.scim));
+        let read = |policy: Policy| {
+            let types = if policy.last_login.publish { policy.scim.types_with_login() } else { policy.scim.types() };
+            Ok((types?, policy.scim))
+        };
         let (types, scim) = Policy::from_value(&tenant.policy).and_then(read).map_err(|problems| {
             // It was checked when it was written; a newer version of this program may have written it.
             tracing::error!(tenant = tenant.slug, problems = problems.join(" "), "the tenant's policy cannot be read");

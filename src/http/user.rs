@@ -21,6 +21,7 @@ pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result
     let view =
         accept(exchange, about, move |directory, caller| async move { directory.create_user(&caller, attrs).await })
             .await?;
+    let view = completed(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::CREATED, view, &projection))
 }
 
@@ -28,7 +29,8 @@ pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result
 pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
     let projection = exchange.projection(exchange.types().user)?;
     let tenant = &exchange.caller.tenant;
-    let view = exchange.state.directory.get_user(tenant, id, projection.wants("groups")).await?;
+    let mut view = exchange.state.directory.get_user(tenant, id, projection.wants("groups")).await?;
+    add_last_logins(exchange, std::iter::once(&mut view)).await?;
     let user = Resource::user(exchange.types(), view, &exchange.base);
     if exchange.conditions.is_known(user.version()) {
         return Ok(user.not_modified());
@@ -45,7 +47,7 @@ pub(super) async fn replace(exchange: &Exchange<'_>, id: &str, body: Payload<'_>
         directory.replace_user(&caller, &id, body, &precondition).await
     })
     .await?;
-    let view = with_groups(exchange, view, &projection).await;
+    let view = completed(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
@@ -61,7 +63,7 @@ pub(super) async fn patch(exchange: &Exchange<'_>, id: &str, body: Payload<'_>) 
     if !exchange.shows_patched(exchange.scim.user_patch) {
         return Ok(Resource::user(exchange.types(), view, &exchange.base).no_content());
     }
-    let view = with_groups(exchange, view, &projection).await;
+    let view = completed(exchange, view, &projection).await;
     Ok(answer(exchange, StatusCode::OK, view, &projection))
 }
 
@@ -95,15 +97,28 @@ async fn judged<T>(exchange: &Exchange<'_>, id: &str, body: Result<T, Failure>) 
     body
 }
 
-/// The answer to a change shows the groups too where they are wanted. Only they are read again: the rest of the answer
-/// is what this request wrote.
-async fn with_groups(exchange: &Exchange<'_>, mut view: UserView, projection: &Projection) -> UserView {
+/// The answer to a change shows what this request did not write, too: the groups where they are wanted, and when the person was
+/// last seen where the tenant publishes it. Whatever goes wrong here, the change itself is done and must be answered as done.
+async fn completed(exchange: &Exchange<'_>, mut view: UserView, projection: &Projection) -> UserView {
     if view.groups.is_none() && projection.wants("groups") {
         let id = view.id.to_string();
-        // Whatever goes wrong here, the change itself is done and must be answered as done.
         if let Ok(now) = exchange.state.directory.get_user(&exchange.caller.tenant, &id, true).await {
             view.groups = now.groups;
         }
     }
+    if let Err(failure) = add_last_logins(exchange, std::iter::once(&mut view)).await {
+        tracing::debug!(?failure, "the answer to a change does not tell the last login");
+    }
     view
+}
+
+/// Adds when people were last seen, where the tenant publishes it.
+pub(super) async fn add_last_logins<'a>(
+    exchange: &Exchange<'_>,
+    users: impl Iterator<Item = &'a mut UserView>,
+) -> Result<(), Failure> {
+    if exchange.types().user.tells_last_login() {
+        exchange.state.directory.add_last_logins(&exchange.caller.tenant, users).await?;
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -170,6 +171,15 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// When a person was last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastLogin {
+    /// Of the account.
+    pub id: AccountId,
+    /// When; to the day, on targets that do not tell more.
+    pub at: DateTime<Utc>,
+}
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -278,6 +288,9 @@ pub trait Target: Send + Sync {
     fn administrative_groups<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Vec<String>>;
     /// All accounts, active or not, a page at a time: complete, or an error that says why it cannot be.
     fn accounts<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenAccount>>;
+    /// When people were last seen there, a page at a time, as far as the target tells; [`TargetError::Refused`] where it does
+    /// not tell at all, with what would have to be different.
+    fn last_logins<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<LastLogin>>;
     /// All groups, a page at a time.
     fn groups<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenGroup>>;
     /// All members of a group, active or not, a page at a time.

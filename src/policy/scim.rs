@@ -62,6 +62,14 @@ impl Scim {
     pub fn types(&self) -> Result<Types, Vec<String>> {
         Types::declared(&self.schemas)
     }
+
+    /// The same for a tenant that publishes when people last logged in (`policy.last_login.publish`).
+    ///
+    /// # Errors
+    /// As [`Scim::types`].
+    pub fn types_with_login(&self) -> Result<Types, Vec<String>> {
+        Types::declared_with_login(&self.schemas)
+    }
 }
 
 impl Default for Scim {

@@ -12,6 +12,7 @@ pub mod filter_sql;
 pub mod group;
 pub mod health;
 pub mod janitor;
+pub mod last_login;
 pub mod link;
 pub mod list;
 pub mod outbox;

@@ -12,6 +12,7 @@ mod drive;
 pub mod expiry;
 mod fan_out;
 mod gate;
+pub mod last_login;
 pub mod outcome;
 pub mod pace;
 mod perform;

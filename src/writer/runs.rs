@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::gate::OpenGate;
 use super::runtime::Runtime;
-use super::{Inner, Writer};
+use super::{Inner, Writer, last_login};
 use crate::jira::{CallRecord, Gate, Permit, RateLimits, TargetError};
 use crate::policy::Policy;
 use crate::store::StoreError;
@@ -324,7 +324,10 @@ impl Inner {
 
     /// Does what the run's kind says, from where it was.
     async fn perform_run(&self, held: &Held) -> Result<(), RunError> {
-        Err(RunError::Failed(format!("this version of jira-scim has no {}", held.run.kind)))
+        match held.run.kind {
+            Kind::LastLogin => last_login::run(self, held).await,
+            kind => Err(RunError::Failed(format!("this version of jira-scim has no {kind}"))),
+        }
     }
 
     async fn after(&self, held: Option<&Held>, error: RunError, attempts: i32) -> Result<After, StoreError> {
@@ -361,8 +364,8 @@ impl Inner {
 
 /// Which runs a tenant's policy wants, and how often.
 fn schedules(policy: &Policy) -> Vec<(Kind, Duration)> {
-    let _rules = policy;
-    Vec::new()
+    let all = [(Kind::LastLogin, policy.last_login.every)];
+    all.into_iter().filter_map(|(kind, every)| Some((kind, every?.duration()))).collect()
 }
 
 /// How long to wait after so many failures.

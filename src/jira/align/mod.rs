@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use super::client::{Client, ClientError, ClientOptions, Credential, Request};
 use super::{
-    AccountChange, AccountRef, Answer, Calls, Created, EnsuredGroup, Examination, GroupRef, Page, Probe, Switch,
-    Target, TargetError, Written,
+    AccountChange, AccountRef, Answer, Calls, Created, EnsuredGroup, Examination, GroupRef, LastLogin, Page, Probe,
+    Switch, Target, TargetError, Written,
 };
 use crate::account::{Access, Account, AccountId, Capabilities, Kind, Naming, SeenAccount, SeenGroup};
 use answer::Rejection;
@@ -266,6 +266,10 @@ impl Target for Align {
 
     fn accounts<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenAccount>> {
         Box::pin(self.listed(calls, after))
+    }
+
+    fn last_logins<'a>(&'a self, _calls: &'a Calls<'a>, _after: Option<&'a str>) -> Answer<'a, Page<LastLogin>> {
+        nothing("Jira Align's REST API does not tell when a person last logged in")
     }
 
     fn groups<'a>(&'a self, _calls: &'a Calls<'a>, _after: Option<&'a str>) -> Answer<'a, Page<SeenGroup>> {

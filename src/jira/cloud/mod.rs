@@ -10,6 +10,7 @@ mod create;
 mod examine;
 mod group;
 mod hosts;
+mod last_active;
 mod list;
 mod person;
 mod probe;
@@ -31,8 +32,8 @@ use url::Url;
 
 use super::client::{ClientError, ClientOptions, Request};
 use super::{
-    AccountChange, AccountRef, Answer, Calls, Created, EnsuredGroup, Examination, GroupRef, Page, Probe, Switch,
-    Target, TargetError, Written,
+    AccountChange, AccountRef, Answer, Calls, Created, EnsuredGroup, Examination, GroupRef, LastLogin, Page, Probe,
+    Switch, Target, TargetError, Written,
 };
 use crate::account::{Access, Account, AccountId, Capabilities, Kind, Naming, SeenAccount, SeenGroup};
 use answer::No;
@@ -320,6 +321,10 @@ impl Target for Cloud {
 
     fn accounts<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenAccount>> {
         Box::pin(self.page_of_people(calls, after))
+    }
+
+    fn last_logins<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<LastLogin>> {
+        Box::pin(self.page_of_last_active(calls, after))
     }
 
     fn groups<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenGroup>> {

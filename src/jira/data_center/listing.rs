@@ -70,6 +70,19 @@ impl DataCenter {
         }
     }
 
+    /// A page of all accounts without the Crowd API.
+    pub(super) async fn list_by_rest(
+        &self,
+        calls: &Calls<'_>,
+        after: Option<&str>,
+    ) -> Result<Page<SeenAccount>, TargetError> {
+        match Place::read(after)? {
+            Place::Start => self.page_by_rest(calls).await,
+            Place::Crowd(_) => Err(refuse("this listing did not begin here")),
+            Place::List(_) | Place::Walk(_) => self.list_accounts(calls, after).await,
+        }
+    }
+
     async fn page_by_rest(&self, calls: &Calls<'_>) -> Result<Page<SeenAccount>, TargetError> {
         // Before 10 nobody has seen it, and a path that is not there looks like a Jira that is starting (DC-18).
         if self.known().user_list != Some(false) && !self.is_older_than(&[10]) {

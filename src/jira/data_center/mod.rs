@@ -8,6 +8,7 @@ mod activity;
 mod bean;
 mod examine;
 mod group;
+mod last_login;
 mod leads;
 mod listing;
 mod probe;
@@ -22,8 +23,8 @@ use super::client::{Client, ClientError, ClientOptions, Credential, Request};
 use super::crowd::{Crowd, CrowdOptions, Memberships};
 use super::reply::{Rejection, Reply, Words};
 use super::{
-    AccountChange, AccountRef, Answer, Calls, Capabilities, Created, EnsuredGroup, Examination, GroupRef, Kind, Naming,
-    Page, Probe, Switch, Target, TargetError, Written,
+    AccountChange, AccountRef, Answer, Calls, Capabilities, Created, EnsuredGroup, Examination, GroupRef, Kind,
+    LastLogin, Naming, Page, Probe, Switch, Target, TargetError, Written,
 };
 use crate::account::{Access, Account, AccountId, SeenAccount, SeenGroup};
 
@@ -198,6 +199,10 @@ impl Target for DataCenter {
 
     fn accounts<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<SeenAccount>> {
         Box::pin(self.list_accounts(calls, after))
+    }
+
+    fn last_logins<'a>(&'a self, calls: &'a Calls<'a>, after: Option<&'a str>) -> Answer<'a, Page<LastLogin>> {
+        Box::pin(self.list_last_logins(calls, after))
     }
 
     fn groups<'a>(&'a self, calls: &'a Calls<'a>, _: Option<&'a str>) -> Answer<'a, Page<SeenGroup>> {

@@ -25,6 +25,7 @@ pub(super) fn answer(visit: &mut Visit<'_>) -> Reply {
         ("GET", "/v2/orgs/{orgId}/directories", _) => directories,
         ("POST", "/v2/orgs/{orgId}/workspaces", _) => workspaces,
         ("POST", "/v2/orgs/{orgId}/users/invite", _) => org_people::invite,
+        ("GET", "/v1/orgs/{orgId}/users", _) => managed,
         ("POST", "/v1/orgs/{orgId}/users/{userId}/roles/assign", _) => org_people::assign,
         ("POST", "/v1/orgs/{orgId}/users/{userId}/roles/revoke", _) => org_people::withdraw,
         ("POST", _, "/users/search") => org_people::search,
@@ -92,6 +93,40 @@ fn domains(visit: &mut Visit<'_>) -> Answer {
     };
     let data: Vec<Value> = visit.world.domains.iter().enumerate().map(domain).collect();
     Ok(Reply::json(200, &json!({"data": data, "links": {"self": link}})))
+}
+
+/// The accounts that the organisation manages, with the day on which each was last active (CLOUD-67).
+fn managed(visit: &mut Visit<'_>) -> Answer {
+    let here = format!("{}/admin/v1/orgs/{}/users", visit.base_url, visit.world.org_id);
+    let all: Vec<&super::Person> = visit.world.people().filter(|person| visit.world.manages(person)).collect();
+    let start = visit.call.parameter("cursor").map_or(Some(0), |cursor| cursor.parse::<usize>().ok());
+    let start = start.ok_or_else(|| refusal::organization(400, "ADMIN-400-1", "The cursor is not valid"))?;
+    let page: Vec<Value> = all.iter().skip(start).take(org_people::MOST).map(|person| managed_account(person)).collect();
+    let next = start + page.len();
+    let mut links = json!({"self": here});
+    if next < all.len() {
+        links["next"] = format!("{here}?cursor={next}").into();
+    }
+    Ok(Reply::json(200, &json!({"data": page, "links": links, "meta": {"total": all.len()}})))
+}
+
+fn managed_account(person: &super::Person) -> Value {
+    let status = match person.status {
+        super::AccountStatus::Active => "active",
+        super::AccountStatus::Closed => "closed",
+        super::AccountStatus::Inactive | super::AccountStatus::ForDeletion => "inactive",
+    };
+    let mut account = json!({
+        "account_id": person.id, "account_type": person.kind.name(), "account_status": status, "name": person.name,
+        "picture": "https://avatars.example.test/default.png", "access_billable": person.uses_apps(), "product_access": [],
+    });
+    if !person.email_hidden {
+        account["email"] = person.email.as_str().into();
+    }
+    if let Some(at) = person.last_active {
+        account["last_active"] = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into();
+    }
+    account
 }
 
 /// CLOUD-9.

@@ -35,6 +35,7 @@ const ORGANIZATION_ROUTES: &[&str] = &[
     "/v1/orgs",
     "/v1/orgs/{orgId}",
     "/v1/orgs/{orgId}/domains",
+    "/v1/orgs/{orgId}/users",
     "/v1/orgs/{orgId}/users/{userId}/roles/assign",
     "/v1/orgs/{orgId}/users/{userId}/roles/revoke",
     "/v2/orgs/{orgId}/directories",

@@ -142,6 +142,7 @@ impl Person {
             saml: false,
             email_hidden: false,
             org_admin: false,
+            last_active: None,
             on_site: false,
         }
     }

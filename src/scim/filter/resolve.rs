@@ -9,7 +9,8 @@ use crate::scim::error::{ScimError, quoted};
 use crate::scim::folded;
 use crate::scim::path::{self, Found, Place};
 use crate::scim::schema::check::boolean;
-use crate::scim::schema::{Attribute, Kind, ResourceType, Returned, Schema};
+use crate::scim::schema::{Attribute, Kind, LAST_LOGIN, ResourceType, Returned, Schema};
+use crate::scim::urn;
 
 /// Resolves a filter on resources.
 ///
@@ -245,7 +246,7 @@ fn of_schemas(filter: &Filter, ty: &ResourceType) -> Result<Option<Expr>, ScimEr
                 return Ok(Some(Expr::True));
             }
             let extensions = ty.extensions.iter().filter(|extension| says(extension));
-            let mut present: Vec<Expr> = extensions.map(|extension| Expr::Present(whole(extension.id))).collect();
+            let mut present: Vec<Expr> = extensions.flat_map(|extension| carried(extension)).collect();
             Ok(Some(match (present.pop(), present.is_empty()) {
                 (None, _) => Expr::False,
                 (Some(only), true) => only,
@@ -257,6 +258,14 @@ fn of_schemas(filter: &Filter, ty: &ResourceType) -> Result<Option<Expr>, ScimEr
         }
         _ => Ok(None),
     }
+}
+
+/// What makes a resource carry an extension: a value of the client's, or one that the server adds.
+fn carried(extension: &Schema) -> impl Iterator<Item = Expr> + use<> {
+    let added = extension.attribute(LAST_LOGIN).filter(|_| extension.id == urn::ENTERPRISE_USER);
+    let path = vec![extension.id.to_owned(), LAST_LOGIN.to_owned()];
+    let added = added.map(|attribute| Expr::Present(reference(attribute, path, None)));
+    std::iter::once(Expr::Present(whole(extension.id))).chain(added)
 }
 
 fn whole(extension: &str) -> AttrRef {

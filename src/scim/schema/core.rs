@@ -103,19 +103,29 @@ const fn entry(value: Attribute, types: &'static [&'static str]) -> [Attribute; 
 
 /// Attributes that every resource has (RFC 7643 section 3.1). `schemas` is not one of them: it is read from nowhere and
 /// written from what the document contains.
-pub(super) const COMMON: &[Attribute] = &[
-    text("id", "The server's identifier of the resource.").exact().by_server().unique().always(),
-    text("externalId", "The identity provider's identifier of the resource.").exact(),
-    complex("meta", META, "Facts about the resource.").by_server(),
-];
+pub(super) const COMMON: &[Attribute] = &[ID, EXTERNAL_ID, complex("meta", META, FACTS).by_server()];
 
 const META: &[Attribute] = &[
-    text("resourceType", "The name of the resource type.").exact().by_server(),
-    of(Kind::DateTime, "created", "When the resource was made.").by_server(),
-    of(Kind::DateTime, "lastModified", "When the resource was last changed.").by_server(),
-    link("location", &["uri"], "The URL of the resource.").by_server(),
-    text("version", "The entity tag of the resource.").exact().by_server(),
+    RESOURCE_TYPE,
+    CREATED,
+    LAST_MODIFIED,
+    LOCATION,
+    VERSION,
 ];
+const RESOURCE_TYPE: Attribute = text("resourceType", "The name of the resource type.").exact().by_server();
+const CREATED: Attribute = of(Kind::DateTime, "created", "When the resource was made.").by_server();
+const LAST_MODIFIED: Attribute = of(Kind::DateTime, "lastModified", "When the resource was last changed.").by_server();
+const LOCATION: Attribute = link("location", &["uri"], "The URL of the resource.").by_server();
+const VERSION: Attribute = text("version", "The entity tag of the resource.").exact().by_server();
+/// Under this name in `meta` and in the enterprise extension, where the tenant publishes it (ONEID-6).
+const LAST_LOGIN: Attribute = of(Kind::DateTime, "lastLogin", "When the person was last seen at the target.").by_server();
+
+/// The common attributes of a user of a tenant that publishes when people last logged in.
+pub(super) const COMMON_WITH_LOGIN: &[Attribute] = &[ID, EXTERNAL_ID, complex("meta", META_WITH_LOGIN, FACTS).by_server()];
+const META_WITH_LOGIN: &[Attribute] = &[RESOURCE_TYPE, CREATED, LAST_MODIFIED, LOCATION, VERSION, LAST_LOGIN];
+const FACTS: &str = "Facts about the resource.";
+const ID: Attribute = text("id", "The server's identifier of the resource.").exact().by_server().unique().always();
+const EXTERNAL_ID: Attribute = text("externalId", "The identity provider's identifier of the resource.").exact();
 
 const NAME: &[Attribute] = &[
     text("formatted", "The whole name as it is shown."),
@@ -199,20 +209,27 @@ const MANAGER: &[Attribute] = &[
     link("$ref", &["User"], "The URL of the manager.").by_server(),
 ];
 
+const EMPLOYEE_NUMBER: Attribute = text("employeeNumber", "The number within the organisation.");
+const COST_CENTER: Attribute = text("costCenter", "The cost centre.");
+const ORGANIZATION: Attribute = text("organization", "The organisation.");
+const DIVISION: Attribute = text("division", "The division.");
+const DEPARTMENT: Attribute = text("department", "The department.");
+const OF_MANAGER: Attribute = complex("manager", MANAGER, "The user's manager.");
+
 /// The enterprise extension (RFC 7643 section 4.3).
-pub(super) static ENTERPRISE_USER: Schema = Schema {
+pub(super) static ENTERPRISE_USER: Schema = ENTERPRISE;
+const ENTERPRISE: Schema = Schema {
     id: urn::ENTERPRISE_USER,
     id_1: Some(urn::ENTERPRISE_USER_1),
     name: "EnterpriseUser",
     description: "What an organisation says of its people.",
-    attributes: &[
-        text("employeeNumber", "The number within the organisation."),
-        text("costCenter", "The cost centre."),
-        text("organization", "The organisation."),
-        text("division", "The division."),
-        text("department", "The department."),
-        complex("manager", MANAGER, "The user's manager."),
-    ],
+    attributes: &[EMPLOYEE_NUMBER, COST_CENTER, ORGANIZATION, DIVISION, DEPARTMENT, OF_MANAGER],
+};
+
+/// The same for a tenant that publishes when people last logged in.
+pub(super) static ENTERPRISE_USER_WITH_LOGIN: Schema = Schema {
+    attributes: &[EMPLOYEE_NUMBER, COST_CENTER, ORGANIZATION, DIVISION, DEPARTMENT, OF_MANAGER, LAST_LOGIN],
+    ..ENTERPRISE
 };
 
 const MEMBERS: &[Attribute] = &[

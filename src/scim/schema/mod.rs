@@ -231,12 +231,22 @@ pub struct ResourceType {
     pub core: &'static Schema,
     /// The extensions; none is required.
     pub extensions: &'static [&'static Schema],
+    /// What every resource has: `id`, `externalId`, `meta`.
+    common: &'static [Attribute],
 }
+
+/// The name under which `meta` and the enterprise extension tell when a person last logged in.
+pub const LAST_LOGIN: &str = "lastLogin";
 
 impl ResourceType {
     /// The core or common attribute (`id`, `externalId`, `meta`) of that name, ignoring letter case.
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
-        self.core.attribute(name).or_else(|| find(core::COMMON, name))
+        self.core.attribute(name).or_else(|| find(self.common, name))
+    }
+
+    /// Whether it tells when a person last logged in (ONEID-6).
+    pub fn tells_last_login(&self) -> bool {
+        std::ptr::eq(self.common, core::COMMON_WITH_LOGIN)
     }
 
     /// The extension of that URN, ignoring letter case.
@@ -258,6 +268,20 @@ pub fn user() -> &'static ResourceType {
         description: "A person who may have an account at the target.",
         core: &core::USER,
         extensions: &[&core::ENTERPRISE_USER],
+        common: core::COMMON,
+    };
+    &USER
+}
+
+/// The same where the tenant publishes when people last logged in.
+fn user_with_login() -> &'static ResourceType {
+    static USER: ResourceType = ResourceType {
+        name: "User",
+        endpoint: "/Users",
+        description: "A person who may have an account at the target.",
+        core: &core::USER,
+        extensions: &[&core::ENTERPRISE_USER_WITH_LOGIN],
+        common: core::COMMON_WITH_LOGIN,
     };
     &USER
 }
@@ -270,6 +294,7 @@ pub fn group() -> &'static ResourceType {
         description: "A set of users and groups.",
         core: &core::GROUP,
         extensions: &[],
+        common: core::COMMON,
     };
     &GROUP
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use super::declared::{self, Owner};
-use super::{ResourceType, Returned, Schema, group, user};
+use super::{ResourceType, Returned, Schema, group, user, user_with_login};
 
 /// The most different declarations that a process builds: far more than tenants and changes of their policies, and at
 /// most some kilobytes each.
@@ -40,21 +40,36 @@ impl Types {
     ///
     /// One sentence for each thing that is wrong, naming its place.
     pub fn declared(documents: &[Value]) -> Result<Self, Vec<String>> {
+        Self::extending(Self::built_in(), documents)
+    }
+
+    /// The same for a tenant that publishes when people last logged in (ONEID-6).
+    ///
+    /// # Errors
+    ///
+    /// As [`Types::declared`].
+    pub fn declared_with_login(documents: &[Value]) -> Result<Self, Vec<String>> {
+        Self::extending(Self { user: user_with_login(), group: group() }, documents)
+    }
+
+    fn extending(base: Self, documents: &[Value]) -> Result<Self, Vec<String>> {
         if documents.is_empty() {
-            return Ok(Self::built_in());
+            return Ok(base);
         }
         let text = Value::from(documents).to_string();
+        let length = text.len();
+        let text = format!("{}{text}", if base.user.tells_last_login() { "login " } else { "" });
         let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(types) = built.get(&text) {
             return Ok(*types);
         }
-        let extensions = declared::read(documents, text.len())?;
+        let extensions = declared::read(documents, length)?;
         if built.len() >= MOST_BUILT {
             let sentence = "policy.scim.schemas: too many different declarations since this process was started.";
             return Err(vec![sentence.to_owned()]);
         }
         let of = |owner| extensions.iter().filter(move |(other, _)| *other == owner).map(|(_, schema)| schema);
-        let types = Self { user: extended(user(), of(Owner::User)), group: extended(group(), of(Owner::Group)) };
+        let types = Self { user: extended(base.user, of(Owner::User)), group: extended(base.group, of(Owner::Group)) };
         built.insert(text, types);
         Ok(types)
     }
@@ -105,6 +120,19 @@ mod tests {
         assert_eq!(Types::declared(&[]).unwrap(), Types::built_in());
         let ids: Vec<&str> = Types::built_in().schemas().map(|schema| schema.id).collect();
         assert_eq!(ids, [urn::USER, urn::ENTERPRISE_USER, urn::GROUP]);
+    }
+
+    #[test]
+    fn a_tenant_that_publishes_the_last_login_has_it_in_two_places_beside_its_own_schemas() {
+        // ONEID-6
+        let types = Types::declared_with_login(&[badge()]).unwrap();
+        assert!(types.user.tells_last_login() && !types.group.tells_last_login());
+        assert!(types.user.attribute("meta").unwrap().sub("LASTLOGIN").unwrap().read_only());
+        assert!(types.user.extension(urn::ENTERPRISE_USER).unwrap().attribute("lastLogin").unwrap().read_only());
+        assert!(types.user.extension("urn:example:badge:1.0").is_some());
+        let others = Types::declared(&[badge()]).unwrap();
+        assert!(!others.user.tells_last_login() && others.user.attribute("meta").unwrap().sub("lastLogin").is_none());
+        assert!(user().extension(urn::ENTERPRISE_USER).unwrap().attribute("lastLogin").is_none());
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Key {
             Leaf::Text(column) => Self { ty: KeyType::Text, nullable: column.ends_with(".external_id") },
             Leaf::Made(_) | Leaf::Id(_) => Self { ty: KeyType::Text, nullable: false },
             Leaf::Instant(_) => Self { ty: KeyType::Instant, nullable: false },
+            Leaf::InstantIfKnown(_) => Self { ty: KeyType::Instant, nullable: true },
             Leaf::Flag(_) => Self { ty: KeyType::Flag, nullable: false },
             Leaf::Json { .. } => Self { ty: in_documents(attr.kind), nullable: true },
             Leaf::Always | Leaf::Never => Self { ty: KeyType::Text, nullable: true },
@@ -115,7 +116,7 @@ fn push_value(sql: &mut Sql, scope: &Scope, base: &str, path: &[String], attr: &
         Leaf::Id(id) => {
             sql.push(id).push("::text COLLATE \"C\"");
         }
-        Leaf::Instant(at) | Leaf::Flag(at) => {
+        Leaf::Instant(at) | Leaf::InstantIfKnown(at) | Leaf::Flag(at) => {
             sql.push(at);
         }
         Leaf::Json { base: document, path } if in_documents(attr.kind) == KeyType::Number => {

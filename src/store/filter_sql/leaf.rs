@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::{Of, Scope, Sql};
 use crate::scim::filter::{Literal, Op};
 use crate::scim::folded::instant_text;
+use crate::scim::schema::LAST_LOGIN;
+use crate::scim::urn;
 
 /// Where a value is.
 pub(super) enum Leaf<'a> {
@@ -15,6 +17,8 @@ pub(super) enum Leaf<'a> {
     Id(&'static str),
     /// An expression of a time, never NULL.
     Instant(&'static str),
+    /// A column of a time that may be NULL.
+    InstantIfKnown(&'static str),
     /// A boolean column, never NULL.
     Flag(&'static str),
     /// A text that is made when a resource is answered, never NULL.
@@ -113,6 +117,7 @@ fn of_document<'a>(of: Of, base: &'a str, first: &str, rest: &[String], path: &'
         ("displayName", None) if !users => Leaf::Text("g.display_name_key"),
         ("meta", Some("created")) => Leaf::Instant(if users { "u.created" } else { "g.created" }),
         ("meta", Some("lastModified")) => Leaf::Instant(if users { "u.modified" } else { GROUP_MODIFIED }),
+        ("meta" | urn::ENTERPRISE_USER, Some(LAST_LOGIN)) if users => Leaf::InstantIfKnown("u.last_login"),
         ("meta", Some("resourceType")) => made(if users { "'User'" } else { "'Group'" }),
         ("meta", Some("location")) => url(base, if users { "'/Users/' || u.id" } else { "'/Groups/' || g.id" }),
         ("meta", Some("version")) => made(if users { "'W/\"' || u.version || '\"'" } else { GROUP_VERSION }),
@@ -125,7 +130,7 @@ impl Leaf<'_> {
     /// There is a value.
     pub(super) fn present(&self, sql: &mut Sql) {
         match self {
-            Leaf::Text(text) => {
+            Leaf::Text(text) | Leaf::InstantIfKnown(text) => {
                 sql.push(text).push(" IS NOT NULL");
             }
             Leaf::Json { base, path } => {
@@ -168,6 +173,13 @@ impl Leaf<'_> {
             (Leaf::Instant(at), Literal::DateTime(literal)) => {
                 sql.push(at).push(symbol(op)).push_bind(*literal);
             }
+            (Leaf::InstantIfKnown(at), Literal::DateTime(literal)) if op == Op::Ne => {
+                sql.push("coalesce(").push(at).push(symbol(op)).push_bind(*literal).push(format_args!(", {absent})"));
+            }
+            (Leaf::InstantIfKnown(at), Literal::DateTime(literal)) => {
+                // Not coalesce: no index looks into that.
+                sql.push(at).push(symbol(op)).push_bind(*literal).push(" AND ").push(at).push(" IS NOT NULL");
+            }
             (Leaf::Flag(flag), Literal::Bool(literal)) if matches!(op, Op::Eq | Op::Ne) => {
                 sql.push(flag).push(symbol(op)).push_bind(*literal);
             }
@@ -180,7 +192,7 @@ impl Leaf<'_> {
                 sql.push(absent);
             }
             // A value of another type satisfies `ne` alone; where there is none, what the caller says.
-            (Leaf::Text(text), _) => {
+            (Leaf::Text(text) | Leaf::InstantIfKnown(text), _) => {
                 sql.push(format_args!("CASE WHEN {text} IS NULL THEN {absent} ELSE {} END", op == Op::Ne));
             }
             (Leaf::Id(_) | Leaf::Instant(_) | Leaf::Flag(_) | Leaf::Made(_) | Leaf::Always, _) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jira_scim::account::{AccountId, SeenAccount, SeenGroup};
-use jira_scim::jira::GroupRef;
+use jira_scim::jira::{GroupRef, LastLogin, TargetError};
 use jira_scim::sandbox::{CloudSandboxOptions, Fault, NewPerson, PersonKind};
 
 use super::{Office, group};
@@ -128,4 +128,31 @@ async fn apps_and_customers_of_the_organisation_are_nobody_to_adopt() {
         assert!(found.hands_off.is_some(), "{email}");
     }
     assert_eq!(office.all_people().await.len(), before);
+}
+
+#[tokio::test]
+async fn the_organisation_tells_when_the_people_it_manages_were_last_active() {
+    // CLOUD-67
+    let office = Office::with(seeded()).await;
+    let at = chrono::DateTime::from_timestamp(1_708_328_467, 0).unwrap();
+    let ada = office.all_people().await.into_iter().find(|seen| seen.active).unwrap();
+    office.sandbox.change(|world| world.edit_person(&ada.username, |person| person.last_active = Some(at))).unwrap();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = office.target.last_logins(&office.calls(), after.as_deref()).await.unwrap();
+        found.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, [LastLogin { id: ada.id, at }]);
+    let pages = office.sandbox.journal().iter().filter(|call| call.route == "/v1/orgs/{orgId}/users").count();
+    assert_eq!(pages, 3);
+    // A key without that scope, and none at all.
+    office.sandbox.inject(Fault::status(403).on("/v1/orgs"));
+    let error = office.target.last_logins(&office.calls(), None).await.unwrap_err();
+    assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
+    let error = keyless().await.target.last_logins(&keyless().await.calls(), None).await.unwrap_err();
+    assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
 }

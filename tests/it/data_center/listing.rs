@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use jira_scim::jira::LastLogin;
 use jira_scim::sandbox::NewAccount;
 
 use super::*;
@@ -144,4 +145,37 @@ async fn all_groups_are_listed_although_the_picker_has_no_pages() {
     let page = office.target.groups(&office.calls(), None).await.unwrap();
     assert_eq!((page.items.len(), page.next), (1_503, None));
     assert_eq!(page.items.iter().filter(|group| group.administrative).count(), 2);
+}
+
+/// Whom the target tells of, page by page, and the calls that it took.
+async fn logins(office: &Office) -> Result<(Vec<LastLogin>, Vec<String>), TargetError> {
+    let calls = office.calls();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = office.target.last_logins(&calls, after.as_deref()).await?;
+        found.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return Ok((found, told(&calls)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_login_comes_from_the_crowd_api_without_a_snapshot_of_memberships_or_from_the_list() {
+    // DC-41, DC-45, DC-87
+    let at = chrono::DateTime::from_timestamp(1_708_328_467, 0).unwrap();
+    for (version, crowd, calls) in [("9.12", true, 3), ("10.3", false, 3), ("10.3", true, 3)] {
+        let office = of_version(version, crowd).await;
+        fill(&office, 2_200);
+        office.sandbox.change(|world| world.log_in("mara.0", at)).unwrap();
+        office.target.probe(&office.calls()).await.unwrap();
+        let (found, made) = logins(&office).await.unwrap();
+        assert_eq!(found.iter().map(|one| one.at).collect::<Vec<_>>(), [at], "{version} {crowd}");
+        assert!(made.len() <= calls && made.iter().all(|call| !call.contains("membership")), "{made:?}");
+    }
+    // An old Jira without that door.
+    let office = of_version("9.12", false).await;
+    office.target.probe(&office.calls()).await.unwrap();
+    assert!(reason(logins(&office).await.unwrap_err()).contains("crowd"));
 }

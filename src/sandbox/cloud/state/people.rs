@@ -78,6 +78,8 @@ pub struct Person {
     pub email_hidden: bool,
     /// Whether the account administers the organisation.
     pub org_admin: bool,
+    /// When a page was last looked at (CLOUD-67).
+    pub last_active: Option<chrono::DateTime<chrono::Utc>>,
     /// Whether Jira has ever known the account; it lists removed people for ever (CLOUD-16).
     pub on_site: bool,
 }
@@ -156,6 +158,7 @@ impl World {
             saml: false,
             email_hidden: false,
             org_admin: false,
+            last_active: None,
             on_site: false,
         };
         let at = self.people.len();
