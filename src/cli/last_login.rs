@@ -89,5 +89,7 @@ fn told(Logins { told, users, changed }: Logins) -> String {
     if told == 0 {
         return "the target does not tell of anybody when they were last seen".to_owned();
     }
-    format!("the target tells of {told} accounts when they were last seen; {users} are of this tenant, {changed} changed")
+    format!(
+        "the target tells of {told} accounts when they were last seen; {users} are of this tenant, {changed} changed"
+    )
 }

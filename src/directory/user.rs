@@ -9,10 +9,10 @@ use super::{
     Accepted, Caller, Directory, DirectoryError, GroupRef, Precondition, Tried, Undo, UserView, parse_id, persist,
 };
 use crate::scim::{self, Attrs, ScimError, patch};
-use crate::store::{OnConstraint, last_login};
 use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::user::{self, Document, User, Written};
+use crate::store::{OnConstraint, last_login};
 use uuid::Uuid;
 
 const USER: &str = "User";

@@ -5,8 +5,8 @@ use axum::http::Method;
 use chrono::{DateTime, Utc};
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
 use jira_scim::store::Store;
-use jira_scim::store::tenant::{self, TenantChange};
 use jira_scim::store::run::{self, Kind, State};
+use jira_scim::store::tenant::{self, TenantChange};
 use jira_scim::writer::Writer;
 use jira_scim::writer::last_login::Logins;
 use serde_json::{Value, json};
@@ -83,7 +83,10 @@ async fn what_was_read_is_published_in_two_places_and_is_no_change_of_the_resour
     // ONEID-6
     let stage = Stage::publishing().await;
     let before = stage.app.get(&format!("/Users/{}", stage.ann)).await.is(200);
-    assert!(before.body["meta"].get("lastLogin").is_none() && before.body.get(ENTERPRISE).is_none(), "unknown is left out");
+    assert!(
+        before.body["meta"].get("lastLogin").is_none() && before.body.get(ENTERPRISE).is_none(),
+        "unknown is left out"
+    );
     let writes = stage.jira.journal().iter().filter(|call| call.method != "GET").count();
     assert_eq!(stage.read().await, Logins { told: 3, users: 2, changed: 2 });
     assert_eq!(stage.read().await, Logins { told: 3, users: 2, changed: 0 });
@@ -119,7 +122,10 @@ async fn it_is_filtered_sorted_and_selected_like_any_time() {
         ("not%20(meta.lastLogin%20pr)", &["cy"]),
         ("not%20(meta.lastLogin%20gt%20%222026-04-01T00:00:00Z%22)", &["ann", "cy"]),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:lastLogin%20pr", &["ann", "bo"]),
-        ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:lastLogin%20lt%20%222026-04-01T00:00:00Z%22", &["ann"]),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:lastLogin%20lt%20%222026-04-01T00:00:00Z%22",
+            &["ann"],
+        ),
         ("schemas%20eq%20%22urn:ietf:params:scim:schemas:extension:enterprise:2.0:User%22", &["ann", "bo"]),
     ] {
         let mut found = stage.found(&format!("filter={filter}")).await;
@@ -132,7 +138,8 @@ async fn it_is_filtered_sorted_and_selected_like_any_time() {
     assert_eq!(stage.found(&enterprise).await, ["ann", "bo"]);
     let cut = stage.app.get(&format!("/Users/{}?attributes=meta.lastLogin", stage.ann)).await.is(200);
     assert_eq!(cut.body["meta"], json!({"lastLogin": "2026-03-01T08:00:00.000000Z"}));
-    let without = stage.app.get(&format!("/Users/{}?excludedAttributes={ENTERPRISE}:lastLogin", stage.ann)).await.is(200);
+    let without =
+        stage.app.get(&format!("/Users/{}?excludedAttributes={ENTERPRISE}:lastLogin", stage.ann)).await.is(200);
     assert!(without.body.get(ENTERPRISE).is_none() && without.body["meta"]["lastLogin"].is_string());
 }
 
@@ -154,7 +161,8 @@ async fn a_client_that_writes_it_changes_nothing() {
     let changed = stage.app.put(&path, body).await.is(200);
     let shown = json!({"department": "Ops", "lastLogin": "2026-03-01T08:00:00.000000Z"});
     assert_eq!(changed.body[ENTERPRISE], shown, "the answer to a change tells it, too");
-    let patch = json!([{"op": "add", "value": {ENTERPRISE: {"lastLogin": "2020-01-01T00:00:00Z", "division": "East"}}}]);
+    let patch =
+        json!([{"op": "add", "value": {ENTERPRISE: {"lastLogin": "2020-01-01T00:00:00Z", "division": "East"}}}]);
     let patched = stage.app.patch(&path, patch).await.is(200);
     assert_eq!(patched.body[ENTERPRISE]["lastLogin"], "2026-03-01T08:00:00.000000Z");
     // Neither the attribute itself nor the extension that it is in is anybody's to write.
@@ -172,7 +180,10 @@ async fn only_a_tenant_that_publishes_it_has_it_in_its_schemas() {
     };
     let enterprise = stage.app.get(&format!("/Schemas/{ENTERPRISE}")).await.is(200).body;
     let last = enterprise["attributes"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((&last["name"], &last["type"], &last["mutability"]), (&json!("lastLogin"), &json!("dateTime"), &json!("readOnly")));
+    assert_eq!(
+        (&last["name"], &last["type"], &last["mutability"]),
+        (&json!("lastLogin"), &json!("dateTime"), &json!("readOnly"))
+    );
     // The same database, the same people, and a tenant that says nothing of it any more.
     let mut conn = stage.app.store.pool().acquire().await.unwrap();
     let change = TenantChange { policy: Some(json!({})), ..TenantChange::default() };
@@ -195,8 +206,11 @@ async fn the_daemon_asks_as_often_as_the_policy_says_and_learns_of_its_own_peopl
     world.jira.change(|jira| jira.log_in("ann", at("2026-03-01T08:00:00Z"))).unwrap();
     assert_eq!(world.writer.run_due().await.unwrap(), 1);
     assert_eq!(world.another_writer().run_due().await.unwrap(), 0, "its turn was today");
-    let known: Option<DateTime<Utc>> =
-        sqlx::query_scalar("SELECT last_login FROM scim_user WHERE id = $1").bind(ann).fetch_one(world.pool()).await.unwrap();
+    let known: Option<DateTime<Utc>> = sqlx::query_scalar("SELECT last_login FROM scim_user WHERE id = $1")
+        .bind(ann)
+        .fetch_one(world.pool())
+        .await
+        .unwrap();
     assert_eq!(known, Some(at("2026-03-01T08:00:00Z")));
     sqlx::query("UPDATE run SET requested = requested - interval '1 day'").execute(world.pool()).await.unwrap();
     assert_eq!(world.writer.run_due().await.unwrap(), 1);

@@ -29,7 +29,9 @@ impl Cloud {
         after: Option<&str>,
     ) -> Result<Page<LastLogin>, TargetError> {
         if !self.hosts.has_organization() {
-            return Err(refused("the site does not tell when a person was last active: give the target its organisation's key"));
+            return Err(refused(
+                "the site does not tell when a person was last active: give the target its organisation's key",
+            ));
         }
         let request = self.of_organization("account.list", Method::GET, USERS);
         let request = match after {
@@ -40,11 +42,16 @@ impl Cloud {
             Ok(document) => parse(document)?,
             // Our key is fine for everything else: only this list wants one more scope.
             Err(No::Forbidden(words)) => {
-                return Err(refused(&format!("the organisation's key may not list the managed accounts: {}", words.reason)));
+                return Err(refused(&format!(
+                    "the organisation's key may not list the managed accounts: {}",
+                    words.reason
+                )));
             }
             Err(no) => return Err(no.into_error(|| "the list of managed accounts".to_owned())),
         };
-        let login = |account: Managed| Some(LastLogin { at: instant(&account.last_active?)?, id: AccountId(account.account_id) });
+        let login = |account: Managed| {
+            Some(LastLogin { at: instant(&account.last_active?)?, id: AccountId(account.account_id) })
+        };
         Ok(Page { items: found.data.into_iter().filter_map(login).collect(), next: found.links.next.map(cursor) })
     }
 }
@@ -56,7 +63,8 @@ fn refused(reason: &str) -> TargetError {
 /// The link is documented as a URL; elsewhere in this API it is the cursor itself (CLOUD-15).
 fn cursor(link: String) -> String {
     let address = Url::parse(&link).ok();
-    let named = address.and_then(|url| url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, value)| value.into_owned()));
+    let named = address
+        .and_then(|url| url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, value)| value.into_owned()));
     named.unwrap_or(link)
 }
 

@@ -101,7 +101,8 @@ fn managed(visit: &mut Visit<'_>) -> Answer {
     let all: Vec<&super::Person> = visit.world.people().filter(|person| visit.world.manages(person)).collect();
     let start = visit.call.parameter("cursor").map_or(Some(0), |cursor| cursor.parse::<usize>().ok());
     let start = start.ok_or_else(|| refusal::organization(400, "ADMIN-400-1", "The cursor is not valid"))?;
-    let page: Vec<Value> = all.iter().skip(start).take(org_people::MOST).map(|person| managed_account(person)).collect();
+    let page: Vec<Value> =
+        all.iter().skip(start).take(org_people::MOST).map(|person| managed_account(person)).collect();
     let next = start + page.len();
     let mut links = json!({"self": here});
     if next < all.len() {

@@ -105,23 +105,19 @@ const fn entry(value: Attribute, types: &'static [&'static str]) -> [Attribute; 
 /// written from what the document contains.
 pub(super) const COMMON: &[Attribute] = &[ID, EXTERNAL_ID, complex("meta", META, FACTS).by_server()];
 
-const META: &[Attribute] = &[
-    RESOURCE_TYPE,
-    CREATED,
-    LAST_MODIFIED,
-    LOCATION,
-    VERSION,
-];
+const META: &[Attribute] = &[RESOURCE_TYPE, CREATED, LAST_MODIFIED, LOCATION, VERSION];
 const RESOURCE_TYPE: Attribute = text("resourceType", "The name of the resource type.").exact().by_server();
 const CREATED: Attribute = of(Kind::DateTime, "created", "When the resource was made.").by_server();
 const LAST_MODIFIED: Attribute = of(Kind::DateTime, "lastModified", "When the resource was last changed.").by_server();
 const LOCATION: Attribute = link("location", &["uri"], "The URL of the resource.").by_server();
 const VERSION: Attribute = text("version", "The entity tag of the resource.").exact().by_server();
 /// Under this name in `meta` and in the enterprise extension, where the tenant publishes it (ONEID-6).
-const LAST_LOGIN: Attribute = of(Kind::DateTime, "lastLogin", "When the person was last seen at the target.").by_server();
+const LAST_LOGIN: Attribute =
+    of(Kind::DateTime, "lastLogin", "When the person was last seen at the target.").by_server();
 
 /// The common attributes of a user of a tenant that publishes when people last logged in.
-pub(super) const COMMON_WITH_LOGIN: &[Attribute] = &[ID, EXTERNAL_ID, complex("meta", META_WITH_LOGIN, FACTS).by_server()];
+pub(super) const COMMON_WITH_LOGIN: &[Attribute] =
+    &[ID, EXTERNAL_ID, complex("meta", META_WITH_LOGIN, FACTS).by_server()];
 const META_WITH_LOGIN: &[Attribute] = &[RESOURCE_TYPE, CREATED, LAST_MODIFIED, LOCATION, VERSION, LAST_LOGIN];
 const FACTS: &str = "Facts about the resource.";
 const ID: Attribute = text("id", "The server's identifier of the resource.").exact().by_server().unique().always();
