@@ -3,11 +3,12 @@
 use std::str::FromStr;
 
 use super::{ConfigArgs, Failure};
-use crate::app::tables;
+use crate::app::{self, tables};
 use crate::config::{Config, Problem, Problems};
 use crate::jira::{self, Kind};
 use crate::listen::Tls;
 use crate::policy::Policy;
+use crate::policy::example::Example;
 use crate::telemetry::Chain;
 
 /// The arguments.
@@ -19,9 +20,14 @@ pub(super) struct Args {
 
 /// Says `ok`, or tells every problem.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    check(&args.config.load()?)?;
-    println!("ok");
-    Ok(())
+    let config = args.config.load()?;
+    check(&config)?;
+    let failures = failures(&config);
+    if failures.is_empty() {
+        println!("ok");
+        return Ok(());
+    }
+    Err(Problems(failures).into())
 }
 
 /// What the configuration's own module cannot check, because it knows neither policies nor certificates. The daemon
@@ -56,4 +62,27 @@ pub fn check(config: &Config) -> Result<(), Problems> {
         problems.push(Problem { key: "server.tls_certificate_file".to_owned(), origin: None, what });
     }
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
+/// The examples that their tenants' policies do not live up to. The daemon starts all the same.
+fn failures(config: &Config) -> Vec<Problem> {
+    // A table or target that cannot be used is a problem of its own.
+    let Ok(grounds) = app::grounds(config) else { return Vec::new() };
+    let mut problems = Vec::new();
+    for (index, tenant) in config.tenants.iter().enumerate() {
+        let Ok(policy) = Policy::from_value(&tenant.policy) else { continue };
+        let ground = grounds.of(&tenant.target);
+        for (place, test) in tenant.tests.iter().enumerate() {
+            let different = match Example::from_value(&test.example) {
+                Ok(example) => example.differences(&policy, &ground),
+                Err(what) => vec![what],
+            };
+            problems.extend(different.into_iter().map(|what| Problem {
+                key: format!("tenant.{index}.test.{place}"),
+                origin: None,
+                what: format!("(tenant {}, test \"{}\"): {what}.", tenant.slug, test.name),
+            }));
+        }
+    }
+    problems
 }

@@ -47,6 +47,13 @@ struct Diagnosis {
 #[error("{0}")]
 pub(super) struct Unreachable(String);
 
+impl Unreachable {
+    /// In words.
+    pub(super) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 /// Provisioning does not work at a target that answers: exit code 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -1,6 +1,6 @@
 //! Layer 5: the command line. Each command is a file with its arguments and a `run`; the work is done below.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with. What a command is asked for goes to standard
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with, 5 something is still to be done. What a command is asked for goes to standard
 //! output, everything else to standard error.
 
 mod bench;
@@ -14,6 +14,7 @@ mod healthcheck;
 mod last_login;
 mod migrate;
 mod outbox;
+mod plan;
 mod sandbox;
 mod serve;
 mod simulate;
@@ -39,7 +40,7 @@ pub use database::Database;
 #[command(
     name = "jira-scim",
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with"
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with, 5 something is still to be done"
 )]
 struct Line {
     #[command(subcommand)]
@@ -67,6 +68,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Show what Jira does not agree with yet; retry it, or waive it.
     Outbox(outbox::Args),
+    /// Show what would be written for a tenant, without writing it.
+    Plan(plan::Args),
     /// Run the daemon.
     Serve(serve::Args),
     /// Run a Jira with state, for trying things out.
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Err(failure) => match failure.downcast_ref::<Problems>() {
             Some(problems) => told(problems, 3),
             None if failure.is::<doctor::Unreachable>() => told(&*failure, 4),
+            None if failure.is::<plan::Pending>() => told(&*failure, 5),
             None => told(&*failure, 1),
         },
     }
@@ -113,6 +117,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Outbox(args) => outbox::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
+        Command::Plan(args) => plan::run(&args).await,
         Command::Serve(args) => serve::run(&args).await,
         Command::Tenant(args) => tenant::run(&args).await,
         Command::Token(args) => token::run(&args).await,

@@ -200,7 +200,7 @@ fn known_target(config: &Config, name: &str) -> Result<(), Failure> {
 }
 
 /// The policy in a file, understood.
-fn read_policy(path: &Path) -> Result<Value, Failure> {
+pub(super) fn read_policy(path: &Path) -> Result<Value, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));

@@ -19,7 +19,7 @@ use std::fmt;
 
 pub use layers::Sources;
 pub use places::{BASIC_USERNAME, is_basic_username};
-pub use places::{Mode, TableConfig, TenantConfig, TokenConfig, is_slug};
+pub use places::{Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, is_slug};
 pub use sections::{Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
 pub use targets::{
     AlignConfig, CrowdConfig, MatchOn, OrganizationConfig, Pace, TargetConfig, TargetCredential, TargetKind,

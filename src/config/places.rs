@@ -21,6 +21,17 @@ pub struct TenantConfig {
     pub policy: serde_json::Value,
     /// Tokens that are there from the start.
     pub tokens: Vec<TokenConfig>,
+    /// Examples that the policy is held to.
+    pub tests: Vec<TestConfig>,
+}
+
+/// `[[tenant.test]]`: a user, and what is to come of it, as `policy` understands them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestConfig {
+    /// What a failure calls it.
+    pub name: String,
+    /// `user`, `groups` and `expect`, as far as they are given.
+    pub example: serde_json::Value,
 }
 
 /// `[[table]]`: a CSV file that the expressions of policies look things up in; read again when it changes.
@@ -115,7 +126,24 @@ impl TenantConfig {
             }
         };
         let tokens = reader.each("token", TokenConfig::read).into_iter().flatten().collect();
-        Some(Self { slug: slug?, target: target?, mode, policy, tokens })
+        let tests = reader.each("test", TestConfig::read).into_iter().flatten().collect();
+        Some(Self { slug: slug?, target: target?, mode, policy, tokens, tests })
+    }
+}
+
+impl TestConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let name = reader.required("name");
+        let mut example = serde_json::Map::new();
+        for key in ["user", "groups", "expect"] {
+            if let Some(given) = reader.free(key) {
+                match serde_json::to_value(given) {
+                    Ok(given) => drop(example.insert(key.to_owned(), given)),
+                    Err(error) => reader.problem(key, &format!("is not understood: {error}")),
+                }
+            }
+        }
+        Some(Self { name: name?, example: serde_json::Value::Object(example) })
     }
 }
 

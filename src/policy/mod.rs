@@ -2,6 +2,7 @@
 //!
 //! No SQL, no HTTP, no clock: functions of their arguments.
 
+pub mod example;
 pub mod expression;
 pub mod groups;
 pub mod guard;

@@ -254,6 +254,17 @@ pub(crate) async fn user_facts(
     Ok(drive::facts(conn, tenant_id, &[user_id], &keys).await?.pop())
 }
 
+/// The facts of some users, with the groups that the policy names.
+pub(crate) async fn facts_of(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    users: &[Uuid],
+    rules: &Rules,
+) -> Result<Vec<UserFacts>, StoreError> {
+    let keys: Vec<String> = rules.policy.groups.default_groups.iter().map(|name| fold(name.trim())).collect();
+    drive::facts(conn, tenant_id, users, &keys).await
+}
+
 /// The times for a drive under these rules: the database's clock as of now, reckoned from when the lease was taken.
 pub(crate) fn times(rules: &Rules, runtime: &Runtime, taken: Instant) -> Times {
     // In the database's own precision, so that a time that comes back from there is the time that went in.
@@ -363,7 +374,7 @@ async fn in_the_way(
     Ok(Some(Reserved::Refused(Place::Account(AccountStep::Write), state)))
 }
 
-fn why_held(what: What, username: &str, holder: Holder, me: Holder, state: HolderState) -> String {
+pub(super) fn why_held(what: What, username: &str, holder: Holder, me: Holder, state: HolderState) -> String {
     let thing = match what {
         What::Name => format!("The login name {username}"),
         What::Account => format!("The Jira account {username}"),

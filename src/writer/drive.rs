@@ -10,7 +10,7 @@ use super::claim::{Claimed, Turn, Work, times};
 use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
-use super::plan::{Place, Step, barred_fingerprint, pair_fingerprint, refused};
+use super::plan::{Place, Rules, Step, barred_fingerprint, pair_fingerprint, refused};
 use super::{Inner, Writer};
 use crate::account::fold;
 use crate::jira::{CallRecord, Calls, TargetError};
@@ -209,7 +209,7 @@ impl Inner {
                 steps.push(json!({ "step": step, "outcome": "not attempted" }));
                 continue;
             }
-            if let Some(why) = skip(&mut performed.after, step, work) {
+            if let Some(why) = skip(&mut performed.after, step, &work.rules) {
                 steps.push(json!({ "step": step, "outcome": why }));
                 continue;
             }
@@ -275,8 +275,8 @@ fn ends_the_round(error: &TargetError) -> bool {
 }
 
 /// Whether an earlier step of this round makes this one impossible, or forbidden.
-fn skip(facts: &mut UserFacts, step: &Step, work: &Work) -> Option<&'static str> {
-    let now = work.rules.now;
+pub(crate) fn skip(facts: &mut UserFacts, step: &Step, rules: &Rules) -> Option<&'static str> {
+    let now = rules.now;
     match step {
         Step::EnsureGroup { .. } | Step::AddMember { .. } | Step::Grant { .. } if facts.record.linked().is_none() => {
             Some("waits for the account")
@@ -284,7 +284,7 @@ fn skip(facts: &mut UserFacts, step: &Step, work: &Work) -> Option<&'static str>
         Step::AddMember { key, name } => {
             let group = facts.groups.get(key).cloned().unwrap_or_default();
             let fingerprint = pair_fingerprint(true);
-            if work.rules.protected.bars_group(&work.rules.policy, key, group.administrative) {
+            if rules.protected.bars_group(&rules.policy, key, group.administrative) {
                 let reason = format!(
                     "The Jira group {name} grants administration; nothing joins it unless protect.allow names it."
                 );

@@ -11,6 +11,7 @@ mod claim;
 mod drive;
 pub mod expiry;
 mod fan_out;
+pub mod forecast;
 mod gate;
 pub mod last_login;
 pub mod outcome;

@@ -61,8 +61,11 @@ async fn ensure(target: &dyn Target, calls: &Calls<'_>, name: &str, create: bool
             debug_assert_eq!(fold(&group.name), fold(name));
             Done::Ensured { made: false, administrative: group.administrative, id: group.id }
         }
-        None => {
-            Done::NoGroup { reason: format!("The Jira group {name} does not exist, and groups.create_missing is off.") }
-        }
+        None => Done::NoGroup { reason: no_such_group(name) },
     })
+}
+
+/// Why there is no group to be written.
+pub(crate) fn no_such_group(name: &str) -> String {
+    format!("The Jira group {name} does not exist, and groups.create_missing is off.")
 }

@@ -447,7 +447,7 @@ impl Filter {
 }
 
 /// Like the gate of a probe, but a paused target is left alone.
-struct PausedGate(OpenGate);
+pub(super) struct PausedGate(pub(super) OpenGate);
 
 impl Gate for PausedGate {
     fn enter(&self) -> BoxFuture<'_, Result<Permit, TargetError>> {

@@ -47,6 +47,8 @@ mod listen;
 mod migrations;
 mod names;
 mod outbox_cli;
+mod plan;
+mod policy_docs;
 mod population;
 mod postgres;
 mod process;

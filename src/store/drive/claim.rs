@@ -1,5 +1,7 @@
 //! Who holds which login name or account at a target; taken before the first write.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -15,7 +17,7 @@ pub struct Holder {
 }
 
 /// What is claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
     /// A folded login name.
     Name,
@@ -55,6 +57,29 @@ pub async fn claim(
     .fetch_one(conn)
     .await?;
     Ok(Holder { tenant_id: row.tenant_id, user_id: row.user_id })
+}
+
+/// Who holds these names and accounts; what is not in the answer is nobody's.
+pub async fn holders(
+    conn: &mut PgConnection,
+    target: &str,
+    claims: &[(What, String)],
+) -> Result<HashMap<(What, String), Holder>, StoreError> {
+    let whats: Vec<String> = claims.iter().map(|(what, _)| what.as_str().to_owned()).collect();
+    let keys: Vec<String> = claims.iter().map(|(_, key)| key.clone()).collect();
+    let rows = sqlx::query!(
+        "-- drive.holders
+        SELECT c.what, c.key, c.tenant_id, c.user_id
+        FROM unnest($2::text[], $3::text[]) AS w (what, key) JOIN claim c ON c.target = $1 AND c.what = w.what AND c.key = w.key",
+        target,
+        &whats,
+        &keys,
+    )
+    .fetch_all(conn)
+    .await?;
+    let what = |text: &str| if text == What::Name.as_str() { What::Name } else { What::Account };
+    let held = |tenant_id, user_id| Holder { tenant_id, user_id };
+    Ok(rows.into_iter().map(|row| ((what(&row.what), row.key), held(row.tenant_id, row.user_id))).collect())
 }
 
 /// Passes a claim on from a holder that never had an account.

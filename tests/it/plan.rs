@@ -1,0 +1,241 @@
+//! What a plan says is what is done then: played over a world, compared with the calls that change anything.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use jira_scim::sandbox::{JournalEntry, NewAccount};
+use jira_scim::store::tenant::{Mode, TenantChange};
+use jira_scim::writer::forecast::{Asked, Kind, Line, Summary, Told};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{Make, World};
+
+/// The lines and the sums of everybody's plan.
+async fn planned(world: &World) -> (Vec<Line>, Summary) {
+    let mut lines = Vec::new();
+    let mut keep = |told: Told<'_>| {
+        if let Told::Line(line) = told {
+            lines.push(line.clone());
+        }
+        Ok(())
+    };
+    let summary = world.writer.forecast(&world.tenant, &Asked::default(), &mut keep).await.unwrap();
+    (lines, summary)
+}
+
+/// A line that writes, in the words of [`did`].
+fn words(line: &Line) -> String {
+    let group = line.group.clone().unwrap_or_default();
+    match line.kind {
+        Kind::Join | Kind::Leave => format!("{} {} {group}", line.kind, line.account),
+        Kind::Group => format!("group {group}"),
+        kind => format!("{kind} {}", line.account),
+    }
+}
+
+fn query(entry: &JournalEntry) -> BTreeMap<String, String> {
+    let url = url::Url::parse(&format!("http://jira{}", entry.path)).unwrap();
+    url.query_pairs().into_owned().collect()
+}
+
+/// The calls that changed the world since, in the words of [`words`]; `names` are the login names by key, and are kept up.
+fn did(journal: &[std::sync::Arc<JournalEntry>], names: &mut BTreeMap<String, String>) -> Vec<String> {
+    let mut did = Vec::new();
+    for entry in journal.iter().filter(|entry| entry.did_work) {
+        let (query, body) = (query(entry), entry.json());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let account = || {
+            let by_name = query.get("username").cloned();
+            by_name.or_else(|| query.get("key").and_then(|key| names.get(key).cloned())).unwrap_or_default()
+        };
+        did.push(match entry.operation().as_str() {
+            "POST /user" => format!("create {}", text(&body["name"])),
+            "PUT /user" if body["active"] == true => format!("activate {}", account()),
+            "PUT /user" if body["active"] == false => format!("deactivate {}", account()),
+            "PUT /user" => {
+                let word = format!("update {}", account());
+                if let (Some(key), Some(name)) = (query.get("key"), body["name"].as_str()) {
+                    names.insert(key.clone(), name.to_owned());
+                }
+                word
+            }
+            "POST /group" => format!("group {}", text(&body["name"])),
+            "POST /group/user" => format!("join {} {}", text(&body["name"]), query["groupname"]),
+            "DELETE /group/user" => format!("leave {} {}", account(), query["groupname"]),
+            other => panic!("{other}: {}", entry.path),
+        });
+    }
+    did.sort();
+    did
+}
+
+fn account(username: &str, display: &str) -> NewAccount {
+    NewAccount { display_name: display.to_owned(), ..NewAccount::named(username) }
+}
+
+async fn patch(world: &World, user: Uuid, value: Value) {
+    let patch = World::patch(json!([{ "op": "replace", "value": value }]));
+    let (caller, id) = (world.caller_in_a_hurry(), user.to_string());
+    world.directory.patch_user(&caller, &id, patch, &jira_scim::directory::Precondition::None).await.unwrap();
+}
+
+/// A tenant that wrote for a while and only observes since, with everything that can happen to people.
+async fn a_mixed_population() -> World {
+    let mut world = World::make(Make { mode: Mode::Enforce, ..Make::default() }).await;
+    for (name, display) in [("anna", "Old Anna"), ("carl", "carl"), ("root", "root")] {
+        world.jira.add_account(&account(name, display)).unwrap();
+    }
+    world.jira.add_account(&account("bert", "bert")).unwrap();
+    world.jira.change(|jira| jira.force_active("bert", false)).unwrap();
+    world.jira.add_group("Team").unwrap();
+    world.jira.add_member("Team", "anna").unwrap();
+    world.jira.add_group("Admins").unwrap();
+    world.jira.label_admin("Admins").unwrap();
+
+    let (dora, emil, fred) = (world.user("dora").await, world.user("emil").await, world.user("fred").await);
+    let old = world.group("Old", &[dora, emil]).await;
+    world.writer.drain().await.unwrap();
+    assert_eq!(world.groups_of("dora"), ["Old"]);
+    world.change_tenant(TenantChange { mode: Some(Mode::Observe), ..TenantChange::default() }).await;
+    world.writer.drain().await.unwrap();
+
+    patch(&world, dora, json!({ "userName": "dora2" })).await;
+    patch(&world, emil, json!({ "active": false })).await;
+    world
+        .directory
+        .delete_user(&world.caller_in_a_hurry(), &fred.to_string(), &jira_scim::directory::Precondition::None)
+        .await
+        .unwrap();
+    let remove = World::patch(json!([{ "op": "remove", "path": format!("members[value eq \"{dora}\"]") }]));
+    let none = jira_scim::directory::Precondition::None;
+    world.directory.patch_group(&world.caller_in_a_hurry(), &old.to_string(), remove, &none).await.unwrap();
+    let mut ids = Vec::new();
+    for name in ["anna", "bert", "gina", "hans"] {
+        ids.push(world.user(name).await);
+    }
+    world.user_like(json!({ "userName": "carl", "displayName": "carl", "active": false })).await;
+    // Who takes a name that somebody gives up.
+    ids.push(world.user_like(json!({ "userName": "dora", "displayName": "The new Dora" })).await);
+    let team = world.group("Team", &ids[..2]).await;
+    world.group("Dept", &[team, ids[2]]).await;
+    world.group("Admins", &[ids[3]]).await;
+    world.writer.drain().await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn observe_then_enforce_writes_exactly_what_the_plan_said() {
+    let mut world = a_mixed_population().await;
+    let works = world.jira.totals().works;
+    let (lines, summary) = planned(&world).await;
+    assert_eq!(world.jira.totals().works, works, "a plan changes nothing");
+    assert_eq!(world.outbox().await, 0);
+    let mut said: Vec<String> =
+        lines.iter().filter(|line| line.kind.writes() && line.kind != Kind::Link).map(words).collect();
+    said.sort();
+
+    let before = world.jira.journal().len();
+    let mut names: BTreeMap<String, String> =
+        world.jira.accounts().into_iter().map(|account| (account.key, account.username)).collect();
+    world.change_tenant(TenantChange { mode: Some(Mode::Enforce), ..TenantChange::default() }).await;
+    world.writer.drain().await.unwrap();
+    assert_eq!(said, did(&world.jira.journal()[before..], &mut names), "{lines:#?}");
+    for expected in [
+        "create dora",
+        "create gina",
+        "update anna",
+        "update dora",
+        "activate bert",
+        "deactivate carl",
+        "deactivate emil",
+    ] {
+        assert!(said.iter().any(|word| word == expected), "{expected}: {said:?}");
+    }
+    assert_eq!(summary.renames, 1);
+    assert_eq!((summary.groups["Team"].plus, summary.groups["Old"].minus), (1, 1));
+    let refused: Vec<&Line> = lines.iter().filter(|line| line.kind == Kind::Refused).collect();
+    assert!(refused.len() == 1 && refused[0].group.as_deref() == Some("Admins"), "{refused:?}");
+
+    let (again, summary) = planned(&world).await;
+    assert!(summary.is_empty(), "{again:#?}");
+}
+
+/// Exit code, standard output and standard error of a command beside the world, on its Jira.
+pub async fn run(world: &World, line: &str) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, token) = (world.jira.base_url(), world.jira.token());
+    let file = format!("[[target]]\nname = 'jira'\nurl = '{url}'\ntoken = '{token}'\n");
+    std::fs::write(folder.path().join("jira-scim.toml"), file).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jira-scim"));
+    command.args(line.split_whitespace()).current_dir(folder.path()).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JIRA_SCIM")) {
+        command.env_remove(name);
+    }
+    command.env("JIRA_SCIM__DATABASE__URL", &world.db.url).env("USER", "anna").env_remove("SUDO_USER");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test]
+async fn the_command_prints_text_json_and_csv_and_says_by_its_exit_code_whether_there_is_anything() {
+    let mut world = World::make(Make { mode: Mode::Observe, ..Make::default() }).await;
+    assert_eq!(run(&world, "plan acme").await.0, 0);
+    for name in ["anna", "=bert", "carl"] {
+        let id = world.user(name).await;
+        world.group(&format!("Of {name}"), &[id]).await;
+    }
+    let (code, text, err) = run(&world, "plan acme").await;
+    assert_eq!(code, 5, "{text}\n{err}");
+    assert!(text.contains("3 users looked at, something would be written of 3"), "{text}");
+    assert!(text.contains("create\n") && text.contains("anna <anna@users.invalid>"), "{text}");
+
+    let (code, json, _) = run(&world, "plan acme --json").await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (code, json["summary"]["lines"]["create"].as_u64(), &json["summary"]["empty"]),
+        (5, Some(3), &json!(false))
+    );
+    assert_eq!(json["lines"].as_array().unwrap().len(), 9, "an account, a group and a membership each: {json}");
+    assert_eq!(json["summary"]["groups"]["Of anna"], json!({ "plus": 1, "minus": 0 }));
+    let (_, json, _) = run(&world, "plan acme --json --summary --user ANNA").await;
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["summary"]["users"], 1);
+
+    let (code, csv, err) = run(&world, "plan acme --csv --kind create,link").await;
+    assert_eq!((code, csv.lines().count()), (5, 4), "{csv}");
+    assert!(csv.starts_with("kind,user,id,account,group,detail\n") && csv.contains("create,'=bert,"), "{csv}");
+    assert!(err.contains("3 users looked at"), "{err}");
+    assert_eq!(run(&world, "plan acme --kind delete").await.0, 0, "of that kind there is nothing");
+    assert!(run(&world, "plan acme --user nobody").await.2.contains("has no user nobody"));
+    assert!(run(&world, "plan nowhere").await.2.contains("there is no tenant nowhere"));
+
+    world.change_tenant(TenantChange { mode: Some(Mode::Enforce), ..TenantChange::default() }).await;
+    world.writer.drain().await.unwrap();
+    let (code, text, err) = run(&world, "plan acme").await;
+    assert_eq!(code, 0, "{text}{err}");
+    assert!(text.contains("nothing would be written"), "{text}");
+}
+
+#[tokio::test]
+async fn without_an_answer_of_jira_there_is_no_plan() {
+    let world = World::make(Make { mode: Mode::Observe, ..Make::default() }).await;
+    world.user("anna").await;
+    world.jira.inject(jira_scim::sandbox::Fault::status(401));
+    let (code, _, err) = run(&world, "plan acme").await;
+    assert_eq!(code, 4, "{err}");
+    world.jira.clear_faults();
+}
+
+#[tokio::test]
+async fn many_new_people_are_compared_with_one_list_of_accounts() {
+    let world = World::make(Make { mode: Mode::Observe, ..Make::default() }).await;
+    world.jira.add_account(&account("p7", "there already")).unwrap();
+    for number in 0..230 {
+        world.user(&format!("p{number}")).await;
+    }
+    let calls = world.calls();
+    let (_, summary) = planned(&world).await;
+    assert_eq!((summary.count(Kind::Create), summary.count(Kind::Link), summary.count(Kind::Update)), (229, 1, 1));
+    assert!(world.calls() - calls < 100, "{} calls", world.calls() - calls);
+}
