@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::{ConfigArgs, Failure};
 use crate::app::{self, tables};
-use crate::config::{Config, Problem, Problems};
+use crate::config::{Config, Problem, Problems, line_of};
 use crate::jira::{self, Kind};
 use crate::listen::Tls;
 use crate::policy::Policy;
@@ -21,13 +21,40 @@ pub(super) struct Args {
 /// Says `ok`, or tells every problem.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.load()?;
-    check(&config)?;
+    check(&config).map_err(|problems| located(problems, &args.config))?;
     let failures = failures(&config);
     if failures.is_empty() {
         println!("ok");
         return Ok(());
     }
-    Err(Problems(failures).into())
+    Err(located(Problems(failures), &args.config).into())
+}
+
+/// A sentence about a policy, which begins with the key that it is about.
+fn of_policy(index: usize, slug: &str, what: &str) -> Problem {
+    let (path, words) = what.split_once(": ").unwrap_or(("policy", what));
+    let path = path.replace('[', ".").replace(']', "");
+    // A regular expression is complained about over several lines.
+    let words: Vec<&str> = words.split_whitespace().collect();
+    Problem {
+        key: format!("tenant.{index}.{path}"),
+        origin: None,
+        what: format!("(tenant {slug}): {}", words.join(" ")),
+    }
+}
+
+/// The same, with the lines of the file where they are known.
+pub(super) fn located(problems: Problems, args: &ConfigArgs) -> Problems {
+    let Some(file) = args.file() else { return problems };
+    let Ok(text) = std::fs::read_to_string(&file) else { return problems };
+    let of_tenant = |key: &str| key.starts_with("tenant.");
+    let found = problems.0.into_iter().map(|problem| {
+        let unplaced = problem.origin.is_none() && of_tenant(&problem.key);
+        let line = unplaced.then(|| line_of(&text, &problem.key)).flatten();
+        let origin = line.map(|line| format!("in {}, line {line}", file.display()));
+        Problem { origin: problem.origin.or(origin), ..problem }
+    });
+    Problems(found.collect())
 }
 
 /// What the configuration's own module cannot check, because it knows neither policies nor certificates. The daemon
@@ -46,10 +73,8 @@ pub fn check(config: &Config) -> Result<(), Problems> {
             let what = format!("(tenant {}): account.fields: {what}.", tenant.slug);
             problems.push(Problem { key: format!("tenant.{index}.policy"), origin: None, what });
         }
-        for what in policy.err().unwrap_or_default() {
-            let what = format!("(tenant {}): {what}", tenant.slug);
-            problems.push(Problem { key: format!("tenant.{index}.policy"), origin: None, what });
-        }
+        let unusable = policy.as_ref().err().cloned().unwrap_or_default();
+        problems.extend(unusable.into_iter().map(|what| of_policy(index, &tenant.slug, &what)));
     }
     for (index, table) in config.tables.iter().enumerate() {
         if let Err(error) = tables::read(std::slice::from_ref(table)) {
@@ -64,7 +89,8 @@ pub fn check(config: &Config) -> Result<(), Problems> {
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
-/// The examples that their tenants' policies do not live up to. The daemon starts all the same.
+/// The examples that their tenants' policies do not live up to, and tables that are nowhere. The daemon starts all the same: a
+/// table may be on its way, and nobody is to be locked out because of an example.
 fn failures(config: &Config) -> Vec<Problem> {
     // A table or target that cannot be used is a problem of its own.
     let Ok(grounds) = app::grounds(config) else { return Vec::new() };
@@ -72,6 +98,8 @@ fn failures(config: &Config) -> Vec<Problem> {
     for (index, tenant) in config.tenants.iter().enumerate() {
         let Ok(policy) = Policy::from_value(&tenant.policy) else { continue };
         let ground = grounds.of(&tenant.target);
+        let unusable = policy.problems_on(&ground);
+        problems.extend(unusable.iter().map(|what| of_policy(index, &tenant.slug, what)));
         for (place, test) in tenant.tests.iter().enumerate() {
             let different = match Example::from_value(&test.example) {
                 Ok(example) => example.differences(&policy, &ground),

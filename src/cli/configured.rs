@@ -39,4 +39,9 @@ impl ConfigArgs {
         }
         Config::load(&Sources::of_process(self.config.clone(), settings))
     }
+
+    /// The file that it is read from, where there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        Sources::of_process(self.config.clone(), Vec::new()).file
+    }
 }

@@ -15,7 +15,7 @@ pub(super) struct Args {
 /// Runs until it is told to end.
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.load()?;
-    super::check(&config)?;
+    super::check(&config).map_err(|problems| super::check_config::located(problems, &args.config))?;
     telemetry::start(&config.log)?;
     let life = Lifecycle::new();
     life.listen_for_signals()?;

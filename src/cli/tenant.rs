@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::table::table;
 use super::{ConfigArgs, Failure};
-use crate::config::{Config, is_slug};
+use crate::config::{Config, is_slug, line_of};
 use crate::policy::Policy;
+use crate::policy::mapping::Ground;
 use crate::store::list::{self, Of, Wanted};
 use crate::store::tenant::{self, Mode, NewTenant, Tenant, TenantChange, TenantError};
 
@@ -131,7 +132,9 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
                 return Err(format!("{slug:?} cannot be a tenant's name: {rule}").into());
             }
             known_target(&desk.config, target)?;
-            let policy = policy_file.as_deref().map(read_policy).transpose()?.unwrap_or_else(|| json!({}));
+            let ground = desk.grounds.of(target);
+            let policy = policy_file.as_deref().map(|path| read_policy(path, Some(&ground))).transpose()?;
+            let policy = policy.unwrap_or_else(|| json!({}));
             let new = NewTenant { slug: slug.clone(), target: target.clone(), mode: (*mode).into(), policy };
             let made = tenant::create(&mut conn, Uuid::now_v7(), &new, desk.origin()).await?;
             let said = format!(
@@ -157,11 +160,10 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             if let Some(target) = target {
                 known_target(&desk.config, target)?;
             }
-            let change = TenantChange {
-                target: target.clone(),
-                mode: mode.map(Mode::from),
-                policy: policy_file.as_deref().map(read_policy).transpose()?,
-            };
+            let found = tenant::get(&mut *conn, slug).await?.ok_or_else(|| TenantError::NotFound(slug.clone()))?;
+            let ground = desk.grounds.of(target.as_ref().unwrap_or(&found.target));
+            let policy = policy_file.as_deref().map(|path| read_policy(path, Some(&ground))).transpose()?;
+            let change = TenantChange { target: target.clone(), mode: mode.map(Mode::from), policy };
             let after = tenant::update(&mut conn, slug, &change, desk.origin()).await?;
             if json {
                 return printed(&described(&desk.config, &after, None));
@@ -199,20 +201,33 @@ fn known_target(config: &Config, name: &str) -> Result<(), Failure> {
     Err(format!("the configuration has no [[target]] named {name:?}; it has: {known}").into())
 }
 
-/// The policy in a file, understood.
-pub(super) fn read_policy(path: &Path) -> Result<Value, Failure> {
+/// The policy in a file, understood, for a target where it is known.
+pub(super) fn read_policy(path: &Path, ground: Option<&Ground>) -> Result<Value, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let policy: Value = if is_json {
         serde_json::from_str(&text).map_err(|e| format!("{shown} is not JSON: {e}"))?
     } else {
-        toml::from_str(&text).map_err(|e| format!("{shown} is not TOML: {}", e.message()))?
+        toml::from_str(&text).map_err(|e| {
+            let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            format!("{shown} is not TOML: line {line}: {}", e.message())
+        })?
     };
-    match Policy::from_value(&policy) {
-        Ok(_) => Ok(policy),
-        Err(problems) => Err(format!("{shown}: {}", problems.join("\n")).into()),
+    let problems = match (Policy::from_value(&policy), ground) {
+        (Err(problems), _) => problems,
+        (Ok(understood), Some(ground)) => understood.problems_on(ground),
+        (Ok(_), None) => Vec::new(),
+    };
+    if problems.is_empty() {
+        return Ok(policy);
     }
+    let located = problems.iter().map(|problem| {
+        let key = problem.split(": ").next().unwrap_or_default().trim_start_matches("policy.");
+        let line = line_of(&text, &key.replace('[', ".").replace(']', "")).filter(|_| !is_json);
+        format!("{shown}{}: {problem}", line.map(|line| format!(", line {line}")).unwrap_or_default())
+    });
+    Err(located.collect::<Vec<_>>().join("\n").into())
 }
 
 fn base_url(config: &Config, slug: &str) -> String {

@@ -5,6 +5,7 @@
 //! variable anywhere deeper. `config/jira-scim.toml` documents every key, which a test proves.
 
 mod layers;
+mod lines;
 mod places;
 mod reader;
 mod sections;
@@ -18,6 +19,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 pub use layers::Sources;
+pub use lines::line_of;
 pub use places::{BASIC_USERNAME, is_basic_username};
 pub use places::{Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, is_slug};
 pub use sections::{Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};

@@ -15,6 +15,7 @@ pub mod span;
 pub mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -169,7 +170,7 @@ impl Policy {
         problems.extend(policy.protect.problems());
         problems.extend(policy.deprovision.problems(&policy.groups));
         problems.extend(policy.brake.problems());
-        problems.extend(policy.account.problems());
+        problems.extend(policy.expression_problems(None));
         if blank(&policy.users.required_groups) {
             problems.push("policy.users.required_groups: a group name is empty.".to_owned());
         }
@@ -184,14 +185,22 @@ impl Policy {
     }
 }
 
-impl AccountRules {
-    fn problems(&self) -> Vec<String> {
-        let named = [("username", &self.username), ("email", &self.email), ("display_name", &self.display_name)];
+impl Policy {
+    /// What is wrong with the expressions where the installation's tables are known, too.
+    pub fn problems_on(&self, ground: &mapping::Ground) -> Vec<String> {
+        self.expression_problems(Some(&ground.tables))
+    }
+
+    fn expression_problems(&self, shared: Option<&Arc<Tables>>) -> Vec<String> {
+        let (rules, own) = (&self.account, Arc::new(self.own_tables()));
+        let named = [("username", &rules.username), ("email", &rules.email), ("display_name", &rules.display_name)];
         let named = named.into_iter().filter_map(|(key, expression)| Some((key.to_owned(), expression.as_ref()?)));
-        let fields = self.fields.iter().map(|(name, expression)| (format!("fields.{name}"), expression));
+        let fields = rules.fields.iter().map(|(name, expression)| (format!("fields.{name}"), expression));
         named
             .chain(fields)
-            .filter_map(|(key, expression)| Some(format!("policy.account.{key}: {}.", expression.check().err()?)))
+            .filter_map(|(key, expression)| {
+                Some(format!("policy.account.{key}: {}.", expression.check(&own, shared).err()?))
+            })
             .collect()
     }
 }

@@ -89,3 +89,58 @@ fn a_test_that_does_not_hold_names_tenant_test_and_key() {
         assert!(named && err.contains("tenant.0.test.0"), "{err}");
     }
 }
+
+/// Policies that nobody may write, with the line of the mistake, the key and some words of the reason.
+#[test]
+fn a_policy_that_cannot_work_is_refused_with_the_line_the_key_and_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = HEAD.matches('\n').count();
+    for (policy, line, key, words) in [
+        ("[tenant.policy.groups]\ninclude = ['^a', '(b']\n", 2, "policy.groups.include.1", "regular expression"),
+        ("[tenant.policy.groups]\nrename = [{ pattern = '^(a)$', with = '$2' }]\n", 2, "policy.groups.rename", "$2"),
+        (
+            "[tenant.policy.account]\n\nusername = '{{ userName | lowr }}'\n",
+            3,
+            "policy.account.username",
+            "no filter \"lowr\"",
+        ),
+        (
+            "[tenant.policy.account]\nemail = \"\"\"{% if title %}\n{{ x | upr }}\n{% endif %}\"\"\"\n",
+            2,
+            "policy.account.email",
+            "\"upr\" (line 2)",
+        ),
+        (
+            "[tenant.policy.account]\nusername = \"{{ userName | regex_replace('(', '') }}\"\n",
+            2,
+            "policy.account.username",
+            "fails whoever the user is",
+        ),
+        (
+            "[tenant.policy.account.fields]\nlast-name = '{{ name.familyName'\n",
+            2,
+            "policy.account.fields.last-name",
+            "not understood",
+        ),
+        (
+            "[tenant.policy.account]\nusername = \"{{ userName | lookup('hr') }}\"\n",
+            2,
+            "policy.account.username",
+            "there is no table \"hr\"",
+        ),
+        ("[tenant.policy.protect]\nusers = ['^svc-', '.*']\n", 2, "policy.protect.users", "fits everybody"),
+        ("[tenant.policy.protect]\ngroups = ['']\n", 2, "policy.protect.groups", "fits everybody"),
+        ("[tenant.policy.unmatched_accounts]\nonly = '['\n", 2, "policy.unmatched_accounts.only", "regular expression"),
+        ("[tenant.policy]\nadopt = 'maybe'\n", 2, "policy.adopt", "maybe"),
+        ("[tenant.policy]\nadpot = 'off'\n", 2, "policy.adpot", "adopt"),
+        ("[tenant.policy.groups]\nmode = 'manual'\n", 1, "policy.groups.table", "manual"),
+        ("[tenant.policy.brake]\nwindow = 'soon'\n", 2, "policy.brake.window", "soon"),
+    ] {
+        let (code, err) = check(folder.path(), &format!("{HEAD}{policy}"));
+        assert_eq!(code, Some(3), "{policy}");
+        let place = format!("jira-scim.toml, line {})", head + line);
+        assert!(err.starts_with(&format!("tenant.0.{key} (in ")), "{policy}: {err}");
+        assert!(err.contains(&place) && err.contains(words), "{policy}: {place} {words}: {err}");
+        assert_eq!(err.trim().lines().count(), 1, "{err}");
+    }
+}

@@ -92,7 +92,8 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 /// How many lines that write something were asked for.
 async fn plan(args: &Args, desk: &Desk) -> Result<u64, Failure> {
     let tenant = known(desk, &args.tenant).await?;
-    let policy = match args.policy.as_deref().map(read_policy).transpose()? {
+    let ground = desk.grounds.of(&tenant.target);
+    let policy = match args.policy.as_deref().map(|path| read_policy(path, Some(&ground))).transpose()? {
         Some(policy) => Some(Arc::new(Policy::from_value(&policy).map_err(|problems| problems.join("\n"))?)),
         None => None,
     };
