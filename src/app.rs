@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::alert::{AlertError, AlertOptions, Alerts};
 use crate::cli::Database;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -23,7 +24,7 @@ use crate::policy::mapping::{Ground, Grounds};
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewCredential};
-use crate::store::{Store, StoreError, outbox_view};
+use crate::store::{Store, StoreError, brake, outbox_view};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::outcome::Patience;
 use crate::writer::{Writer, WriterOptions};
@@ -83,6 +84,9 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    /// The webhook.
+    #[error(transparent)]
+    Alert(#[from] AlertError),
     /// The metrics.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
@@ -115,6 +119,7 @@ impl App {
         declare_tenants(&store, &config).await?;
         let metrics = Metrics::new()?;
         let writer = writer(&config, &store, &life, &metrics)?;
+        let alerts = alerts(&config, &store)?;
         let health = Health::default();
         let (listener, address) = bind(config.server.listen).await?;
         let options = HttpOptions::new(&config.server, &config.limits);
@@ -134,6 +139,7 @@ impl App {
             life.spawn("tables", tables::follow(tables, store, writer, life.clone()));
         }
         life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.keep_days, life.clone()));
+        life.spawn("alerts", alerts.run(life.clone()));
         life.spawn("metrics", sample(store.clone(), metrics, life.clone()));
         life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
         let base_url = config.server.base_url(address);
@@ -253,6 +259,16 @@ pub fn writer(config: &Config, store: &Store, life: &Lifecycle, metrics: &Metric
     Ok(writer)
 }
 
+/// Whoever tells people what they have to look after.
+fn alerts(config: &Config, store: &Store) -> Result<Alerts, AlertError> {
+    let options = config.alert.webhook_url.clone().map(|url| AlertOptions {
+        url,
+        secret: config.alert.webhook_secret.clone(),
+        timeout: config.alert.timeout,
+    });
+    Alerts::new(store.clone(), options.as_ref())
+}
+
 /// What accounts depend on besides user and policy, by target.
 ///
 /// # Errors
@@ -317,6 +333,9 @@ async fn sample_once(store: &Store, metrics: &Metrics) -> Result<(), StoreError>
         metrics.steps(&tenant.slug, "refused", tenant.refused);
         metrics.steps(&tenant.slug, "held", tenant.held);
         metrics.steps(&tenant.slug, "waived", tenant.waived);
+    }
+    for (slug, tripped) in brake::sample(&mut conn).await? {
+        metrics.brake_tripped(&slug, tripped);
     }
     Ok(())
 }

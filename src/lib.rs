@@ -23,12 +23,13 @@
 //! * 1 [`scim`] (the protocol library) [`account`] (the plain words for an account) [`embedded`] (the private PostgreSQL)
 //!   [`listen`] (connections)
 //! * 2 [`store`] (the only SQL) [`jira`] (the only HTTP to a Jira) [`policy`] (pure rules)
-//! * 3 [`directory`] (every identity change) [`writer`] (every write to a Jira)
+//! * 3 [`directory`] (every identity change) [`writer`] (every write to a Jira) [`alert`] (telling people)
 //! * 4 [`http`] [`simulate`]
 //! * 5 [`app`] [`cli`] (wiring and commands)
 //! * beside: [`sandbox`], a Jira with state that uses nothing of [`jira`]
 
 pub mod account;
+pub mod alert;
 pub mod app;
 pub mod cli;
 pub mod clock;

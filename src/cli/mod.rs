@@ -4,6 +4,7 @@
 //! output, everything else to standard error.
 
 mod bench;
+mod brake;
 mod check_config;
 mod configured;
 mod database;
@@ -54,6 +55,8 @@ enum Command {
     Bench(bench::Args),
     #[command(hide = true)]
     BenchSandbox(bench::SandboxArgs),
+    /// Show what a tenant's brake holds; release it, or give it up.
+    Brake(brake::Args),
     /// Tell everything that is wrong with the configuration.
     CheckConfig(check_config::Args),
     /// Tell what each target is and can do, and what an administrator should put right.
@@ -109,6 +112,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Bench(args) => bench::run(args).await,
         Command::BenchSandbox(args) => bench::run_sandbox(args).await,
+        Command::Brake(args) => brake::run(&args).await,
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Demo(args) => demo::run(args).await,

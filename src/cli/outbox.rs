@@ -113,13 +113,13 @@ impl From<StuckArg> for Stuck {
 }
 
 /// One user of one tenant.
-struct FoundUser<'a> {
+pub(super) struct FoundUser<'a> {
     tenant: &'a Tenant,
-    id: Uuid,
+    pub(super) id: Uuid,
 }
 
 /// The user whom a name or id means; of several people of one name only an id says which.
-async fn user<'a>(desk: &Desk, tenants: &'a [Tenant], name: &str) -> Result<FoundUser<'a>, Failure> {
+pub(super) async fn user<'a>(desk: &Desk, tenants: &'a [Tenant], name: &str) -> Result<FoundUser<'a>, Failure> {
     let mut conn = desk.store.pool().acquire().await?;
     let mut found = Vec::new();
     for tenant in tenants {

@@ -65,7 +65,7 @@ fn told(comparison: &Comparison) -> String {
             let outcome = match &stray.outcome {
                 Outcome::Reported => "still on".to_owned(),
                 Outcome::SwitchedOff => "switched off".to_owned(),
-                Outcome::Failed(why) => format!("still on: {why}"),
+                Outcome::Held(why) | Outcome::Failed(why) => format!("still on: {why}"),
                 Outcome::Unknown(why) => format!("nobody knows: {why}"),
             };
             let email = stray.email.clone().unwrap_or_default();

@@ -22,7 +22,7 @@ pub use layers::Sources;
 pub use lines::line_of;
 pub use places::{BASIC_USERNAME, is_basic_username};
 pub use places::{Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, is_slug};
-pub use sections::{Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
+pub use sections::{Alert, Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
 pub use targets::{
     AlignConfig, CrowdConfig, MatchOn, OrganizationConfig, Pace, TargetConfig, TargetCredential, TargetKind,
 };
@@ -43,6 +43,8 @@ pub struct Config {
     pub writer: Writer,
     /// `[audit]`
     pub audit: Audit,
+    /// `[alert]`
+    pub alert: Alert,
     /// `[log]`
     pub log: Log,
     /// `[mapping]`
@@ -119,6 +121,7 @@ impl Config {
             database: reader.section("database", Database::read),
             writer: reader.section("writer", Writer::read),
             audit: reader.section("audit", Audit::read),
+            alert: reader.section("alert", Alert::read),
             log: reader.section("log", Log::read),
             mapping: reader.section("mapping", Mapping::read),
             tables: reader.each("table", TableConfig::read).into_iter().flatten().collect(),

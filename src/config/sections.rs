@@ -252,6 +252,39 @@ impl Audit {
     }
 }
 
+/// `[alert]`: where people are told what they have to look after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Where alerts are sent; a secret, because the address of many receivers is all it takes to send them something.
+    pub webhook_url: Option<Secret>,
+    /// What they are signed with.
+    pub webhook_secret: Option<Secret>,
+    /// How long the receiver may take.
+    pub timeout: Duration,
+}
+
+impl Alert {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let webhook_url = reader.secret("webhook_url", "webhook_url_file");
+        let is_address = |url: &Secret| {
+            url::Url::parse(url.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        };
+        if webhook_url.as_ref().is_some_and(|url| !is_address(url)) {
+            reader.problem("webhook_url", "must be an http or https address");
+        }
+        Self {
+            webhook_url,
+            webhook_secret: reader.secret("webhook_secret", "webhook_secret_file"),
+            timeout: reader.within(
+                "timeout",
+                Duration::from_secs(10),
+                Duration::from_millis(100)..=MINUTE,
+                "between 100ms and 1m",
+            ),
+        }
+    }
+}
+
 /// `[log]`: what is printed to standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {

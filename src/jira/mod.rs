@@ -30,6 +30,7 @@ pub use cloud::{Cloud, CloudOptions, OrganizationOptions};
 pub use crowd::CrowdOptions;
 pub use data_center::{DataCenter, DataCenterOptions};
 pub use error::TargetError;
+pub use tls::tls_for;
 
 /// The target of that kind; opens no connection.
 ///

@@ -27,6 +27,14 @@ pub(super) fn trusting_nobody() -> Result<ClientConfig, ClientError> {
     Ok(versions(provider)?.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
+/// A configuration for an address, with the roots that the machine trusts.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn tls_for(url: &url::Url) -> Result<ClientConfig, ClientError> {
+    if url.scheme() == "https" { verifying(None) } else { trusting_nobody() }
+}
+
 fn versions(
     provider: Arc<CryptoProvider>,
 ) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, ClientError> {

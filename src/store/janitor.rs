@@ -6,7 +6,7 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::{Store, StoreError, tenant};
+use super::{Store, StoreError, brake, tenant};
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,7 @@ pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: Keep) -> Result<S
     swept.touches = done(fold_touches(conn).await);
     done(ensure_partitions(conn, now.date_naive()).await);
     swept.days_dropped = done(drop_history(conn, before(now, keep.history_days)).await);
+    done(forget_grants(conn).await);
     swept.tombstones = done(purge_tombstones(conn, before(now, keep.tombstone_days)).await);
     swept.tenants = done(purge_orphans(conn).await);
     first.map_or(Ok(swept), Err)
@@ -312,6 +313,18 @@ async fn purge_groups(conn: &mut PgConnection, cutoff: DateTime<Utc>) -> Result<
     .fetch_one(conn)
     .await?;
     Ok(n.unsigned_abs())
+}
+
+/// Forgets what the brakes let through so long ago that it counts no more.
+async fn forget_grants(conn: &mut PgConnection) -> Result<u64, StoreError> {
+    let mut forgotten = 0;
+    loop {
+        let n = brake::forget_old(conn, PAGE).await?;
+        forgotten += n;
+        if n < PAGE.unsigned_abs() {
+            return Ok(forgotten);
+        }
+    }
 }
 
 /// Finishes the deletion of tenants that a crash, or a request that was still on its way, left rows of. Looks at the

@@ -91,7 +91,7 @@ impl TryFrom<String> for AccountStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stuck {
-    /// Held by the brake.
+    /// Held: by the brake, or until a seat is free.
     Held,
     /// Jira, or a rule, said no for a reason that repeating cannot cure.
     Refused,
@@ -116,6 +116,9 @@ pub struct StepState {
     /// A name is taken (409 to the IdP).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub conflict: bool,
+    /// It is the brake that holds it, and not a lack of seats.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub brake: bool,
     /// What takes away is tried again at this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<DateTime<Utc>>,

@@ -4,6 +4,8 @@
 //! which failures are worth another try. Nothing here knows HTTP, SCIM's protocol or any Jira. Every query names the
 //! tenant first; nothing holds a snapshot for more than `statement_timeout`.
 
+pub mod alert;
+pub mod brake;
 pub mod by_hand;
 pub mod delivery;
 pub mod drive;

@@ -39,6 +39,8 @@ struct All {
     unmatched: IntGaugeVec,
     runs: IntCounterVec,
     run_succeeded: IntGaugeVec,
+    brake_tripped: IntGaugeVec,
+    brake_held: IntCounterVec,
     database_up: IntGauge,
     started: Gauge,
 }
@@ -181,6 +183,16 @@ impl Metrics {
                 "When a run of that kind was last through, in seconds since 1970.",
                 &["tenant", "kind"],
             )?,
+            brake_tripped: maker.whole_gauges(
+                "jira_scim_brake_tripped",
+                "1 while a tenant's brake holds everything that takes away.",
+                &["tenant"],
+            )?,
+            brake_held: maker.counters(
+                "jira_scim_brake_held_total",
+                "Steps that the brake held, by the limit that they are under.",
+                &["tenant", "class"],
+            )?,
             database_up: maker.whole_gauge("jira_scim_database_up", "1 when the last look found the database.")?,
             started,
             registry: maker.0,
@@ -220,6 +232,7 @@ impl Metrics {
         // A label that was never used is no error worth a word.
         let _ = self.0.outbox_depth.remove_label_values(&[tenant]);
         let _ = self.0.outbox_oldest.remove_label_values(&[tenant]);
+        let _ = self.0.brake_tripped.remove_label_values(&[tenant]);
         for state in ["refused", "held", "waived"] {
             let _ = self.0.steps.remove_label_values(&[tenant, state]);
         }
@@ -277,6 +290,16 @@ impl Metrics {
         if outcome == "done" {
             self.0.run_succeeded.with_label_values(&[tenant, kind]).set(at.timestamp());
         }
+    }
+
+    /// Whether a tenant's brake is tripped.
+    pub fn brake_tripped(&self, tenant: &str, tripped: bool) {
+        self.0.brake_tripped.with_label_values(&[tenant]).set(i64::from(tripped));
+    }
+
+    /// The brake held a step that is under one of its limits.
+    pub fn brake_held(&self, tenant: &str, class: &str) {
+        self.0.brake_held.with_label_values(&[tenant, class]).inc();
     }
 
     /// Whether the database was there when last looked at.

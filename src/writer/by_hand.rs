@@ -363,7 +363,8 @@ fn is_planned(facts: &UserFacts, rules: &Rules, place: &Place) -> bool {
     planned.chain(plan.stuck.into_iter().map(|(at, _)| at)).any(|at| at == *place)
 }
 
-fn waived(fingerprint: String, before: Option<&StepState>, now: DateTime<Utc>) -> StepState {
+/// The state of a step that somebody gave up.
+pub(super) fn waived(fingerprint: String, before: Option<&StepState>, now: DateTime<Utc>) -> StepState {
     let reason = match before {
         Some(before) if before.state == Stuck::Waived => before.reason.clone(),
         Some(before) => format!("Waived by hand; it was {}: {}", word(before.state), before.reason),

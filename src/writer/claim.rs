@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Inner;
 use super::absorb::{self, Done, Times};
+use super::brake::{self, Asker, Braking};
 use super::plan::{Place, Plan, Rules, Step, plan_user, refused, write_fingerprint};
 use super::runtime::Runtime;
 use crate::account::{Field, fold};
@@ -123,13 +124,19 @@ impl Inner {
             tx.commit().await?;
             return Ok(Claimed::Waits);
         };
+        let mut braking = Braking::default();
+        let slug = tenant.slug.clone();
         let claimed = match subject {
-            Subject::User(id) => self.claim_user(&mut tx, tenant.slug, lease, runtime, rules, taken, id, turn).await?,
+            Subject::User(id) => {
+                let brakes = &mut braking;
+                self.claim_user(&mut tx, tenant.slug, lease, runtime, rules, taken, id, turn, brakes).await?
+            }
             Subject::Group(_) | Subject::Tenant(_) => {
                 Claimed::Structure(Box::new(Structure { tenant: tenant.slug, lease, runtime, taken, rules }))
             }
         };
         tx.commit().await?;
+        self.tell_braking(&slug, &braking);
         Ok(claimed)
     }
 
@@ -165,6 +172,7 @@ impl Inner {
         taken: Instant,
         user_id: Uuid,
         Turn { first, insist }: Turn,
+        braking: &mut Braking,
     ) -> Result<Claimed, StoreError> {
         let now = lease.now;
         let Some(mut facts) = user_facts(tx, lease.tenant_id, user_id, &rules).await? else {
@@ -177,12 +185,17 @@ impl Inner {
         }
         let stored = facts.clone();
         let me = Holder { tenant_id: lease.tenant_id, user_id };
-        let mut changed = false;
+        let asker = Asker { id: lease.tenant_id, slug: &tenant };
+        let mut changed = brake::take_over(tx, lease.tenant_id, &mut facts, &rules).await?;
         let plan = loop {
-            let plan = plan_user(&facts, &rules);
+            let mut plan = plan_user(&facts, &rules);
             match reserve(tx, &runtime.name, me, &facts, &rules, &plan, insist).await? {
-                Reserved::Nothing => break plan,
-                Reserved::Mine(None) => break plan,
+                Reserved::Nothing | Reserved::Mine(None) => {
+                    if !braking.hold_back(tx, asker, &mut facts, &rules, &mut plan).await? {
+                        break plan;
+                    }
+                    changed = true;
+                }
                 Reserved::Mine(Some(step)) => {
                     absorb::absorb(&mut facts, &step, Done::Linked, times(&rules, &runtime, taken));
                     changed = true;
@@ -192,9 +205,11 @@ impl Inner {
                     changed = true;
                 }
                 Reserved::Behind(holder) => {
-                    if matches!(facts.record.known, Known::Found(_)) {
-                        // It changes while the holder goes first: the next claim looks again.
-                        facts.record.known = Known::Nothing;
+                    if changed || matches!(facts.record.known, Known::Found(_)) {
+                        if matches!(facts.record.known, Known::Found(_)) {
+                            // It changes while the holder goes first: the next claim looks again.
+                            facts.record.known = Known::Nothing;
+                        }
                         let knowledge = knowledge(&facts, &stored, &stored);
                         drive::save(tx, &lease, &facts, &knowledge, With::default()).await?;
                     }

@@ -6,6 +6,7 @@
 //! identity, and no call leaves the process inside a transaction.
 
 pub mod absorb;
+pub mod brake;
 pub mod by_hand;
 mod claim;
 mod drive;

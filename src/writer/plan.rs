@@ -41,7 +41,16 @@ pub struct Rules {
 
 /// The state of a step that a rule or Jira refused.
 pub fn refused(fingerprint: String, reason: String, field: Option<Field>, now: DateTime<Utc>) -> StepState {
-    StepState { state: Stuck::Refused, fingerprint, reason, field, conflict: false, retry_at: None, since: now }
+    StepState {
+        state: Stuck::Refused,
+        fingerprint,
+        reason,
+        field,
+        conflict: false,
+        brake: false,
+        retry_at: None,
+        since: now,
+    }
 }
 
 /// Plans one user.

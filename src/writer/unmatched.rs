@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::brake::{self, Asker};
 use super::gate::OpenGate;
 use super::runtime::Runtime;
 use super::{Inner, Writer};
@@ -17,9 +18,10 @@ use crate::account::{AccountId, SeenAccount, fold};
 use crate::jira::{AccountRef, CallRecord, Calls, Gate, GroupRef, Permit, RateLimits, Switch, TargetError};
 use crate::policy::pattern::Pattern;
 use crate::policy::{Policy, Protect, Unmatched, UnmatchedAccounts};
+use crate::store::brake::{BrakeClass, Wanted, Whose};
 use crate::store::by_hand::{self, Noted};
 use crate::store::tenant::{self, Origin, Tenant};
-use crate::store::{StoreError, unmatched};
+use crate::store::{StoreError, target, unmatched};
 use crate::telemetry::Chain;
 
 /// How often a tenant is compared.
@@ -53,6 +55,8 @@ pub enum Outcome {
     Reported,
     /// It was switched off.
     SwitchedOff,
+    /// It is still on, because the brake holds it; the next comparison asks again.
+    Held(String),
     /// It is still on.
     Failed(String),
     /// It was asked to be switched off, and nobody knows whether it was.
@@ -331,6 +335,11 @@ impl Inner {
             if !self.is_still_nobodys(runtime, stray).await? {
                 continue;
             }
+            if let Some(why) = self.is_held(tenant, policy, stray).await? {
+                comparison.withheld = Some(why.clone());
+                stray.outcome = Outcome::Held(why);
+                continue;
+            }
             let id = AccountId(stray.id.clone());
             let account = AccountRef { id: &id, username: &stray.username };
             let switched = runtime.target.set_active(calls, account, &switch).await;
@@ -354,6 +363,21 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Why the brake does not let it through.
+    async fn is_held(&self, tenant: &Tenant, policy: &Policy, stray: &Stray) -> Result<Option<String>, StoreError> {
+        let whose = Whose::Account(stray.id.clone());
+        let wanted = Wanted { class: BrakeClass::Accounts, place: "account".to_owned(), weight: 1 };
+        let asker = Asker { id: tenant.id, slug: &tenant.slug };
+        let mut tx = self.store.pool().begin().await?;
+        let now = target::state(&mut tx, &tenant.target).await?.now;
+        let asked = brake::ask(&mut tx, &policy.brake, asker, &whose, &[wanted], now).await?;
+        tx.commit().await?;
+        if let Some(trip) = &asked.tripped {
+            self.tell_trip(&tenant.slug, trip);
+        }
+        Ok(asked.held.into_iter().flatten().next())
     }
 
     async fn note(&self, tenant: &Tenant, stray: &Stray, origin: Origin<'_>) -> Result<(), StoreError> {

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("store", 2),
     ("jira", 2),
     ("policy", 2),
+    ("alert", 3),
     ("directory", 3),
     ("writer", 3),
     ("http", 4),

@@ -172,6 +172,10 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             "INSERT INTO tally (tenant_id, kind, n) VALUES ($1, $2::text, 1)",
             "INSERT INTO unmatched_account (tenant_id, account_id) VALUES ($1, $2::text)",
             "INSERT INTO run (tenant_id, id, kind, actor, request_id) VALUES ($1, $2, 'import', 'test', $2)",
+            "INSERT INTO brake (tenant_id, accounts) SELECT $1, 1 WHERE $2 IS NOT NULL",
+            "INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until)
+             VALUES ($1, 'user', $2::text, 'account', 'accounts', 'pass', now(), now())",
+            "INSERT INTO alert (id, tenant_id, kind, at, body) VALUES ($2, $1, 'brake', now(), '{}')",
         ] {
             sqlx::query(insert).bind(tenant.id).bind(user).execute(&pool).await.unwrap();
         }

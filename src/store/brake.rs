@@ -1,0 +1,397 @@
+//! The brake's book: what was let through lately, whether it has tripped, and what somebody decided by hand. How much is
+//! too much is decided in `writer::brake`, not here.
+//!
+//! The tenant's row of `brake` is the lock of everything else in here: whoever asks takes it first, and within a
+//! transaction it comes after the outbox row of the subject and the claims.
+
+mod by_hand;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+
+pub use by_hand::*;
+
+/// What is limited; each has a limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrakeClass {
+    /// Accounts that are switched off or deleted.
+    Accounts,
+    /// Memberships that are taken away.
+    Memberships,
+}
+
+impl BrakeClass {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Accounts, Self::Memberships];
+
+    /// As in the columns and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Memberships => "memberships",
+        }
+    }
+
+    fn from_column(name: &str) -> Self {
+        if name == "accounts" { Self::Accounts } else { Self::Memberships }
+    }
+}
+
+/// Whose step asks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// A user of the tenant.
+    User(Uuid),
+    /// A Jira group, by its folded name.
+    Group(String),
+    /// An account that is no user's, by its key at the target.
+    Account(String),
+}
+
+impl Whose {
+    /// As in the columns `kind` and `subject`.
+    fn columns(&self) -> (&'static str, String) {
+        match self {
+            Self::User(id) => ("user", id.to_string()),
+            Self::Group(key) => ("group", key.clone()),
+            Self::Account(id) => ("account", id.clone()),
+        }
+    }
+}
+
+/// One thing that is to be taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which limit it is under.
+    pub class: BrakeClass,
+    /// `account`, `member:GROUP` or `group`: asked for again, it is the same thing.
+    pub place: String,
+    /// How many people it concerns.
+    pub weight: u64,
+}
+
+/// Since when a tenant's brake is tripped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trip {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// The limit that was reached.
+    pub class: BrakeClass,
+    /// For people.
+    pub reason: String,
+}
+
+/// A tenant's brake, locked until the end of the transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Locked {
+    /// Whether it is tripped.
+    pub trip: Option<Trip>,
+    counts_since: Option<DateTime<Utc>>,
+    accounts: i64,
+    memberships: i64,
+}
+
+/// Locks a tenant's brake.
+///
+/// # Errors
+/// The database's.
+pub async fn lock(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Locked, StoreError> {
+    if let Some(locked) = try_lock(conn, tenant_id).await? {
+        return Ok(locked);
+    }
+    sqlx::query!("-- brake.make\n INSERT INTO brake (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant_id)
+        .execute(&mut *conn)
+        .await?;
+    // It is there now, whoever made it; a tenant that is being purged at this moment has none, and nothing to lose.
+    Ok(try_lock(conn, tenant_id).await?.unwrap_or_default())
+}
+
+async fn try_lock(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Option<Locked>, StoreError> {
+    let row = sqlx::query!(
+        r#"-- brake.lock
+        SELECT tripped_at, class, reason, CASE WHEN isfinite(counts_since) THEN counts_since END AS counts_since,
+            accounts, memberships
+        FROM brake WHERE tenant_id = $1 FOR UPDATE"#,
+        tenant_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Locked {
+        trip: trip(row.tripped_at, row.class, row.reason),
+        counts_since: row.counts_since,
+        accounts: row.accounts,
+        memberships: row.memberships,
+    }))
+}
+
+fn trip(at: Option<DateTime<Utc>>, class: Option<String>, reason: Option<String>) -> Option<Trip> {
+    Some(Trip { at: at?, class: BrakeClass::from_column(&class?), reason: reason.unwrap_or_default() })
+}
+
+/// How much was let through within the window, and of how many people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Accounts that were let through.
+    pub accounts: u64,
+    /// Memberships that were let through.
+    pub memberships: u64,
+    /// Living users of the tenant.
+    pub people: u64,
+}
+
+impl Levels {
+    /// Of one class.
+    pub fn of(&self, class: BrakeClass) -> u64 {
+        match class {
+            BrakeClass::Accounts => self.accounts,
+            BrakeClass::Memberships => self.memberships,
+        }
+    }
+}
+
+/// What the book says of some things that are to be taken away.
+#[derive(Clone, Debug, Default)]
+pub struct Read {
+    /// See [`Levels`].
+    pub levels: Levels,
+    /// Places that were let through already, or released by hand.
+    pub known: Vec<String>,
+}
+
+/// Reads the book under the lock: the levels, and which of the places are let through in any case.
+///
+/// # Errors
+/// The database's.
+pub async fn read(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    locked: &Locked,
+    window: Duration,
+    whose: &Whose,
+    places: &[String],
+) -> Result<Read, StoreError> {
+    let (kind, subject) = whose.columns();
+    // The first that still counts says what was let through before it. The transaction's own time is a little early,
+    // which counts a little more.
+    let row = sqlx::query!(
+        r#"-- brake.read
+        SELECT
+            (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts' AND verdict = 'granted'
+                AND at > greatest(now() - make_interval(secs => $2), $3) ORDER BY at LIMIT 1) AS accounts_before,
+            (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1 AND class = 'memberships' AND verdict = 'granted'
+                AND at > greatest(now() - make_interval(secs => $2), $3) ORDER BY at LIMIT 1) AS memberships_before,
+            coalesce((SELECT n FROM tally WHERE tenant_id = $1 AND kind = 'user'), 0)
+                + coalesce((SELECT sum(delta) FROM tally_delta WHERE tenant_id = $1 AND kind = 'user'), 0) AS "people!",
+            ARRAY(SELECT place FROM brake_grant WHERE tenant_id = $1 AND kind = $4 AND subject = $5
+                AND place = ANY($6) AND verdict <> 'drop' AND until > now()) AS "known!: Vec<String>""#,
+        tenant_id,
+        window.as_secs_f64(),
+        locked.counts_since,
+        kind,
+        subject,
+        places,
+    )
+    .fetch_one(conn)
+    .await?;
+    let used = |total: i64, before: Option<i64>| before.map_or(0, |before| total.saturating_sub(before).max(0));
+    let levels = Levels {
+        accounts: used(locked.accounts, row.accounts_before).unsigned_abs(),
+        memberships: used(locked.memberships, row.memberships_before).unsigned_abs(),
+        people: u64::try_from(row.people).unwrap_or(0),
+    };
+    Ok(Read { levels, known: row.known })
+}
+
+/// Enters what is let through. `known` are places that were let through before: a pass that is used lasts a window from
+/// then on, so that its retries need no other.
+///
+/// # Errors
+/// The database's.
+pub async fn grant(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    locked: &Locked,
+    window: Duration,
+    whose: &Whose,
+    (new, known): (&[Wanted], &[String]),
+) -> Result<(), StoreError> {
+    let (kind, subject) = whose.columns();
+    let mut sums = (locked.accounts, locked.memberships);
+    let rows: Vec<(&'static str, i64, i64)> = new
+        .iter()
+        .map(|wanted| {
+            let weight = i64::try_from(wanted.weight).unwrap_or(i64::MAX);
+            let sum = match wanted.class {
+                BrakeClass::Accounts => &mut sums.0,
+                BrakeClass::Memberships => &mut sums.1,
+            };
+            *sum = sum.saturating_add(weight);
+            (wanted.class.as_str(), weight, *sum)
+        })
+        .collect();
+    let places: Vec<String> = new.iter().map(|wanted| wanted.place.clone()).collect();
+    let classes: Vec<String> = rows.iter().map(|row| row.0.to_owned()).collect();
+    let weights: Vec<i64> = rows.iter().map(|row| row.1).collect();
+    let uptos: Vec<i64> = rows.iter().map(|row| row.2).collect();
+    // The clock under the lock, and not that of the transaction: times follow the order of the sums.
+    sqlx::query!(
+        "-- brake.grant
+        WITH summed AS (
+            UPDATE brake SET accounts = $4, memberships = $5 WHERE tenant_id = $1
+        ), used AS (
+            UPDATE brake_grant SET until = now() + make_interval(secs => $6)
+            WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND place = ANY($7) AND verdict = 'pass'
+        )
+        INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until, weight, upto)
+        SELECT $1, $2, $3, n.place, n.class, 'granted', clock_timestamp(), clock_timestamp() + make_interval(secs => $6),
+            n.weight, n.upto
+        FROM unnest($8::text[], $9::text[], $10::bigint[], $11::bigint[]) AS n (place, class, weight, upto)
+        ON CONFLICT (tenant_id, kind, subject, place) DO UPDATE SET class = excluded.class, verdict = excluded.verdict,
+            at = excluded.at, until = excluded.until, weight = excluded.weight, upto = excluded.upto",
+        tenant_id,
+        kind,
+        subject,
+        sums.0,
+        sums.1,
+        window.as_secs_f64(),
+        known,
+        &places,
+        &classes,
+        &weights,
+        &uptos,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Trips a tenant's brake, which must be locked.
+///
+/// # Errors
+/// The database's.
+pub async fn set_tripped(conn: &mut PgConnection, tenant_id: Uuid, trip: &Trip) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- brake.trip
+        UPDATE brake SET tripped_at = $2, class = $3, reason = $4 WHERE tenant_id = $1",
+        tenant_id,
+        trip.at,
+        trip.class.as_str(),
+        trip.reason,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Something that was held and that somebody decided about by hand, or that was let through after all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `account`, `member:GROUP` or `group`.
+    pub place: String,
+    /// Given up; else let through.
+    pub dropped: bool,
+}
+
+/// What was decided about somebody's steps since they were held; what was given up is told once.
+///
+/// # Errors
+/// The database's.
+pub async fn take_verdicts(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    whose: &Whose,
+) -> Result<Vec<Verdict>, StoreError> {
+    let (kind, subject) = whose.columns();
+    let rows = sqlx::query!(
+        r#"-- brake.take_verdicts
+        WITH told AS (
+            DELETE FROM brake_grant WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND verdict = 'drop'
+            RETURNING place, until
+        )
+        SELECT place AS "place!", true AS "dropped!" FROM told WHERE until > now()
+        UNION ALL
+        SELECT place, false FROM brake_grant
+        WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND verdict <> 'drop' AND until > now()"#,
+        tenant_id,
+        kind,
+        subject,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| Verdict { place: row.place, dropped: row.dropped }).collect())
+}
+
+/// A tenant's brake as it is at this moment, without a lock.
+///
+/// # Errors
+/// The database's.
+pub async fn look(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    window: Duration,
+) -> Result<(Option<Trip>, Levels), StoreError> {
+    let row = sqlx::query!(
+        r#"-- brake.look
+        SELECT b.tripped_at AS "tripped_at?", b.class AS "class?", b.reason AS "reason?",
+            coalesce(b.accounts - (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts'
+                AND verdict = 'granted' AND at > greatest(now() - make_interval(secs => $2), b.counts_since)
+                ORDER BY at LIMIT 1), 0) AS "accounts!",
+            coalesce(b.memberships - (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1
+                AND class = 'memberships' AND verdict = 'granted'
+                AND at > greatest(now() - make_interval(secs => $2), b.counts_since) ORDER BY at LIMIT 1), 0)
+                AS "memberships!",
+            coalesce((SELECT n FROM tally WHERE tenant_id = $1 AND kind = 'user'), 0)
+                + coalesce((SELECT sum(delta) FROM tally_delta WHERE tenant_id = $1 AND kind = 'user'), 0) AS "people!"
+        FROM (SELECT 1) AS one LEFT JOIN brake b ON b.tenant_id = $1"#,
+        tenant_id,
+        window.as_secs_f64(),
+    )
+    .fetch_one(conn)
+    .await?;
+    let number = |n: i64| u64::try_from(n).unwrap_or(0);
+    let levels = Levels {
+        accounts: number(row.accounts),
+        memberships: number(row.memberships),
+        people: u64::try_from(row.people).unwrap_or(0),
+    };
+    Ok((trip(row.tripped_at, row.class, row.reason), levels))
+}
+
+/// Every tenant's brake, for the metrics: its name in the URL, and whether it is tripped.
+///
+/// # Errors
+/// The database's.
+pub async fn sample(conn: &mut PgConnection) -> Result<Vec<(String, bool)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- brake.sample
+        SELECT t.slug, b.tripped_at IS NOT NULL AS "tripped!"
+        FROM tenant t LEFT JOIN brake b ON b.tenant_id = t.id ORDER BY t.slug"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.slug, row.tripped)).collect())
+}
+
+/// Forgets what counts no more: at most `limit` rows. Says how many.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_old(conn: &mut PgConnection, limit: i64) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "-- brake.forget_old
+        DELETE FROM brake_grant
+        WHERE ctid = ANY(ARRAY(SELECT ctid FROM brake_grant WHERE until < now() - interval '1 hour' LIMIT $1
+            FOR UPDATE SKIP LOCKED))",
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

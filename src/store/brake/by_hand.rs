@@ -1,0 +1,331 @@
+//! What somebody decides by hand about what the brake holds: finding it, releasing it, giving it up.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::BrakeClass;
+use crate::store::StoreError;
+
+/// How long a decision waits for the step that it is about.
+const PATIENCE_DAYS: i32 = 7;
+
+/// Something that the brake holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Held {
+    /// `user`; `group` for a Jira group that is to be deleted.
+    pub kind: String,
+    /// The user's id; none for a Jira group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// The folded name of a Jira group; the user's id as text.
+    #[serde(skip)]
+    pub subject: String,
+    /// The user's userName, or the Jira group's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The step: `active`, `delete`, `member:GROUP`, `group:GROUP`.
+    pub step: String,
+    /// `account`, `member:GROUP` or `group`, as the book calls it.
+    #[serde(skip)]
+    pub place: String,
+    /// Which limit it is under.
+    pub class: BrakeClass,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+/// Where a list of what is held has got to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldAfter {
+    /// Accounts, after this user and step.
+    Accounts(Uuid, String),
+    /// Memberships, after this user and group.
+    Members(Uuid, String),
+    /// Jira groups, after this key.
+    Groups(String),
+}
+
+impl Default for HeldAfter {
+    fn default() -> Self {
+        Self::Accounts(Uuid::nil(), String::new())
+    }
+}
+
+/// Which of what is held.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeldFilter {
+    /// Only of this user.
+    pub user: Option<Uuid>,
+    /// Only under this limit.
+    pub class: Option<BrakeClass>,
+}
+
+/// The next things that a tenant's brake holds, and where to go on; none at the end. A page may be empty and not be the
+/// last.
+///
+/// # Errors
+/// The database's.
+pub async fn held(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    filter: HeldFilter,
+    after: &HeldAfter,
+    limit: i64,
+) -> Result<(Vec<Held>, Option<HeldAfter>), StoreError> {
+    let full = |n: usize| i64::try_from(n).is_ok_and(|n| n >= limit);
+    let start_of_members = HeldAfter::Members(Uuid::nil(), String::new());
+    let start_of_groups = HeldAfter::Groups(String::new());
+    Ok(match after {
+        HeldAfter::Accounts(..) if filter.class == Some(BrakeClass::Memberships) => {
+            (Vec::new(), Some(start_of_members))
+        }
+        HeldAfter::Accounts(user, step) => {
+            let found = held_accounts(conn, tenant_id, filter.user, *user, step, limit).await?;
+            let next = match found.last() {
+                Some(Held { id: Some(id), step, .. }) if full(found.len()) => HeldAfter::Accounts(*id, step.clone()),
+                _ => start_of_members,
+            };
+            (found, Some(next))
+        }
+        HeldAfter::Members(..) if filter.class == Some(BrakeClass::Accounts) => (Vec::new(), None),
+        HeldAfter::Members(user, key) => {
+            let (found, last) = held_members(conn, tenant_id, filter.user, *user, key, limit).await?;
+            let next = last.filter(|_| full(found.len())).map(|(user, key)| HeldAfter::Members(user, key));
+            (found, Some(next.unwrap_or(start_of_groups)))
+        }
+        HeldAfter::Groups(_) if filter.user.is_some() => (Vec::new(), None),
+        HeldAfter::Groups(key) => {
+            let found = held_groups(conn, tenant_id, key, limit).await?;
+            let next = found.last().filter(|_| full(found.len())).map(|last| HeldAfter::Groups(last.subject.clone()));
+            (found, next)
+        }
+    })
+}
+
+async fn held_accounts(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    only: Option<Uuid>,
+    user: Uuid,
+    step: &str,
+    limit: i64,
+) -> Result<Vec<Held>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- brake.held_accounts
+        SELECT l.user_id, s.key AS "step!", (s.value ->> 'since')::timestamptz AS "since!", u.attrs ->> 'userName' AS name
+        FROM link l CROSS JOIN LATERAL jsonb_each(l.record -> 'steps') s
+        LEFT JOIN scim_user u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
+        WHERE l.tenant_id = $1 AND l.stuck AND l.user_id >= $3 AND ($2::uuid IS NULL OR l.user_id = $2)
+          AND (l.user_id, s.key COLLATE "C") > ($3, $4) AND s.value ->> 'state' = 'held' AND s.value ? 'brake'
+        ORDER BY l.user_id, s.key COLLATE "C" LIMIT $5"#,
+        tenant_id,
+        only,
+        user,
+        step,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Held {
+            kind: "user".to_owned(),
+            id: Some(row.user_id),
+            subject: row.user_id.to_string(),
+            name: row.name,
+            step: row.step,
+            place: "account".to_owned(),
+            class: BrakeClass::Accounts,
+            since: row.since,
+        })
+        .collect())
+}
+
+async fn held_members(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    only: Option<Uuid>,
+    user: Uuid,
+    key: &str,
+    limit: i64,
+) -> Result<(Vec<Held>, Option<(Uuid, String)>), StoreError> {
+    let rows = sqlx::query!(
+        r#"-- brake.held_members
+        SELECT m.user_id, m.group_key, (m.step ->> 'since')::timestamptz AS "since!", u.attrs ->> 'userName' AS name,
+            coalesce(j.name, m.group_key) AS "group!"
+        FROM jira_membership m
+        LEFT JOIN scim_user u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
+        LEFT JOIN jira_group j ON j.tenant_id = m.tenant_id AND j.name_key = m.group_key
+        WHERE m.tenant_id = $1 AND m.step IS NOT NULL AND m.step ->> 'state' = 'held' AND m.step ? 'brake'
+          AND ($2::uuid IS NULL OR m.user_id = $2) AND (m.user_id, m.group_key) > ($3, $4)
+        ORDER BY m.user_id, m.group_key LIMIT $5"#,
+        tenant_id,
+        only,
+        user,
+        key,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let last = rows.last().map(|row| (row.user_id, row.group_key.clone()));
+    let found = rows.into_iter().map(|row| Held {
+        kind: "user".to_owned(),
+        id: Some(row.user_id),
+        subject: row.user_id.to_string(),
+        name: row.name,
+        step: format!("member:{}", row.group),
+        place: format!("member:{}", row.group_key),
+        class: BrakeClass::Memberships,
+        since: row.since,
+    });
+    Ok((found.collect(), last))
+}
+
+async fn held_groups(conn: &mut PgConnection, tenant_id: Uuid, key: &str, limit: i64) -> Result<Vec<Held>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- brake.held_groups
+        SELECT name_key, name, (step ->> 'since')::timestamptz AS "since!" FROM jira_group
+        WHERE tenant_id = $1 AND step ->> 'state' = 'held' AND step ? 'brake' AND name_key > $2
+        ORDER BY name_key LIMIT $3"#,
+        tenant_id,
+        key,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let found = rows.into_iter().map(|row| Held {
+        kind: "group".to_owned(),
+        id: None,
+        subject: row.name_key,
+        step: format!("group:{}", row.name),
+        name: Some(row.name),
+        place: "group".to_owned(),
+        class: BrakeClass::Memberships,
+        since: row.since,
+    });
+    Ok(found.collect())
+}
+
+/// How much a tenant's brake holds at present, by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HeldCount {
+    /// Steps about accounts.
+    pub accounts: i64,
+    /// Steps about memberships and groups.
+    pub memberships: i64,
+}
+
+/// Counts what [`held`] lists.
+///
+/// # Errors
+/// The database's.
+pub async fn count_held(conn: &mut PgConnection, tenant_id: Uuid) -> Result<HeldCount, StoreError> {
+    let row = sqlx::query!(
+        r#"-- brake.count_held
+        SELECT
+            (SELECT count(*) FROM link l CROSS JOIN LATERAL jsonb_each(l.record -> 'steps') s
+             WHERE l.tenant_id = $1 AND l.stuck AND s.value ->> 'state' = 'held' AND s.value ? 'brake') AS "accounts!",
+            (SELECT count(*) FROM jira_membership
+             WHERE tenant_id = $1 AND step IS NOT NULL AND step ->> 'state' = 'held' AND step ? 'brake')
+            + (SELECT count(*) FROM jira_group WHERE tenant_id = $1 AND step ->> 'state' = 'held' AND step ? 'brake')
+            AS "memberships!""#,
+        tenant_id,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(HeldCount { accounts: row.accounts, memberships: row.memberships })
+}
+
+/// What somebody decides about what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is let through, and does not count.
+    Pass,
+    /// It is given up until something else is wanted.
+    Drop,
+}
+
+impl Decision {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// Enters a decision about some things that are held. The subjects' outbox rows, then the brake, must be locked.
+///
+/// # Errors
+/// The database's.
+pub async fn decide(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    decision: Decision,
+    held: &[Held],
+) -> Result<(), StoreError> {
+    let mut keys: Vec<(&str, &str, &str, BrakeClass)> =
+        held.iter().map(|held| (held.kind.as_str(), held.subject.as_str(), held.place.as_str(), held.class)).collect();
+    // Switching off and deleting are one thing, and one statement may not enter a row twice.
+    keys.sort_unstable();
+    keys.dedup();
+    let kinds: Vec<String> = keys.iter().map(|key| key.0.to_owned()).collect();
+    let subjects: Vec<String> = keys.iter().map(|key| key.1.to_owned()).collect();
+    let places: Vec<String> = keys.iter().map(|key| key.2.to_owned()).collect();
+    let classes: Vec<String> = keys.iter().map(|key| key.3.as_str().to_owned()).collect();
+    sqlx::query!(
+        "-- brake.decide
+        INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until)
+        SELECT $1, h.kind, h.subject, h.place, h.class, $2, now(), now() + make_interval(days => $3)
+        FROM unnest($4::text[], $5::text[], $6::text[], $7::text[]) AS h (kind, subject, place, class)
+        ON CONFLICT (tenant_id, kind, subject, place) DO UPDATE SET verdict = excluded.verdict, at = excluded.at,
+            until = excluded.until, weight = 1, upto = NULL",
+        tenant_id,
+        decision.as_str(),
+        PATIENCE_DAYS,
+        &kinds,
+        &subjects,
+        &places,
+        &classes,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a trip. Released, what was let through so far does not count any more; else it does, so that the next step of the
+/// same storm trips it again. Says whether it was tripped.
+///
+/// # Errors
+/// The database's.
+pub async fn reset(conn: &mut PgConnection, tenant_id: Uuid, forget: bool) -> Result<bool, StoreError> {
+    let was = super::lock(conn, tenant_id).await?.trip.is_some();
+    sqlx::query!(
+        "-- brake.reset
+        UPDATE brake SET tripped_at = NULL, class = NULL, reason = NULL,
+            counts_since = CASE WHEN $2 THEN clock_timestamp() ELSE counts_since END
+        WHERE tenant_id = $1",
+        tenant_id,
+        forget,
+    )
+    .execute(conn)
+    .await?;
+    Ok(was)
+}
+
+/// The SCIM groups, deleted or not, whose drive writes a Jira group.
+///
+/// # Errors
+/// The database's.
+pub async fn groups_behind(conn: &mut PgConnection, tenant_id: Uuid, keys: &[String]) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "-- brake.groups_behind
+        SELECT id FROM scim_group WHERE tenant_id = $1 AND jira_name_key = ANY($2) ORDER BY id",
+        tenant_id,
+        keys,
+    )
+    .fetch_all(conn)
+    .await?)
+}

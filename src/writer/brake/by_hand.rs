@@ -1,0 +1,127 @@
+//! What an administrator does about a brake that has tripped: release what it holds, or give it up. Pages over what is held;
+//! the writer finds the decisions when it drives the subjects, which are put into the outbox with them.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::store::brake::{self, Decision, Held, HeldAfter, HeldFilter};
+use crate::store::by_hand::{Noted, note};
+use crate::store::outbox::{self, NudgeAs};
+use crate::store::tenant::{Origin, Tenant};
+use crate::store::{Store, StoreError};
+
+/// Things that are decided about in one transaction.
+const PAGE: i64 = 500;
+/// How often a transaction is tried that the database breaks off to end a deadlock.
+const TRIES: usize = 5;
+
+/// What a decision was about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct DecidedByHand {
+    /// The brake was tripped, and is ready again.
+    pub reset: bool,
+    /// Steps that were released, or given up.
+    pub steps: u64,
+}
+
+/// Decides about what a tenant's brake holds. Without a filter the brake is ready again, too: released, it counts from
+/// nothing; otherwise the next step of the same storm trips it again. `told` hears how many steps it was so far.
+///
+/// # Errors
+/// The store's; what was decided until then stays, and the same command goes on from there.
+pub async fn decide_by_hand(
+    store: &Store,
+    tenant: &Tenant,
+    origin: Origin<'_>,
+    decision: Decision,
+    filter: HeldFilter,
+    told: &mut (dyn FnMut(u64) + Send),
+) -> Result<DecidedByHand, StoreError> {
+    let hand = Hand { store, tenant, origin, decision, filter };
+    let mut done = DecidedByHand::default();
+    if filter.user.is_none() && filter.class.is_none() {
+        done.reset = hand.reset().await?;
+    }
+    let mut after = Some(HeldAfter::default());
+    while let Some(place) = after {
+        let mut conn = store.pool().acquire().await?;
+        let (held, next) = brake::held(&mut conn, tenant.id, filter, &place, PAGE).await?;
+        drop(conn);
+        if !held.is_empty() {
+            hand.decide_persistently(&held).await?;
+            done.steps += held.len() as u64;
+            told(done.steps);
+        }
+        after = next;
+    }
+    Ok(done)
+}
+
+struct Hand<'a> {
+    store: &'a Store,
+    tenant: &'a Tenant,
+    origin: Origin<'a>,
+    decision: Decision,
+    filter: HeldFilter,
+}
+
+impl Hand<'_> {
+    async fn reset(&self) -> Result<bool, StoreError> {
+        let mut tx = self.store.pool().begin().await?;
+        let was = brake::reset(&mut tx, self.tenant.id, self.decision == Decision::Pass).await?;
+        self.note(&mut tx, json!({ "reset": was })).await?;
+        tx.commit().await?;
+        Ok(was)
+    }
+
+    async fn decide_persistently(&self, held: &[Held]) -> Result<(), StoreError> {
+        for _ in 1..TRIES {
+            match self.decide(held).await {
+                Err(error) if error.is_transient() => {}
+                other => return other,
+            }
+        }
+        self.decide(held).await
+    }
+
+    /// The outbox rows first: they are the locks of their subjects.
+    async fn decide(&self, held: &[Held]) -> Result<(), StoreError> {
+        let tenant_id = self.tenant.id;
+        let users: BTreeSet<Uuid> = held.iter().filter_map(|held| held.id).collect();
+        let keys: Vec<String> = held.iter().filter(|held| held.id.is_none()).map(|held| held.subject.clone()).collect();
+        let priority = i16::from(self.filter.user.is_none());
+        let how = NudgeAs { priority, request_id: Some(self.origin.request_id), ..NudgeAs::BULK };
+        let mut tx = self.store.pool().begin().await?;
+        let groups = if keys.is_empty() { Vec::new() } else { brake::groups_behind(&mut tx, tenant_id, &keys).await? };
+        for (kind, ids) in [("user", users.into_iter().collect()), ("group", groups)] {
+            if !ids.is_empty() {
+                outbox::nudge(&mut tx, tenant_id, kind, &ids, how).await?;
+            }
+        }
+        brake::lock(&mut tx, tenant_id).await?;
+        brake::decide(&mut tx, tenant_id, self.decision, held).await?;
+        let steps: Vec<_> =
+            held.iter().map(|held| json!({ "name": held.name, "id": held.id, "step": held.step })).collect();
+        self.note(&mut tx, json!({ "steps": steps })).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn note(&self, conn: &mut sqlx::PgConnection, body: serde_json::Value) -> Result<(), StoreError> {
+        let noted = Noted {
+            tenant_id: self.tenant.id,
+            request_id: self.origin.request_id,
+            actor: self.origin.actor,
+            action: match self.decision {
+                Decision::Pass => "brake.release",
+                Decision::Drop => "brake.drop",
+            },
+            kind: "tenant",
+            subject_id: self.tenant.id,
+            body: &body,
+        };
+        note(conn, noted).await
+    }
+}
