@@ -11,10 +11,11 @@ CREATE TABLE brake (
     reason text,
     -- What was let through before this time does not count any more: somebody has released the brake.
     counts_since timestamptz NOT NULL DEFAULT '-infinity',
-    -- What was ever let through, by class. Each grant holds the sum up to it, so that what lies within a window is a
-    -- difference, and nobody counts rows.
+    -- What was ever let through, by class, and how many of the accounts were of people who were deleted. Each grant holds
+    -- the sums before it, so that what lies within a window is a difference, and nobody counts rows.
     accounts bigint NOT NULL DEFAULT 0,
     memberships bigint NOT NULL DEFAULT 0,
+    gone bigint NOT NULL DEFAULT 0,
     CONSTRAINT brake_pkey PRIMARY KEY (tenant_id),
     CONSTRAINT brake_class_check CHECK (class IN ('accounts', 'memberships')),
     CONSTRAINT brake_tripped_check CHECK ((tripped_at IS NULL) = (class IS NULL) AND (class IS NULL) = (reason IS NULL))
@@ -36,13 +37,15 @@ CREATE TABLE brake_grant (
     -- Asked for again before this time it is the same grant.
     until timestamptz NOT NULL,
     weight bigint NOT NULL DEFAULT 1,
-    -- Of its class, this one included; what is not counted has none.
-    upto bigint,
+    -- The sums of its class, and of the people who were deleted, before it; what is not counted has none.
+    sum_before bigint,
+    gone_before bigint,
     CONSTRAINT brake_grant_pkey PRIMARY KEY (tenant_id, kind, subject, place),
     CONSTRAINT brake_grant_kind_check CHECK (kind IN ('user', 'group', 'account')),
     CONSTRAINT brake_grant_class_check CHECK (class IN ('accounts', 'memberships')),
     CONSTRAINT brake_grant_verdict_check CHECK (verdict IN ('granted', 'pass', 'drop')),
-    CONSTRAINT brake_grant_upto_check CHECK ((verdict = 'granted') = (upto IS NOT NULL))
+    CONSTRAINT brake_grant_sum_check CHECK ((verdict = 'granted') = (sum_before IS NOT NULL)
+        AND (verdict = 'granted') = (gone_before IS NOT NULL))
 );
 
 -- The oldest that still counts.

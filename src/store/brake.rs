@@ -75,6 +75,8 @@ pub struct Wanted {
     pub place: String,
     /// How many people it concerns.
     pub weight: u64,
+    /// The person is not one of the tenant's people any more.
+    pub gone: bool,
 }
 
 /// Since when a tenant's brake is tripped.
@@ -96,6 +98,7 @@ pub struct Locked {
     counts_since: Option<DateTime<Utc>>,
     accounts: i64,
     memberships: i64,
+    gone: i64,
 }
 
 /// Locks a tenant's brake.
@@ -117,7 +120,7 @@ async fn try_lock(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Option<Loc
     let row = sqlx::query!(
         r#"-- brake.lock
         SELECT tripped_at, class, reason, CASE WHEN isfinite(counts_since) THEN counts_since END AS counts_since,
-            accounts, memberships
+            accounts, memberships, gone
         FROM brake WHERE tenant_id = $1 FOR UPDATE"#,
         tenant_id,
     )
@@ -128,6 +131,7 @@ async fn try_lock(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Option<Loc
         counts_since: row.counts_since,
         accounts: row.accounts,
         memberships: row.memberships,
+        gone: row.gone,
     }))
 }
 
@@ -144,6 +148,8 @@ pub struct Levels {
     pub memberships: u64,
     /// Living users of the tenant.
     pub people: u64,
+    /// Who was one of them when the window began, as far as accounts were let through because of it.
+    pub gone: u64,
 }
 
 impl Levels {
@@ -183,9 +189,11 @@ pub async fn read(
     let row = sqlx::query!(
         r#"-- brake.read
         SELECT
-            (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts' AND verdict = 'granted'
+            (SELECT sum_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts' AND verdict = 'granted'
                 AND at > greatest(now() - make_interval(secs => $2), $3) ORDER BY at LIMIT 1) AS accounts_before,
-            (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1 AND class = 'memberships' AND verdict = 'granted'
+            (SELECT gone_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts' AND verdict = 'granted'
+                AND at > greatest(now() - make_interval(secs => $2), $3) ORDER BY at LIMIT 1) AS gone_before,
+            (SELECT sum_before FROM brake_grant WHERE tenant_id = $1 AND class = 'memberships' AND verdict = 'granted'
                 AND at > greatest(now() - make_interval(secs => $2), $3) ORDER BY at LIMIT 1) AS memberships_before,
             coalesce((SELECT n FROM tally WHERE tenant_id = $1 AND kind = 'user'), 0)
                 + coalesce((SELECT sum(delta) FROM tally_delta WHERE tenant_id = $1 AND kind = 'user'), 0) AS "people!",
@@ -205,6 +213,7 @@ pub async fn read(
         accounts: used(locked.accounts, row.accounts_before).unsigned_abs(),
         memberships: used(locked.memberships, row.memberships_before).unsigned_abs(),
         people: u64::try_from(row.people).unwrap_or(0),
+        gone: used(locked.gone, row.gone_before).unsigned_abs(),
     };
     Ok(Read { levels, known: row.known })
 }
@@ -223,49 +232,52 @@ pub async fn grant(
     (new, known): (&[Wanted], &[String]),
 ) -> Result<(), StoreError> {
     let (kind, subject) = whose.columns();
-    let mut sums = (locked.accounts, locked.memberships);
-    let rows: Vec<(&'static str, i64, i64)> = new
-        .iter()
-        .map(|wanted| {
-            let weight = i64::try_from(wanted.weight).unwrap_or(i64::MAX);
-            let sum = match wanted.class {
-                BrakeClass::Accounts => &mut sums.0,
-                BrakeClass::Memberships => &mut sums.1,
-            };
-            *sum = sum.saturating_add(weight);
-            (wanted.class.as_str(), weight, *sum)
-        })
-        .collect();
-    let places: Vec<String> = new.iter().map(|wanted| wanted.place.clone()).collect();
-    let classes: Vec<String> = rows.iter().map(|row| row.0.to_owned()).collect();
-    let weights: Vec<i64> = rows.iter().map(|row| row.1).collect();
-    let uptos: Vec<i64> = rows.iter().map(|row| row.2).collect();
+    let mut sums = locked.clone();
+    let mut rows: (Vec<String>, Vec<String>, Vec<i64>, Vec<i64>, Vec<i64>) = Default::default();
+    for wanted in new {
+        let weight = i64::try_from(wanted.weight).unwrap_or(i64::MAX);
+        let sum = match wanted.class {
+            BrakeClass::Accounts => &mut sums.accounts,
+            BrakeClass::Memberships => &mut sums.memberships,
+        };
+        rows.0.push(wanted.place.clone());
+        rows.1.push(wanted.class.as_str().to_owned());
+        rows.2.push(weight);
+        rows.3.push(*sum);
+        rows.4.push(sums.gone);
+        *sum = sum.saturating_add(weight);
+        sums.gone += i64::from(wanted.gone);
+    }
     // The clock under the lock, and not that of the transaction: times follow the order of the sums.
     sqlx::query!(
         "-- brake.grant
         WITH summed AS (
-            UPDATE brake SET accounts = $4, memberships = $5 WHERE tenant_id = $1
+            UPDATE brake SET accounts = $4, memberships = $5, gone = $12 WHERE tenant_id = $1
         ), used AS (
             UPDATE brake_grant SET until = now() + make_interval(secs => $6)
             WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND place = ANY($7) AND verdict = 'pass'
         )
-        INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until, weight, upto)
+        INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until, weight, sum_before, gone_before)
         SELECT $1, $2, $3, n.place, n.class, 'granted', clock_timestamp(), clock_timestamp() + make_interval(secs => $6),
-            n.weight, n.upto
-        FROM unnest($8::text[], $9::text[], $10::bigint[], $11::bigint[]) AS n (place, class, weight, upto)
+            n.weight, n.sum_before, n.gone_before
+        FROM unnest($8::text[], $9::text[], $10::bigint[], $11::bigint[], $13::bigint[])
+            AS n (place, class, weight, sum_before, gone_before)
         ON CONFLICT (tenant_id, kind, subject, place) DO UPDATE SET class = excluded.class, verdict = excluded.verdict,
-            at = excluded.at, until = excluded.until, weight = excluded.weight, upto = excluded.upto",
+            at = excluded.at, until = excluded.until, weight = excluded.weight, sum_before = excluded.sum_before,
+            gone_before = excluded.gone_before",
         tenant_id,
         kind,
         subject,
-        sums.0,
-        sums.1,
+        sums.accounts,
+        sums.memberships,
         window.as_secs_f64(),
         known,
-        &places,
-        &classes,
-        &weights,
-        &uptos,
+        &rows.0,
+        &rows.1,
+        &rows.2,
+        &rows.3,
+        sums.gone,
+        &rows.4,
     )
     .execute(conn)
     .await?;
@@ -340,10 +352,13 @@ pub async fn look(
     let row = sqlx::query!(
         r#"-- brake.look
         SELECT b.tripped_at AS "tripped_at?", b.class AS "class?", b.reason AS "reason?",
-            coalesce(b.accounts - (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts'
+            coalesce(b.gone - (SELECT gone_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts'
+                AND verdict = 'granted' AND at > greatest(now() - make_interval(secs => $2), b.counts_since)
+                ORDER BY at LIMIT 1), 0) AS "gone!",
+            coalesce(b.accounts - (SELECT sum_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts'
                 AND verdict = 'granted' AND at > greatest(now() - make_interval(secs => $2), b.counts_since)
                 ORDER BY at LIMIT 1), 0) AS "accounts!",
-            coalesce(b.memberships - (SELECT upto - weight FROM brake_grant WHERE tenant_id = $1
+            coalesce(b.memberships - (SELECT sum_before FROM brake_grant WHERE tenant_id = $1
                 AND class = 'memberships' AND verdict = 'granted'
                 AND at > greatest(now() - make_interval(secs => $2), b.counts_since) ORDER BY at LIMIT 1), 0)
                 AS "memberships!",
@@ -360,6 +375,7 @@ pub async fn look(
         accounts: number(row.accounts),
         memberships: number(row.memberships),
         people: u64::try_from(row.people).unwrap_or(0),
+        gone: number(row.gone),
     };
     Ok((trip(row.tripped_at, row.class, row.reason), levels))
 }

@@ -35,10 +35,10 @@ pub struct Decided {
     pub trips: Option<BrakeClass>,
 }
 
-/// How many of a class are allowed. `levels` are before the step that asks: who was switched off within the window was one
-/// of the people when it began, so that a base that shrinks during the storm does not matter.
+/// How many of a class are allowed. `levels` are before the step that asks: who was deleted within the window was one of the
+/// people when it began, so that a base that shrinks during the storm does not matter.
 pub fn limit(brake: &Brake, levels: &Levels, class: BrakeClass) -> u64 {
-    let people = levels.people.saturating_add(levels.accounts);
+    let people = levels.people.saturating_add(levels.gone);
     match class {
         BrakeClass::Accounts => brake.accounts.of(people),
         BrakeClass::Memberships => brake.memberships.of(people),
@@ -225,6 +225,7 @@ impl Braking {
     ) -> Result<bool, StoreError> {
         // Whatever the planner makes of its state: what is held is not done.
         plan.steps.retain(|step| place_of(step).is_none_or(|place| !self.at.contains(&place)));
+        let gone = facts.user.as_ref().is_some_and(|user| user.deleted);
         let mut places = Vec::new();
         let mut wanted = Vec::new();
         for step in &plan.steps {
@@ -232,7 +233,7 @@ impl Braking {
                 && let Some(name) = in_the_book(&place).filter(|name| !self.granted.contains(name))
             {
                 places.push(place);
-                wanted.push(Wanted { class, place: name, weight: 1 });
+                wanted.push(Wanted { class, place: name, weight: 1, gone: gone && class == BrakeClass::Accounts });
             }
         }
         let whose = Whose::User(facts.user_id);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Inner;
 use super::absorb::{absorb, absorb_error, mark, refuse, set_states};
+use super::brake;
 use super::claim::{Structure, times};
 use super::drive::DriveEnd;
 use super::gate::LeaseGate;
@@ -106,12 +107,13 @@ impl Inner {
         let concerned: Vec<Uuid> = drive::facts(&mut tx, tenant_id, &users, &keys)
             .await?
             .into_iter()
-            .filter(|facts| {
-                let plan = plan_user(facts, &work.rules);
+            .filter_map(|mut facts| {
+                // What a brake holds that the policy has switched off is to be done.
+                brake::let_go(&mut facts, &work.rules);
+                let plan = plan_user(&facts, &work.rules);
                 // Also who waits for a time: while the tenant only observed, that was forgotten.
-                !plan.is_empty() || plan.due.is_some()
+                (!plan.is_empty() || plan.due.is_some()).then_some(facts.user_id)
             })
-            .map(|facts| facts.user_id)
             .collect();
         if !concerned.is_empty() {
             outbox::nudge(&mut tx, tenant_id, "user", &concerned, NudgeAs::BULK).await?;

@@ -368,7 +368,7 @@ impl Inner {
     /// Why the brake does not let it through.
     async fn is_held(&self, tenant: &Tenant, policy: &Policy, stray: &Stray) -> Result<Option<String>, StoreError> {
         let whose = Whose::Account(stray.id.clone());
-        let wanted = Wanted { class: BrakeClass::Accounts, place: "account".to_owned(), weight: 1 };
+        let wanted = Wanted { class: BrakeClass::Accounts, place: "account".to_owned(), weight: 1, gone: false };
         let asker = Asker { id: tenant.id, slug: &tenant.slug };
         let mut tx = self.store.pool().begin().await?;
         let now = target::state(&mut tx, &tenant.target).await?.now;

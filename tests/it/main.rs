@@ -3,6 +3,9 @@
 
 mod agreement;
 mod align;
+mod brake;
+mod brake_alert;
+mod brake_cli;
 mod cli_tenant;
 mod cloud;
 mod commands;

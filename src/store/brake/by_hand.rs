@@ -281,7 +281,8 @@ pub async fn decide(
         SELECT $1, h.kind, h.subject, h.place, h.class, $2, now(), now() + make_interval(days => $3)
         FROM unnest($4::text[], $5::text[], $6::text[], $7::text[]) AS h (kind, subject, place, class)
         ON CONFLICT (tenant_id, kind, subject, place) DO UPDATE SET verdict = excluded.verdict, at = excluded.at,
-            until = excluded.until, weight = 1, upto = NULL",
+            until = excluded.until, weight = 1,
+            sum_before = NULL, gone_before = NULL",
         tenant_id,
         decision.as_str(),
         PATIENCE_DAYS,

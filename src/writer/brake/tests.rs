@@ -15,7 +15,7 @@ fn brake() -> Brake {
 }
 
 fn levels(accounts: u64, memberships: u64, people: u64) -> Levels {
-    Levels { accounts, memberships, people }
+    Levels { accounts, memberships, people, gone: 0 }
 }
 
 #[test]
@@ -23,7 +23,8 @@ fn a_limit_is_of_the_people_there_were_before_the_storm() {
     for (levels, accounts, memberships) in [
         (levels(0, 0, 0), 5, 50),
         (levels(0, 0, 60), 6, 50),
-        (levels(10, 0, 90), 10, 50),
+        (levels(10, 0, 90), 9, 50),
+        (Levels { gone: 10, ..levels(10, 0, 90) }, 10, 50),
         (levels(0, 0, 500), 50, 100),
         (levels(0, 0, 1_000_000), 100, 2000),
     ] {
