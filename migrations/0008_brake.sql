@@ -55,8 +55,8 @@ CREATE INDEX brake_grant_until ON brake_grant (until);
 
 -- What people have to be told. Written with what it tells of, sent afterwards, until somebody has taken it.
 CREATE TABLE alert (
-    id uuid NOT NULL,
     tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
     -- brake; more to come
     kind text COLLATE "C" NOT NULL,
     at timestamptz NOT NULL,
@@ -65,7 +65,7 @@ CREATE TABLE alert (
     due_at timestamptz NOT NULL DEFAULT now(),
     attempts integer NOT NULL DEFAULT 0,
     last_error text,
-    CONSTRAINT alert_pkey PRIMARY KEY (id)
+    CONSTRAINT alert_pkey PRIMARY KEY (tenant_id, id)
 );
 
 CREATE INDEX alert_due ON alert (due_at);

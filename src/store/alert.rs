@@ -37,9 +37,9 @@ pub struct Alert {
 pub async fn raise(conn: &mut PgConnection, tenant_id: Uuid, kind: &str, body: &Value) -> Result<(), StoreError> {
     sqlx::query!(
         "-- alert.raise
-        INSERT INTO alert (id, tenant_id, kind, at, body) VALUES ($1, $2, $3, now(), $4)",
-        Uuid::now_v7(),
+        INSERT INTO alert (tenant_id, id, kind, at, body) VALUES ($1, $2, $3, now(), $4)",
         tenant_id,
+        Uuid::now_v7(),
         kind,
         body,
     )
@@ -56,10 +56,10 @@ pub async fn take(conn: &mut PgConnection, hold: Duration, limit: i64) -> Result
     let rows = sqlx::query!(
         r#"-- alert.take
         WITH mine AS (
-            SELECT id FROM alert WHERE due_at <= now() ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT tenant_id, id FROM alert WHERE due_at <= now() ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
         ), taken AS (
             UPDATE alert a SET due_at = now() + make_interval(secs => $1), attempts = attempts + 1
-            FROM mine WHERE a.id = mine.id
+            FROM mine WHERE a.tenant_id = mine.tenant_id AND a.id = mine.id
             RETURNING a.id, a.tenant_id, a.kind, a.at, a.body, a.attempts
         )
         SELECT a.id, a.tenant_id, t.slug AS "slug?", a.kind, a.at, a.body, a.attempts, now() AS "now!"

@@ -58,6 +58,7 @@ concurrency = {concurrency}
 [[tenant]]
 slug = "acme"
 target = "jira"
+policy = {{ brake = {{ enabled = false }} }}
 [[tenant.token]]
 label = "idp"
 value = "{TOKEN}"
