@@ -11,6 +11,7 @@ mod database;
 mod demo;
 mod desk;
 mod doctor;
+mod drift;
 mod healthcheck;
 mod last_login;
 mod migrate;
@@ -63,6 +64,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Show everything at work: a sandbox Jira, the daemon, and an Okta that assigns people and pushes groups.
     Demo(demo::Args),
+    /// Show what a tenant's target has that is not what was written there.
+    Drift(drift::Args),
     /// Ask the daemon on this machine whether it is ready; for containers.
     Healthcheck(healthcheck::Args),
     /// Ask a tenant's target when its people were last seen.
@@ -73,6 +76,8 @@ enum Command {
     Outbox(outbox::Args),
     /// Show what would be written for a tenant, without writing it.
     Plan(plan::Args),
+    /// Compare what was written with what a tenant's target has, and do about it what the policy says.
+    Reconcile(drift::ReconcileArgs),
     /// Run the daemon.
     Serve(serve::Args),
     /// Run a Jira with state, for trying things out.
@@ -116,12 +121,14 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Drift(args) => drift::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::LastLogin(args) => last_login::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Outbox(args) => outbox::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Plan(args) => plan::run(&args).await,
+        Command::Reconcile(args) => drift::reconcile(&args).await,
         Command::Serve(args) => serve::run(&args).await,
         Command::Tenant(args) => tenant::run(&args).await,
         Command::Token(args) => token::run(&args).await,

@@ -8,6 +8,7 @@ pub mod alert;
 pub mod brake;
 pub mod by_hand;
 pub mod delivery;
+pub mod drift;
 pub mod drive;
 mod error;
 pub mod filter_sql;

@@ -415,6 +415,7 @@ macro_rules! delete_page {
 pub(super) async fn purge(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(), StoreError> {
     delete_page!(conn, tenant_id, "outbox");
     delete_page!(conn, tenant_id, "run");
+    delete_page!(conn, tenant_id, "drift");
     delete_page!(conn, tenant_id, "jira_membership");
     delete_page!(conn, tenant_id, "jira_group");
     delete_page!(conn, tenant_id, "unmatched_account");

@@ -37,6 +37,7 @@ struct All {
     target_up: IntGaugeVec,
     credential_expires: IntGaugeVec,
     unmatched: IntGaugeVec,
+    drift: IntGaugeVec,
     runs: IntCounterVec,
     run_succeeded: IntGaugeVec,
     brake_tripped: IntGaugeVec,
@@ -173,6 +174,11 @@ impl Metrics {
                 "Active accounts at the target that nobody claims, when last compared.",
                 &["tenant"],
             )?,
+            drift: maker.whole_gauges(
+                "jira_scim_drift",
+                "What the target has that is not what was written there, when last compared.",
+                &["tenant"],
+            )?,
             runs: maker.counters(
                 "jira_scim_runs_total",
                 "Imports and other long runs that ended, by outcome.",
@@ -300,6 +306,11 @@ impl Metrics {
     /// The brake held a step that is under one of its limits.
     pub fn brake_held(&self, tenant: &str, class: &str) {
         self.0.brake_held.with_label_values(&[tenant, class]).inc();
+    }
+
+    /// How much is not as it was written.
+    pub fn drift(&self, tenant: &str, differences: u64) {
+        self.0.drift.with_label_values(&[tenant]).set(i64::try_from(differences).unwrap_or(i64::MAX));
     }
 
     /// Whether the database was there when last looked at.

@@ -3,6 +3,8 @@
 //! It compares desired (the store, through the policy) with the record (what we last wrote or saw). What is marked
 //! `maybe` counts as unknown: an account is looked at, a wanted pair is added (adding looks), an unwanted one is removed.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::account::{Account, Field, SeenAccount, fold};
@@ -73,6 +75,25 @@ pub fn plan_user(facts: &UserFacts, rules: &Rules) -> Plan {
     }
     plan.void = planner.void(&plan);
     plan
+}
+
+/// What a user is to have at the target, whatever is on record of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The account.
+    pub account: Account,
+    /// Whether one would be made if there were none.
+    pub there: bool,
+    /// The Jira groups that the person is to be in: key to name.
+    pub groups: BTreeMap<String, String>,
+}
+
+/// What a user is to have; `None` where there is no such user.
+pub fn desired(facts: &UserFacts, rules: &Rules) -> Option<Desired> {
+    let planner = Planner::new(facts, rules)?;
+    let groups = planner.wanted_groups().into_iter().collect();
+    let there = planner.desired.active && !planner.user.deleted;
+    Some(Desired { there, groups, account: planner.desired })
 }
 
 struct Planner<'a> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::gate::OpenGate;
 use super::runtime::Runtime;
-use super::{Inner, Writer, last_login};
+use super::{Inner, Writer, last_login, reconcile};
 use crate::jira::{CallRecord, Gate, Permit, RateLimits, TargetError};
 use crate::policy::Policy;
 use crate::store::StoreError;
@@ -326,6 +326,7 @@ impl Inner {
     async fn perform_run(&self, held: &Held) -> Result<(), RunError> {
         match held.run.kind {
             Kind::LastLogin => last_login::run(self, held).await,
+            Kind::Reconcile => reconcile::run(self, held).await,
             kind => Err(RunError::Failed(format!("this version of jira-scim has no {kind}"))),
         }
     }
@@ -364,7 +365,7 @@ impl Inner {
 
 /// Which runs a tenant's policy wants, and how often.
 fn schedules(policy: &Policy) -> Vec<(Kind, Duration)> {
-    let all = [(Kind::LastLogin, policy.last_login.every)];
+    let all = [(Kind::LastLogin, policy.last_login.every), (Kind::Reconcile, policy.drift.every)];
     all.into_iter().filter_map(|(kind, every)| Some((kind, every?.duration()))).collect()
 }
 

@@ -15,6 +15,7 @@ mod data_center;
 mod data_center_stories;
 mod docs;
 mod doctor;
+mod drift;
 mod drive_claim;
 mod drive_eight;
 mod drive_fan_out;

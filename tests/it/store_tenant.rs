@@ -171,6 +171,8 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             "INSERT INTO jira_membership (tenant_id, user_id, group_key) VALUES ($1, $2, 'crew')",
             "INSERT INTO tally (tenant_id, kind, n) VALUES ($1, $2::text, 1)",
             "INSERT INTO unmatched_account (tenant_id, account_id) VALUES ($1, $2::text)",
+            "INSERT INTO drift (tenant_id, kind, subject, field, name, action, run_id)
+                VALUES ($1, 'user', $2::text, 'active', 'ann', 'report', $2)",
             "INSERT INTO run (tenant_id, id, kind, actor, request_id) VALUES ($1, $2, 'import', 'test', $2)",
             "INSERT INTO brake (tenant_id, accounts) SELECT $1, 1 WHERE $2 IS NOT NULL",
             "INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until)

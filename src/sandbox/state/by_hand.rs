@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{NewAccount, Reference, Refusal, World};
+use super::{Change, NewAccount, Reference, Refusal, World};
 
 impl World {
     /// Puts an account into a read-only directory, as LDAP does: no rule is asked (DC-33).
@@ -36,6 +36,15 @@ impl World {
         self.set_active(id, active);
         self.changed();
         Ok(())
+    }
+
+    /// Changes name, address or login name, as an administrator with a browser would do.
+    ///
+    /// # Errors
+    /// 404 for an unknown account; what an update refuses.
+    pub fn force_change(&mut self, username: &str, change: &Change) -> Result<(), Refusal> {
+        let id = self.existing(username)?;
+        self.update_account(id, change, id)
     }
 
     /// Deletes the account whatever binds it, as an administrator with database access would do.
