@@ -19,6 +19,8 @@ CREATE TABLE scim_user (
     modified timestamptz NOT NULL,
     -- A tombstone: 404 to the client, kept with its link so that a re-hire gets the same id back.
     deleted_at timestamptz,
+    -- imported: learnt from the target, and not written by a client yet. NULL: a client's.
+    origin text COLLATE "C",
     CONSTRAINT scim_user_pkey PRIMARY KEY (tenant_id, id)
 );
 
@@ -45,20 +47,26 @@ CREATE TABLE scim_group (
     external_id text COLLATE "C",
     attrs jsonb NOT NULL,
     folded jsonb NOT NULL,
-    -- The Jira group this group stands for. Chosen at creation and kept through renames (a Jira group cannot be renamed).
-    jira_name text NOT NULL,
-    jira_name_key text COLLATE "C" NOT NULL,
+    -- The name that the rules see, which say for which Jira groups it stands: its first name, kept through renames (a Jira
+    -- group cannot be renamed), unless the policy says that members move.
+    alias text NOT NULL,
+    alias_key text COLLATE "C" NOT NULL,
+    -- Whether nobody else may have this alias. Not where the policy's table says what a group of this name stands for.
+    alias_reserved boolean NOT NULL DEFAULT true,
     -- Touches not counted: the version a client sees is this plus the group's rows in group_touch.
     version bigint NOT NULL DEFAULT 1,
     created timestamptz NOT NULL,
     modified timestamptz NOT NULL,
     deleted_at timestamptz,
+    -- As of a user.
+    origin text COLLATE "C",
     CONSTRAINT scim_group_pkey PRIMARY KEY (tenant_id, id)
 );
 
 CREATE UNIQUE INDEX scim_group_display_name_key ON scim_group (tenant_id, display_name_key) WHERE deleted_at IS NULL;
--- Two SCIM groups on one Jira group would fight over its members.
-CREATE UNIQUE INDEX scim_group_jira_name_key ON scim_group (tenant_id, jira_name_key) WHERE deleted_at IS NULL;
+-- A new group of the name that a renamed one had would get the renamed one's Jira group.
+CREATE UNIQUE INDEX scim_group_alias_key ON scim_group (tenant_id, alias_key) WHERE deleted_at IS NULL AND alias_reserved;
+CREATE INDEX scim_group_alias ON scim_group (tenant_id, alias_key) WHERE deleted_at IS NULL;
 CREATE INDEX scim_group_external_id ON scim_group (tenant_id, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL;
 CREATE INDEX scim_group_modified ON scim_group (tenant_id, modified, id);
 CREATE INDEX scim_group_tombstone_age ON scim_group (deleted_at) WHERE deleted_at IS NOT NULL;

@@ -92,6 +92,8 @@ CREATE TABLE jira_membership (
     written boolean NOT NULL DEFAULT false,
     -- A write is on its way, or its outcome is unknown: wanted means look, unwanted means remove.
     maybe boolean NOT NULL DEFAULT false,
+    -- It was there and is not ours; on record only for tenants that take away what nobody asks for (remove = "all").
+    theirs boolean NOT NULL DEFAULT false,
     -- The state of the pair's step, where it is held, refused, waived or waits for its group.
     step jsonb,
     CONSTRAINT jira_membership_pkey PRIMARY KEY (tenant_id, user_id, group_key)

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::{ConfigArgs, Failure};
 use crate::account::fold;
-use crate::store::by_hand;
+use crate::policy::Policy;
+use crate::policy::groups::jira_groups;
+use crate::store::by_hand::{self, GroupNamed};
 use crate::store::link::Stuck;
 use crate::store::tenant::{self, Tenant};
 use crate::writer::by_hand::place_named;
@@ -38,6 +40,13 @@ enum Command {
         #[command(flatten)]
         shared: Shared,
     },
+    /// Let accounts that were found become the users' own (policy adopt = "ask")
+    Approve {
+        #[command(flatten)]
+        approve: hand::ApproveArgs,
+        #[command(flatten)]
+        shared: Shared,
+    },
     /// Leave one step undone until what is wanted changes
     Waive {
         #[command(flatten)]
@@ -62,7 +71,10 @@ struct Shared {
 
 /// Runs the command and prints its answer.
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let (Command::List { shared, .. } | Command::Retry { shared, .. } | Command::Waive { shared, .. }) = &args.command;
+    let (Command::List { shared, .. }
+    | Command::Retry { shared, .. }
+    | Command::Approve { shared, .. }
+    | Command::Waive { shared, .. }) = &args.command;
     let desk = Desk::open(&shared.config).await?;
     let answer = answer(&args.command, &desk).await;
     desk.close().await;
@@ -74,6 +86,9 @@ async fn answer(command: &Command, desk: &Desk) -> Result<String, Failure> {
     match command {
         Command::List { list, shared } => list::run(list, desk, &tenants(desk, shared).await?, shared.json).await,
         Command::Retry { retry, shared } => hand::retry(retry, desk, &tenants(desk, shared).await?, shared.json).await,
+        Command::Approve { approve, shared } => {
+            hand::approve(approve, desk, &tenants(desk, shared).await?, shared.json).await
+        }
         Command::Waive { waive, shared } => hand::waive(waive, desk, &tenants(desk, shared).await?, shared.json).await,
     }
 }
@@ -138,8 +153,16 @@ async fn group<'a>(desk: &Desk, tenants: &'a [Tenant], name: &str) -> Result<(&'
     let mut conn = desk.store.pool().acquire().await?;
     let mut found = Vec::new();
     for tenant in tenants {
-        let key = by_hand::group_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await?;
-        found.extend(key.map(|key| (tenant, key)));
+        let key = match by_hand::group_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await? {
+            None => continue,
+            Some(GroupNamed::Jira(key)) => key,
+            // By default a SCIM group stands for the Jira group of its name, and by a policy of ours for the first of several.
+            Some(GroupNamed::Scim(alias)) => {
+                let policy = Policy::from_value(&tenant.policy).unwrap_or_default();
+                fold(jira_groups(&policy.groups, &alias).first().unwrap_or(&alias))
+            }
+        };
+        found.push((tenant, key));
     }
     if found.len() > 1 {
         let which: Vec<&str> = found.iter().map(|(tenant, _)| tenant.slug.as_str()).collect();

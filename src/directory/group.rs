@@ -13,7 +13,7 @@ use super::{
 };
 use crate::scim::patch::Member;
 use crate::scim::{self, Attrs, ScimError};
-use crate::store::group::{self, Delta, Document, Group, Moved, With};
+use crate::store::group::{self, Alias, Delta, Document, Group, Moved, With};
 use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::{OnConstraint, StoreError, related};
@@ -27,7 +27,7 @@ impl Directory {
     /// Creates a group with its members. Unknown members are skipped and recorded (`OKTA-28`), or refused.
     ///
     /// # Errors
-    /// 400 for unknown members where they are refused; 409 `uniqueness` for the displayName, or when another group stands for the same Jira group.
+    /// 400 for unknown members where they are refused; 409 `uniqueness` for the displayName, or when another group still goes by that name.
     pub async fn create_group(
         &self,
         caller: &Caller,
@@ -38,18 +38,17 @@ impl Directory {
         let (add, odd) = members::ids(&members);
         let delta = Delta { add, odd, ..Delta::default() };
         let body = caller.audited(&Value::Object(attrs.clone()));
-        let jira_name = display_name(&attrs).trim().to_owned();
         persist(|| async {
             let deed = caller.deed("group.create", Some(&body), 201);
             let mut tx = self.begin().await?;
             refuse_unknown(&mut tx, caller, &delta).await?;
             let id = Uuid::now_v7();
             let document = Document { attrs: &attrs, folded: &folded };
-            let created = group::create(&mut tx, deed.tenant_id, id, &document, &jira_name)
+            let created = group::create(&mut tx, deed.tenant_id, id, &document, alias(caller, &attrs))
                 .await
                 .on_constraint::<DirectoryError>("scim_group_display_name_key", || taken(&attrs))
-                .map_err(|error| alias_taken(error, &jira_name))?;
-            let with = With { attrs_changed: true, nudge_group: true };
+                .map_err(|error| alias_taken(error, &attrs))?;
+            let with = With { attrs_changed: true, nudge_group: true, moves: false };
             let moved = group::change_members(&mut tx, &deed, id, &delta, with).await?;
             tx.commit().await.map_err(StoreError::from)?;
             let joined = moved.iter().filter(|moved| moved.joined == Some(true)).count();
@@ -169,10 +168,19 @@ pub(super) fn taken(attrs: &Attrs) -> DirectoryError {
     ScimError::uniqueness(format!("A group with displayName {} already exists.", display_name(attrs))).into()
 }
 
-fn alias_taken(error: DirectoryError, jira_name: &str) -> DirectoryError {
+/// The name that the rules see of a group of these attributes.
+pub(super) fn alias<'a>(caller: &Caller, attrs: &'a Attrs) -> Alias<'a> {
+    let name = display_name(attrs).trim();
+    Alias { name, reserved: !caller.groups.lists(name) }
+}
+
+pub(super) fn alias_taken(error: DirectoryError, attrs: &Attrs) -> DirectoryError {
     match error {
-        DirectoryError::Store(source) if source.constraint() == Some("scim_group_jira_name_key") => {
-            let detail = format!("displayName: another group already stands for the Jira group {jira_name}.");
+        DirectoryError::Store(source) if source.constraint() == Some("scim_group_alias_key") => {
+            let detail = format!(
+                "displayName: another group was called {} and still stands for the Jira group of that name.",
+                display_name(attrs)
+            );
             ScimError::uniqueness(detail).into()
         }
         other => other,

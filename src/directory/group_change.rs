@@ -4,13 +4,14 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::group::{GROUP, member, not_found, nudges, taken};
+use super::group::{GROUP, alias, alias_taken, member, not_found, nudges, taken};
 use super::members;
 use super::undo::Before;
 use super::user::check;
 use super::{
     Accepted, Caller, Directory, DirectoryError, GroupView, MemberRef, Precondition, Tried, Undo, parse_id, persist,
 };
+use crate::policy::groups::OnRename;
 use crate::scim::patch::{self, GroupPatch, MemberChange};
 use crate::scim::{self, Attrs, ScimError, filter};
 use crate::store::group::{self, Delta, Document, Glance, Moved, With};
@@ -138,10 +139,12 @@ impl Directory {
             let change = resolve(&mut tx, caller, uuid, wish(&old.attrs)?, (&[], &[])).await?;
             refuse_circle(&mut tx, deed.tenant_id, uuid, &change.nested).await?;
             let attrs_changed = change.attrs != old.attrs;
-            if attrs_changed && !write_attrs(&mut tx, caller, uuid, old.row_version, &change.attrs).await? {
+            let renamed = old.attrs.get("displayName") != change.attrs.get("displayName");
+            let moves = renamed && caller.groups.on_rename == OnRename::Move;
+            if attrs_changed && !write_attrs(&mut tx, caller, uuid, old.row_version, &change.attrs, moves).await? {
                 return Ok(Tried::Again);
             }
-            let with = With { attrs_changed, nudge_group: false };
+            let with = With { attrs_changed, nudge_group: false, moves };
             let moved = group::change_members(&mut tx, &deed, uuid, &change.delta, with).await?;
             if !alone(&mut tx, pre, &deed, uuid, (&old, attrs_changed, &moved)).await? {
                 // Dropped, so nothing is written; the next try finds the version that there is now.
@@ -281,12 +284,15 @@ pub(super) async fn write_attrs(
     id: Uuid,
     row_version: i64,
     attrs: &Attrs,
+    moves: bool,
 ) -> Result<bool, DirectoryError> {
     let folded = scim::folded(caller.types.group, attrs);
     let document = Document { attrs, folded: &folded };
-    group::update(conn, caller.tenant.id, id, row_version, &document)
+    let alias = moves.then(|| alias(caller, attrs));
+    group::update(conn, caller.tenant.id, id, row_version, &document, alias)
         .await
         .on_constraint("scim_group_display_name_key", || taken(attrs))
+        .map_err(|error| alias_taken(error, attrs))
 }
 
 fn accepted(

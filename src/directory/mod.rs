@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::policy::Groups;
 use crate::scim::{Attrs, Types};
 use crate::store::outbox::{NudgeAs, Subject};
 use crate::store::tenant::Tenant;
@@ -35,6 +36,8 @@ pub struct Caller {
     pub types: Types,
     /// Whether a member id that is nobody's is an error; else it is left out and recorded.
     pub refuses_unknown_members: bool,
+    /// Which Jira groups the tenant's groups stand for.
+    pub groups: Arc<Groups>,
     /// The label of the credential; goes into the audit.
     pub actor: String,
     /// The request's id, in and out.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::group_change::write_attrs;
 use super::user::document;
 use super::{Caller, Directory, DirectoryError, Undo};
+use crate::policy::groups::OnRename;
 use crate::scim::{self, Attrs};
 use crate::store::StoreError;
 use crate::store::group::{self, Delta, With};
@@ -70,13 +71,14 @@ impl Directory {
             }
             Before::Group { id, attrs, joined } => {
                 let mut tx = self.begin().await?;
+                let moves = attrs.is_some() && caller.groups.on_rename == OnRename::Move;
                 if let Some((row_version, attrs)) = attrs
-                    && !write_attrs(&mut tx, &caller, id, row_version, &attrs).await?
+                    && !write_attrs(&mut tx, &caller, id, row_version, &attrs, moves).await?
                 {
                     return Ok(false);
                 }
                 let delta = Delta { remove: joined, ..Delta::default() };
-                let with = With { attrs_changed: true, nudge_group: false };
+                let with = With { attrs_changed: true, nudge_group: false, moves };
                 group::change_members(&mut tx, &deed, id, &delta, with).await?;
                 tx.commit().await.map_err(StoreError::from)?;
                 Ok(true)

@@ -55,6 +55,7 @@ impl<'a> Exchange<'a> {
         let caller = Caller {
             tenant: identity.tenant,
             types: identity.types,
+            groups: Arc::clone(&identity.groups),
             refuses_unknown_members: identity.scim.unknown_members == UnknownMembers::Refuse,
             actor: identity.credential.label.clone(),
             request_id,

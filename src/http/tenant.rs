@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::error::Failure;
 use crate::config::is_slug;
 use crate::lifecycle::Lifecycle;
-use crate::policy::{Policy, Scim};
+use crate::policy::{Groups, Policy, Scim};
 use crate::scim::Types;
 use crate::store::tenant::Tenant;
 use crate::store::token::{self, Credential};
@@ -38,6 +38,8 @@ pub(super) struct Identity {
     pub(super) credential: Arc<Credential>,
     /// How the tenant's clients are answered, from its policy.
     pub(super) scim: Arc<Scim>,
+    /// Which Jira groups its groups stand for, from its policy.
+    pub(super) groups: Arc<Groups>,
     /// The schemas that its policy declares, with those of every tenant.
     pub(super) types: Types,
 }
@@ -46,14 +48,20 @@ impl Identity {
     fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
         let read = |policy: Policy| {
             let types = if policy.last_login.publish { policy.scim.types_with_login() } else { policy.scim.types() };
-            Ok((types?, policy.scim))
+            Ok((types?, policy.scim, policy.groups))
         };
-        let (types, scim) = Policy::from_value(&tenant.policy).and_then(read).map_err(|problems| {
+        let (types, scim, groups) = Policy::from_value(&tenant.policy).and_then(read).map_err(|problems| {
             // It was checked when it was written; a newer version of this program may have written it.
             tracing::error!(tenant = tenant.slug, problems = problems.join(" "), "the tenant's policy cannot be read");
             Failure::internal()
         })?;
-        Ok(Self { tenant: Arc::new(tenant), credential: Arc::new(credential), scim: Arc::new(scim), types })
+        Ok(Self {
+            tenant: Arc::new(tenant),
+            credential: Arc::new(credential),
+            scim: Arc::new(scim),
+            groups: Arc::new(groups),
+            types,
+        })
     }
 }
 

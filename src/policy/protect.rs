@@ -55,6 +55,8 @@ pub struct Protected {
     pub own: Option<SeenAccount>,
     /// Folded names of groups that the target labels as administrative.
     pub administrative: BTreeSet<String>,
+    /// Who is in them, without ourselves.
+    pub administrators: BTreeSet<AccountId>,
 }
 
 impl Protected {
@@ -68,8 +70,13 @@ impl Protected {
         self.own.as_ref().is_some_and(|own| fold(&own.username) == fold(username))
     }
 
-    /// Whether a group must not be written: labelled as administrative, here or on its own record, and not allowed.
+    /// Whether a group must not be written: protected by the policy, or labelled as administrative, here or on its own record,
+    /// and not allowed.
     pub fn bars_group(&self, policy: &Policy, group_key: &str, labelled: bool) -> bool {
+        policy.protect.covers_group(group_key) || self.grants_administration(policy, group_key, labelled)
+    }
+
+    fn grants_administration(&self, policy: &Policy, group_key: &str, labelled: bool) -> bool {
         (labelled || self.administrative.contains(group_key))
             && !policy.protect.allow.iter().any(|name| fold(name.trim()) == group_key)
     }

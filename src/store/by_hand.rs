@@ -203,8 +203,17 @@ pub async fn users_named(
     Ok(rows.into_iter().filter(|row| Some(row.rank) == best).map(|row| row.id).collect())
 }
 
-/// The key of the Jira group that somebody means who says a name or an id: of the SCIM group with that id, else of the
-/// living one with that name, else the Jira group of that name.
+/// A group that somebody means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupNamed {
+    /// A SCIM group, by the name that the rules see.
+    Scim(String),
+    /// A Jira group, by its key.
+    Jira(String),
+}
+
+/// The group that somebody means who says a name or an id: the SCIM group with that id, else the living one with that
+/// name, else the Jira group of that name.
 ///
 /// # Errors
 /// The database's.
@@ -213,16 +222,16 @@ pub async fn group_named(
     tenant_id: Uuid,
     id: Option<Uuid>,
     name_key: &str,
-) -> Result<Option<String>, StoreError> {
-    let key = sqlx::query_scalar!(
+) -> Result<Option<GroupNamed>, StoreError> {
+    let row = sqlx::query!(
         r#"-- by_hand.group_named
-        SELECT key AS "key!" FROM (
-            SELECT jira_name_key AS key, 0 AS rank FROM scim_group WHERE tenant_id = $1 AND id = $2
+        SELECT name AS "name!", rank AS "rank!" FROM (
+            SELECT alias AS name, 0 AS rank FROM scim_group WHERE tenant_id = $1 AND id = $2
           UNION ALL
-            SELECT jira_name_key, 1 FROM scim_group
+            SELECT alias, 1 FROM scim_group
             WHERE tenant_id = $1 AND display_name_key = $3 AND deleted_at IS NULL
           UNION ALL
-            SELECT jira_name_key, 2 FROM scim_group WHERE tenant_id = $1 AND jira_name_key = $3 AND deleted_at IS NULL
+            SELECT alias, 2 FROM scim_group WHERE tenant_id = $1 AND alias_key = $3 AND deleted_at IS NULL
           UNION ALL
             SELECT name_key, 3 FROM jira_group WHERE tenant_id = $1 AND name_key = $3
         ) named ORDER BY rank LIMIT 1"#,
@@ -232,7 +241,7 @@ pub async fn group_named(
     )
     .fetch_optional(conn)
     .await?;
-    Ok(key)
+    Ok(row.map(|row| if row.rank == 3 { GroupNamed::Jira(row.name) } else { GroupNamed::Scim(row.name) }))
 }
 
 /// A page of the users of whom something is stuck in these states, or who failed alone at least once.
@@ -330,23 +339,4 @@ pub async fn failing_structures(conn: &mut PgConnection, tenant_id: Uuid) -> Res
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| Subject::from_columns(&row.kind, row.subject_id)).collect())
-}
-
-/// The living SCIM group that stands for a Jira group.
-///
-/// # Errors
-/// The database's.
-pub async fn group_of(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    jira_name_key: &str,
-) -> Result<Option<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"-- by_hand.group_of
-        SELECT id FROM scim_group WHERE tenant_id = $1 AND jira_name_key = $2 AND deleted_at IS NULL"#,
-        tenant_id,
-        jira_name_key,
-    )
-    .fetch_optional(conn)
-    .await?)
 }

@@ -16,7 +16,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::link::{GroupKnown, JiraGroup, LinkRecord, Pair, StepState, UserFacts, UserNow};
+use super::link::{GroupKnown, InGroup, JiraGroup, LinkRecord, Override, Pair, StepState, UserFacts, UserNow};
 use super::tenant::Mode;
 
 pub use claim::*;
@@ -65,26 +65,32 @@ pub async fn facts(
 ) -> Result<Vec<UserFacts>, StoreError> {
     let rows = sqlx::query!(
         r#"-- drive.facts
-        WITH RECURSIVE up (user_id, group_id) AS (
-            SELECT m.member_id, m.group_id FROM group_member m
+        WITH RECURSIVE up (user_id, group_id, direct) AS (
+            SELECT m.member_id, m.group_id, true FROM group_member m
             JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id AND g.deleted_at IS NULL
             WHERE m.tenant_id = $1 AND m.member_id = ANY($2)
           UNION
-            SELECT up.user_id, m.group_id FROM up
+            SELECT up.user_id, m.group_id, false FROM up
             JOIN group_member m ON m.tenant_id = $1 AND m.member_id = up.group_id
             JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id AND g.deleted_at IS NULL
         )
-        SELECT u.id, u.attrs, u.active, u.version, u.deleted_at IS NOT NULL AS "deleted!", u.undone,
+        SELECT u.id, u.attrs, u.active, u.version, u.deleted_at, u.undone, u.origin,
             l.record AS "record?: Json<LinkRecord>", l.look_at AS "look_at?",
-            (SELECT jsonb_object_agg(g.jira_name_key, g.jira_name) FROM up
+            (SELECT jsonb_agg(jsonb_build_object('name', g.alias, 'direct', up.direct)) FROM up
              JOIN scim_group g ON g.tenant_id = $1 AND g.id = up.group_id
-             WHERE up.user_id = u.id) AS "wanted: Json<BTreeMap<String, String>>",
-            (SELECT jsonb_object_agg(m.group_key, jsonb_build_object('written', m.written, 'maybe', m.maybe, 'step', m.step))
+             WHERE up.user_id = u.id) AS "groups_in: Json<Vec<InGroup>>",
+            (SELECT jsonb_agg(to_jsonb(o)) FROM (
+                SELECT id, what, group_key, group_name, until FROM override
+                WHERE tenant_id = $1 AND user_id = u.id AND lifted IS NULL ORDER BY id) o) AS "overrides: Json<Vec<Override>>",
+            (SELECT jsonb_object_agg(m.group_key, jsonb_build_object('written', m.written, 'maybe', m.maybe, 'theirs', m.theirs,
+                    'step', m.step))
              FROM jira_membership m WHERE m.tenant_id = $1 AND m.user_id = u.id) AS "pairs: Json<BTreeMap<String, Pair>>",
             (SELECT jsonb_object_agg(j.name_key, jsonb_build_object('name', j.name, 'known', j.known, 'made', j.made,
                     'administrative', j.administrative, 'id', j.target_id, 'step', j.step))
              FROM jira_group j WHERE j.tenant_id = $1 AND (j.name_key = ANY($3)
-                OR j.name_key IN (SELECT g.jira_name_key FROM up
+                OR j.name_key IN (SELECT o.group_key FROM override o
+                    WHERE o.tenant_id = $1 AND o.user_id = u.id AND o.lifted IS NULL AND o.group_key IS NOT NULL)
+                OR j.name_key IN (SELECT g.alias_key FROM up
                     JOIN scim_group g ON g.tenant_id = $1 AND g.id = up.group_id WHERE up.user_id = u.id)
                 OR j.name_key IN (SELECT m.group_key FROM jira_membership m WHERE m.tenant_id = $1 AND m.user_id = u.id)
              )) AS "groups: Json<BTreeMap<String, JiraGroup>>"
@@ -108,10 +114,14 @@ pub async fn facts(
                     attrs,
                     active: row.active,
                     version: row.version,
-                    deleted: row.deleted,
-                    undone: row.deleted && row.undone,
+                    deleted: row.deleted_at.is_some(),
+                    deleted_at: row.deleted_at,
+                    undone: row.deleted_at.is_some() && row.undone,
+                    imported: row.origin.as_deref() == Some("imported"),
                 }),
-                wanted: row.wanted.map(|json| json.0).unwrap_or_default(),
+                groups_in: row.groups_in.map(|json| json.0).unwrap_or_default(),
+                wanted: BTreeMap::new(),
+                overrides: row.overrides.map(|json| json.0).unwrap_or_default(),
                 record: row.record.map(|json| json.0).unwrap_or_default(),
                 look_at: row.look_at,
                 pairs: row.pairs.map(|json| json.0).unwrap_or_default(),
@@ -157,6 +167,7 @@ pub async fn save(
     let keys: Vec<String> = pairs.iter().map(|(key, _)| (*key).clone()).collect();
     let written: Vec<bool> = pairs.iter().map(|(_, pair)| pair.written).collect();
     let maybe: Vec<bool> = pairs.iter().map(|(_, pair)| pair.maybe).collect();
+    let theirs: Vec<bool> = pairs.iter().map(|(_, pair)| pair.theirs).collect();
     let steps: Vec<Option<Json<StepState>>> = pairs.iter().map(|(_, pair)| pair.step.clone().map(Json)).collect();
     if !knowledge.groups.is_empty() {
         save_groups(conn, lease.tenant_id, &knowledge.groups).await?;
@@ -170,11 +181,12 @@ pub async fn save(
         ), forgotten AS (
             DELETE FROM jira_membership WHERE tenant_id = $1 AND user_id = $2 AND group_key = ANY($8)
         ), kept AS (
-            INSERT INTO jira_membership (tenant_id, user_id, group_key, written, maybe, step)
-            SELECT $1, $2, p.group_key, p.written, p.maybe, p.step
-            FROM unnest($9::text[], $10::boolean[], $11::boolean[], $12::jsonb[]) AS p (group_key, written, maybe, step)
+            INSERT INTO jira_membership (tenant_id, user_id, group_key, written, maybe, theirs, step)
+            SELECT $1, $2, p.group_key, p.written, p.maybe, p.theirs, p.step
+            FROM unnest($9::text[], $10::boolean[], $11::boolean[], $20::boolean[], $12::jsonb[])
+                AS p (group_key, written, maybe, theirs, step)
             ON CONFLICT (tenant_id, user_id, group_key) DO UPDATE SET written = excluded.written,
-                maybe = excluded.maybe, step = excluded.step
+                maybe = excluded.maybe, theirs = excluded.theirs, step = excluded.step
         ), noted AS (
             INSERT INTO delivery AS d (tenant_id, at, id, kind, subject_id, request_id, steps, calls, outcome, error, finished)
             SELECT $1, $13, $14, 'user', $2, $15, $16, $17, $18, $19, CASE WHEN $18::text IS NOT NULL THEN now() END
@@ -205,6 +217,7 @@ pub async fn save(
         delivery.map(|d| d.calls),
         delivery.and_then(|d| d.outcome),
         delivery.and_then(|d| d.error),
+        &theirs,
     )
     .execute(conn)
     .await?;
@@ -264,29 +277,50 @@ pub async fn save_groups(
     Ok(())
 }
 
+/// The records of some Jira groups, by key.
+pub async fn jira_groups(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    keys: &[String],
+) -> Result<BTreeMap<String, JiraGroup>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- drive.jira_groups
+        SELECT name_key, name, known, made, administrative, target_id, step AS "step: Json<StepState>"
+        FROM jira_group WHERE tenant_id = $1 AND name_key = ANY($2)"#,
+        tenant_id,
+        keys
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            (
+                row.name_key,
+                JiraGroup {
+                    name: row.name,
+                    known: known_as(&row.known),
+                    made: row.made,
+                    administrative: row.administrative,
+                    id: row.target_id,
+                    step: row.step.map(|json| json.0),
+                },
+            )
+        })
+        .collect())
+}
+
+fn known_as(text: &str) -> GroupKnown {
+    match text {
+        "exists" => GroupKnown::Exists,
+        "maybe" => GroupKnown::Maybe,
+        _ => GroupKnown::Unknown,
+    }
+}
+
 /// One Jira group's record.
 pub async fn jira_group(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> Result<Option<JiraGroup>, StoreError> {
-    let row = sqlx::query!(
-        r#"-- drive.jira_group
-        SELECT name, known, made, administrative, target_id, step AS "step: Json<StepState>"
-        FROM jira_group WHERE tenant_id = $1 AND name_key = $2"#,
-        tenant_id,
-        key
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| JiraGroup {
-        name: row.name,
-        known: match row.known.as_str() {
-            "exists" => GroupKnown::Exists,
-            "maybe" => GroupKnown::Maybe,
-            _ => GroupKnown::Unknown,
-        },
-        made: row.made,
-        administrative: row.administrative,
-        id: row.target_id,
-        step: row.step.map(|json| json.0),
-    }))
+    Ok(jira_groups(conn, tenant_id, &[key.to_owned()]).await?.remove(key))
 }
 
 /// The record of a user's account, and when it is looked at once more. The subject's row must be locked.

@@ -49,6 +49,15 @@ pub struct Group {
     pub modified: DateTime<Utc>,
 }
 
+/// The name that the rules see.
+#[derive(Clone, Copy, Debug)]
+pub struct Alias<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// Whether no other living group of the tenant may have it.
+    pub reserved: bool,
+}
+
 /// Reads a living group.
 pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Group>, StoreError> {
     let row = sqlx::query!(
@@ -221,47 +230,51 @@ pub async fn reaches(
 /// Creates a group without members; see [`change_members`].
 ///
 /// # Errors
-/// The constraints `scim_group_display_name_key` and `scim_group_jira_name_key`.
+/// The constraints `scim_group_display_name_key` and `scim_group_alias_key`.
 pub async fn create(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     id: Uuid,
     document: &Document<'_>,
-    jira_name: &str,
+    alias: Alias<'_>,
 ) -> Result<DateTime<Utc>, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"-- group.create
         WITH counted AS (INSERT INTO tally_delta (tenant_id, kind, delta) VALUES ($1, 'group', 1))
-        INSERT INTO scim_group (tenant_id, id, display_name_key, external_id, attrs, folded, jira_name, jira_name_key, created, modified)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), now()) RETURNING created"#,
+        INSERT INTO scim_group (tenant_id, id, display_name_key, external_id, attrs, folded, alias, alias_key, alias_reserved,
+            created, modified)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), now()) RETURNING created"#,
         tenant_id,
         id,
         fold(document.display_name()),
         document.external_id(),
         Json(document.attrs) as _,
         Json(document.folded) as _,
-        jira_name,
-        fold(jira_name),
+        alias.name,
+        fold(alias.name),
+        alias.reserved,
     )
     .fetch_one(conn)
     .await?)
 }
 
-/// Writes a living group's own attributes where its row still has this version.
+/// Writes a living group's own attributes where its row still has this version, and another alias where it gets one.
 ///
 /// # Errors
-/// The constraint `scim_group_display_name_key`.
+/// The constraints `scim_group_display_name_key` and `scim_group_alias_key`.
 pub async fn update(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     id: Uuid,
     row_version: i64,
     document: &Document<'_>,
+    alias: Option<Alias<'_>>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "-- group.update
         UPDATE scim_group SET display_name_key = $4, external_id = $5, attrs = $6, folded = $7, version = version + 1,
-            modified = now()
+            modified = now(), origin = NULL, alias = coalesce($8, alias), alias_key = coalesce($9, alias_key),
+            alias_reserved = coalesce($10, alias_reserved)
         WHERE tenant_id = $1 AND id = $2 AND version = $3 AND deleted_at IS NULL",
         tenant_id,
         id,
@@ -270,6 +283,9 @@ pub async fn update(
         document.external_id(),
         Json(document.attrs) as _,
         Json(document.folded) as _,
+        alias.map(|alias| alias.name),
+        alias.map(|alias| fold(alias.name)),
+        alias.map(|alias| alias.reserved),
     )
     .execute(conn)
     .await?;
@@ -299,12 +315,12 @@ pub async fn unmake(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Resul
         r#"-- group.unmake
         WITH done AS (
             DELETE FROM scim_group WHERE tenant_id = $1 AND id = $2 AND version = 1 AND deleted_at IS NULL
-            RETURNING id, jira_name_key
+            RETURNING id, alias_key
         ), edges AS (DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND m.group_id = done.id
         ), parents AS (DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND m.member_id = done.id
         ), touches AS (DELETE FROM group_touch t USING done WHERE t.tenant_id = $1 AND t.group_id = done.id
         ), refusal AS (
-            DELETE FROM jira_group j USING done WHERE j.tenant_id = $1 AND j.name_key = done.jira_name_key AND j.known = 'unknown'
+            DELETE FROM jira_group j USING done WHERE j.tenant_id = $1 AND j.name_key = done.alias_key AND j.known = 'unknown'
         ), row_gone AS (
             DELETE FROM outbox o USING done WHERE o.tenant_id = $1 AND o.kind = 'group' AND o.subject_id = done.id
         ), counted AS (INSERT INTO tally_delta (tenant_id, kind, delta) SELECT $1, 'group', -1 FROM done)
@@ -348,6 +364,8 @@ pub struct With {
     pub attrs_changed: bool,
     /// The group itself goes into the outbox.
     pub nudge_group: bool,
+    /// It stands for other Jira groups from now on: all its members are looked at.
+    pub moves: bool,
 }
 
 /// Changes the members of a living group, with the audit row and the outbox rows, in one statement.
@@ -404,8 +422,8 @@ pub async fn change_members(
         ), subjects AS (
             SELECT 'user' AS kind, member_id AS id, false AS fan_out FROM moved WHERE NOT is_group
           UNION ALL
-            SELECT 'group', $2, EXISTS (SELECT 1 FROM moved WHERE is_group)
-            WHERE $14 OR EXISTS (SELECT 1 FROM moved WHERE is_group)
+            SELECT 'group', $2, $20 OR EXISTS (SELECT 1 FROM moved WHERE is_group)
+            WHERE $14 OR $20 OR EXISTS (SELECT 1 FROM moved WHERE is_group)
         ), nudged AS (
             INSERT INTO outbox (tenant_id, kind, subject_id, priority, due_at, since, request_id, fan_out, lease_token, lease_until)
             SELECT $1, kind, id, $15, now(), now(), $7, fan_out,
@@ -444,6 +462,7 @@ pub async fn change_members(
         deed.seconds(),
         LEASED,
         &delta.odd,
+        with.moves,
     )
     .fetch_all(conn)
     .await?;

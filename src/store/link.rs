@@ -161,6 +161,12 @@ pub struct LinkRecord {
     /// We made the account (and did not find it).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made: bool,
+    /// All groups that the account was in when somebody last looked are on record, those that are not ours too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub surveyed: bool,
+    /// Somebody approved that this account becomes the user's (`adopt = "ask"`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<AccountId>,
     /// How the account was when we found it; `None` where we made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<AsFound>,
@@ -197,6 +203,9 @@ pub struct Pair {
     pub written: bool,
     /// A write is on its way, or its outcome is unknown.
     pub maybe: bool,
+    /// It was there and is not ours.
+    #[serde(default)]
+    pub theirs: bool,
     /// Why its step is not being done.
     pub step: Option<StepState>,
 }
@@ -257,8 +266,12 @@ pub struct UserFacts {
     pub user_id: Uuid,
     /// The user as the store has it; `None` when it never existed or was purged.
     pub user: Option<UserNow>,
-    /// Jira groups that the user's SCIM groups stand for, direct or nested: key to name.
+    /// The user's SCIM groups, direct or nested.
+    pub groups_in: Vec<InGroup>,
+    /// Jira groups that those stand for by the tenant's policy: key to name.
     pub wanted: BTreeMap<String, String>,
+    /// What is pinned by hand, ended or not.
+    pub overrides: Vec<Override>,
     /// The account on record.
     pub record: LinkRecord,
     /// When to look once more.
@@ -269,8 +282,48 @@ pub struct UserFacts {
     pub groups: BTreeMap<String, JiraGroup>,
 }
 
+/// A SCIM group that a user is in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct InGroup {
+    /// The name that the rules see.
+    pub name: String,
+    /// Whether the user is a member of the group itself, or of a group in it.
+    pub direct: bool,
+}
+
+/// Something that is pinned by hand until a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Its id.
+    pub id: Uuid,
+    /// What is pinned.
+    #[serde(flatten)]
+    pub what: Pinned,
+    /// Until when; `None`: inactive until the identity provider itself switches the person off.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What an override pins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "lowercase")]
+pub enum Pinned {
+    /// The person may log in.
+    Active,
+    /// The person may not.
+    Inactive,
+    /// The person is in a Jira group.
+    Member {
+        /// Its folded name.
+        #[serde(rename = "group_key")]
+        key: String,
+        /// Its name.
+        #[serde(rename = "group_name")]
+        name: String,
+    },
+}
+
 /// A user as the store has it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserNow {
     /// What the client owns.
     pub attrs: crate::scim::Attrs,
@@ -280,6 +333,10 @@ pub struct UserNow {
     pub version: i64,
     /// A tombstone.
     pub deleted: bool,
+    /// Since when.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// Learnt from the target, and not written by a client yet: nothing of the account is written.
+    pub imported: bool,
     /// A tombstone of somebody who never came: the create was refused and taken back.
     pub undone: bool,
 }

@@ -20,6 +20,7 @@ pub mod link;
 pub mod list;
 pub mod outbox;
 pub mod outbox_view;
+pub mod overrides;
 pub mod related;
 pub mod run;
 pub mod scratch;

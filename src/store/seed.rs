@@ -107,7 +107,7 @@ pub async fn group(
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
     sqlx::query(
         "WITH made AS (
-             INSERT INTO scim_group (tenant_id, id, display_name_key, attrs, folded, jira_name, jira_name_key, created, modified)
+             INSERT INTO scim_group (tenant_id, id, display_name_key, attrs, folded, alias, alias_key, created, modified)
              VALUES ($1, $2, $4, jsonb_build_object('displayName', $3), jsonb_build_object('displayName', $4), $3, $4, now(), now())
          ), known AS (
              INSERT INTO jira_group (tenant_id, name_key, name, known, made) VALUES ($1, $4, $3, 'exists', true)

@@ -213,3 +213,23 @@ pub async fn leave(conn: &mut PgConnection, replica: Uuid) -> Result<(), StoreEr
     sqlx::query!("DELETE FROM replica WHERE id = $1", replica).execute(conn).await?;
     Ok(())
 }
+
+/// Locks the target's row until the transaction ends, and counts those of these accounts that are not on record as switched
+/// off, and not about to be.
+pub async fn lock_active_among(conn: &mut PgConnection, target: &str, accounts: &[String]) -> Result<i64, StoreError> {
+    sqlx::query!("-- target.lock\n SELECT name FROM target_state WHERE name = $1 FOR UPDATE", target)
+        .fetch_optional(&mut *conn)
+        .await?;
+    Ok(sqlx::query_scalar!(
+        r#"-- target.active_among
+        SELECT count(*) AS "n!" FROM unnest($2::text[]) AS a (key)
+        WHERE NOT EXISTS (
+            SELECT 1 FROM claim c JOIN link l ON l.tenant_id = c.tenant_id AND l.user_id = c.user_id
+            WHERE c.target = $1 AND c.what = 'account' AND c.key = a.key
+              AND (l.record #>> '{known,linked,seen,active}' = 'false' OR l.record #>> '{known,linked,maybe}' = 'true'))"#,
+        target,
+        accounts,
+    )
+    .fetch_one(conn)
+    .await?)
+}

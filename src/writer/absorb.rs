@@ -15,7 +15,8 @@ use crate::account::SeenAccount;
 use crate::jira::{Created, TargetError, Written};
 use crate::store::link::{AccountStep, GroupKnown, Known, LinkRecord, Pair, StepState, Stuck, UserFacts};
 use learn::{
-    applied, doubt_account, doubt_update, forget_account, link, looked, merged, named, sent, switched, unknown_create,
+    applied, doubt_account, doubt_update, forget_account, link, looked, merged, named, owe, sent, switched,
+    unknown_create,
 };
 
 /// What a step answered.
@@ -49,15 +50,19 @@ pub enum Done {
     },
     /// The account is in the group, or out of it.
     PairWritten,
+    /// The group is gone.
+    GroupDeleted,
 }
 
-/// The times that matter.
+/// What matters besides the answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// The database's clock.
     pub now: DateTime<Utc>,
     /// How long after an unknown outcome to look once more.
     pub late: TimeDelta,
+    /// Whether groups are put on record that are not ours (`groups.remove = "all"`).
+    pub survey: bool,
 }
 
 /// How long until something that takes away is tried again after a refusal.
@@ -81,7 +86,7 @@ pub fn mark(facts: &mut UserFacts, plan: &Plan) {
     set_states(facts, plan);
     for step in &plan.steps {
         match step {
-            Step::Create { account } => unknown_create(facts, account),
+            Step::Create { account, .. } => unknown_create(facts, account),
             Step::Update { change, .. } => doubt_update(facts, change),
             Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
             Step::Grant { access } | Step::Revoke { access } => {
@@ -97,7 +102,7 @@ pub fn mark(facts: &mut UserFacts, plan: &Plan) {
                 facts.groups.entry(key.clone()).or_insert_with(|| named(name));
                 facts.pairs.entry(key.clone()).or_default().maybe = true;
             }
-            Step::Look { .. } | Step::Link { .. } => {}
+            Step::Look { .. } | Step::Link { .. } | Step::DeleteGroup { .. } => {}
         }
     }
 }
@@ -117,12 +122,16 @@ pub fn set_state(facts: &mut UserFacts, place: &Place, state: Option<StepState>)
 /// Puts the answer of one step on record.
 pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
     match (step, done) {
-        (Step::Look { id, .. }, Done::Looked(seen)) => looked(facts, id.is_some(), seen, times.now),
-        (Step::Link { account, made }, _) => link(facts, account.clone(), *made),
-        (Step::Create { account }, Done::Created(Created::New(seen))) => {
+        (Step::Look { id, .. }, Done::Looked(seen)) => looked(facts, id.is_some(), seen, times),
+        (Step::Link { account, made, welcome }, _) => {
+            link(facts, account.clone(), *made, times.survey);
+            owe(facts, welcome);
+        }
+        (Step::Create { account, welcome }, Done::Created(Created::New(seen))) => {
             facts.record.steps.clear();
             let granted = seen.access.clone().unwrap_or_else(|| account.access.clone());
-            link(facts, merged(seen, &sent(account)), true);
+            link(facts, merged(seen, &sent(account)), true, times.survey);
+            owe(facts, welcome);
             (facts.record.granted, facts.record.maybe_granted) = (granted, BTreeSet::new());
         }
         (Step::Create { .. }, Done::Created(Created::Exists(seen))) => facts.record.known = Known::Found(seen),
@@ -137,7 +146,7 @@ pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
         }
         (Step::SetActive { active, .. }, Done::Written(written)) => {
             facts.record.steps.remove(&AccountStep::Active);
-            switched(facts, *active, written);
+            switched(facts, *active, written, times.survey);
         }
         (Step::Grant { access }, Done::AccessWritten) => {
             facts.record.maybe_granted.remove(access);
@@ -163,9 +172,13 @@ pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
             group.step = Some(refused(group_fingerprint(name, *create), reason, None, times.now));
         }
         (Step::AddMember { key, .. }, Done::PairWritten) => {
-            facts.pairs.insert(key.clone(), Pair { written: true, maybe: false, step: None });
+            facts.pairs.insert(key.clone(), Pair { written: true, ..Pair::default() });
         }
         (Step::RemoveMember { key, .. }, Done::PairWritten) => drop(facts.pairs.insert(key.clone(), Pair::default())),
+        (Step::DeleteGroup { key, .. }, Done::GroupDeleted) => {
+            facts.groups.remove(key);
+            facts.pairs.remove(key);
+        }
         // An answer of another kind than the step asked for cannot be: `perform` pairs them.
         _ => {}
     }
@@ -206,7 +219,7 @@ pub fn refuse(facts: &mut UserFacts, step: &Step, state: StepState) {
 
 fn stick(facts: &mut UserFacts, step: &Step, mut state: StepState) {
     let place = match step {
-        Step::Create { account } => {
+        Step::Create { account, .. } => {
             state.fingerprint = write_fingerprint(account);
             Place::Account(AccountStep::Write)
         }
@@ -251,7 +264,7 @@ fn stick(facts: &mut UserFacts, step: &Step, mut state: StepState) {
             again_tomorrow(&mut state, true);
             Place::Account(AccountStep::Write)
         }
-        Step::Link { .. } => return,
+        Step::Link { .. } | Step::DeleteGroup { .. } => return,
     };
     set_state(facts, &place, Some(state));
 }
@@ -266,7 +279,7 @@ fn again_tomorrow(state: &mut StepState, takes_away: bool) {
 /// What is certain no more while a step is on its way, besides the marks: it gets a second look.
 pub fn doubt(facts: &mut UserFacts, step: &Step, times: Times) {
     // A group has no second look: making sure of it is one.
-    if !matches!(step, Step::EnsureGroup { .. }) {
+    if !matches!(step, Step::EnsureGroup { .. } | Step::DeleteGroup { .. }) {
         unknown(facts, step, times);
     }
 }
@@ -276,7 +289,7 @@ pub fn doubt(facts: &mut UserFacts, step: &Step, times: Times) {
 pub fn doubt_from_outside(record: &mut LinkRecord, steps: &[Step]) {
     for step in steps {
         match step {
-            Step::Create { account } if !record.maybe_created.contains(account) => {
+            Step::Create { account, .. } if !record.maybe_created.contains(account) => {
                 record.maybe_created.push(account.clone());
             }
             Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => drop(record.watch.insert(key.clone())),
@@ -308,7 +321,7 @@ pub fn keep_doubts(facts: &mut UserFacts, doubted: LinkRecord, look_at: Option<D
 
 fn unknown(facts: &mut UserFacts, step: &Step, times: Times) {
     match step {
-        Step::Create { account } => unknown_create(facts, account),
+        Step::Create { account, .. } => unknown_create(facts, account),
         Step::Update { change, .. } => doubt_update(facts, change),
         Step::SetActive { .. } | Step::Delete { .. } => doubt_account(facts),
         Step::EnsureGroup { key, name, .. } => {
@@ -323,7 +336,7 @@ fn unknown(facts: &mut UserFacts, step: &Step, times: Times) {
             facts.record.maybe_granted.insert(access.clone());
             facts.record.watch_access.insert(access.clone());
         }
-        Step::Look { .. } | Step::Link { .. } => return,
+        Step::Look { .. } | Step::Link { .. } | Step::DeleteGroup { .. } => return,
     }
     let look = times.now + times.late;
     facts.look_at = Some(facts.look_at.map_or(look, |at| at.max(look)));
@@ -341,6 +354,7 @@ fn gone(facts: &mut UserFacts, step: &Step) {
         }
         Step::RemoveMember { key, .. } => drop(facts.pairs.insert(key.clone(), Pair::default())),
         Step::Grant { .. } | Step::Revoke { .. } => doubt_account(facts),
+        Step::DeleteGroup { key, .. } => drop(facts.groups.remove(key)),
         Step::Create { .. } | Step::EnsureGroup { .. } | Step::Look { .. } | Step::Link { .. } => {}
     }
 }

@@ -13,15 +13,15 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::absorb::set_state;
-use super::claim::user_facts;
-use super::plan::{Place, Rules, fingerprint, group_fingerprint, place_of, plan_user, refused};
+use super::facts::{standing_for, user_facts};
+use super::plan::{Place, Rules, fingerprint, group_fingerprint, is_asked, place_of, plan_user, refused};
 use crate::account::fold;
 use crate::policy::Policy;
 use crate::policy::mapping::Grounds;
 use crate::policy::protect::Protected;
 use crate::store::by_hand::{self, Noted};
 use crate::store::drive::{self, Lease};
-use crate::store::link::{AccountStep, Pair, StepState, Stuck, UserFacts};
+use crate::store::link::{AccountStep, Known, Pair, StepState, Stuck, UserFacts};
 use crate::store::outbox::{self, NudgeAs, Subject};
 use crate::store::tenant::{Origin, Tenant};
 use crate::store::{Store, StoreError, outbox_view, target};
@@ -173,6 +173,29 @@ impl ByHand<'_> {
         .await
     }
 
+    /// Approves that the account that was found becomes the user's (`adopt = "ask"`).
+    ///
+    /// # Errors
+    /// [`ByHandError::NothingToDo`] where no account waits for it; [`ByHandError::Busy`], [`ByHandError::Gone`], the store's.
+    pub async fn approve(&self, tenant: &Tenant, user_id: Uuid, priority: i16) -> Result<Changed, ByHandError> {
+        let (subject, place) = (Subject::User(user_id), Place::Account(AccountStep::Write));
+        self.holding(tenant, subject, priority, async |conn, lease| {
+            let (mut facts, _) = self.facts(conn, tenant, lease, user_id).await?;
+            let state =
+                facts.record.steps.get(&AccountStep::Write).filter(|state| is_asked(&state.fingerprint)).cloned();
+            let (Known::Found(seen), Some(state)) = (&facts.record.known, state) else {
+                return Err(ByHandError::NothingToDo(step_name(&place)));
+            };
+            facts.record.approved = Some(seen.id.clone());
+            set_state(&mut facts, &place, None);
+            save(conn, tenant, &facts, [&place]).await?;
+            let changed = Changed::new(&place, Some(&state));
+            self.note(conn, tenant, "outbox.approve", subject, std::slice::from_ref(&changed)).await?;
+            Ok(changed)
+        })
+        .await
+    }
+
     /// Clears the state of a Jira group's own step, and makes its SCIM group and everybody who waits for it due.
     ///
     /// # Errors
@@ -292,7 +315,8 @@ impl ByHand<'_> {
         work: impl AsyncFn(&mut PgConnection, Subject) -> Result<T, ByHandError>,
     ) -> Result<T, ByHandError> {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        let scim_group = by_hand::group_of(&mut conn, tenant.id, key).await?;
+        let groups = Policy::from_value(&tenant.policy).unwrap_or_default().groups;
+        let scim_group = standing_for(&mut conn, tenant.id, &groups, key).await?.pop();
         drop(conn);
         if let Some(id) = scim_group {
             let subject = Subject::Group(id);
@@ -315,13 +339,15 @@ impl ByHand<'_> {
         let probe = target::state(conn, &lease.rules.target).await?.probe.unwrap_or_default();
         let rules = Rules {
             // The claim, too, takes the defaults for a policy that is not understood.
-            policy: Policy::from_value(&lease.rules.policy).unwrap_or_default(),
+            policy: Policy::from_value(&lease.rules.policy).unwrap_or_default().into(),
             protected: Protected {
                 own: probe.own_account,
                 administrative: probe.administrative.iter().map(|name| fold(name)).collect(),
+                ..Protected::default()
             },
             ground: self.grounds.of(&lease.rules.target),
             now: lease.now,
+            only: None,
         };
         let facts = user_facts(conn, tenant.id, user_id, &rules).await?.ok_or(ByHandError::Gone)?;
         Ok((facts, rules))

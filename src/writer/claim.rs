@@ -12,16 +12,19 @@ use uuid::Uuid;
 use super::Inner;
 use super::absorb::{self, Done, Times};
 use super::brake::{self, Asker, Braking};
-use super::plan::{Place, Plan, Rules, Step, plan_user, refused, write_fingerprint};
+use super::facts::user_facts;
+use super::last_administrator;
+use super::plan::{Place, Plan, Rules, Step, caught_up, names, plan_user, refused, write_fingerprint};
 use super::runtime::Runtime;
 use crate::account::{Field, fold};
-use crate::policy::Policy;
+use crate::policy::groups::Remove;
 use crate::policy::mapping::{self, Ground};
 use crate::store::StoreError;
 use crate::store::delivery::DeliveryId;
 use crate::store::drive::{self, Delivery, Finish, Holder, HolderState, Knowledge, Lease, TenantRules, What, With};
 use crate::store::link::{AccountStep, Known, StepState, UserFacts};
 use crate::store::outbox::{self, Subject};
+use crate::store::overrides;
 use crate::store::tenant::Mode;
 
 /// What a claim came to.
@@ -37,6 +40,8 @@ pub(crate) enum Claimed {
     },
     /// The target is paused, or nobody has said yet what is protected there: the row is left as it is.
     Waits,
+    /// Before somebody is switched off it has to be known who administers the target. Nothing is claimed.
+    Asks(Arc<Runtime>),
     /// The tenant only observes.
     Observed,
     /// A name or account is held by another living user, who goes first.
@@ -54,6 +59,8 @@ pub(crate) struct Turn {
     pub(crate) first: bool,
     /// Whoever stood in the way has been driven already.
     pub(crate) insist: bool,
+    /// It has been asked anew who administers the target.
+    pub(crate) asked: bool,
 }
 
 /// A claimed user with its plan.
@@ -135,6 +142,11 @@ impl Inner {
                 Claimed::Structure(Box::new(Structure { tenant: tenant.slug, lease, runtime, taken, rules }))
             }
         };
+        if let Claimed::Asks(_) = &claimed {
+            // As if it had not been claimed: whatever was learnt on the way is learnt again.
+            tx.rollback().await?;
+            return Ok(claimed);
+        }
         tx.commit().await?;
         self.tell_braking(&slug, &braking);
         Ok(claimed)
@@ -143,7 +155,7 @@ impl Inner {
     /// `None` where the policy is not understood: it was checked when it was written, perhaps by a later version than this
     /// one, and nobody may guess what it forbids.
     fn rules(&self, tenant: &TenantRules, runtime: &Runtime, lease: &Lease) -> Option<Rules> {
-        match Policy::from_value(&tenant.policy) {
+        match self.policy(lease.tenant_id, tenant) {
             Ok(policy) => Some(Rules {
                 policy,
                 protected: runtime.protected().unwrap_or_default(),
@@ -153,6 +165,7 @@ impl Inner {
                     tables: self.tables(),
                 },
                 now: lease.now,
+                only: None,
             }),
             Err(problems) => {
                 tracing::error!(tenant.id = %lease.tenant_id, "the stored policy is not understood: {problems:?}");
@@ -171,7 +184,7 @@ impl Inner {
         rules: Rules,
         taken: Instant,
         user_id: Uuid,
-        Turn { first, insist }: Turn,
+        Turn { first, insist, asked }: Turn,
         braking: &mut Braking,
     ) -> Result<Claimed, StoreError> {
         let now = lease.now;
@@ -191,7 +204,17 @@ impl Inner {
             let mut plan = plan_user(&facts, &rules);
             match reserve(tx, &runtime.name, me, &facts, &rules, &plan, insist).await? {
                 Reserved::Nothing | Reserved::Mine(None) => {
-                    if !braking.hold_back(tx, asker, &mut facts, &rules, &mut plan).await? {
+                    if last_administrator::concerns(&plan, &rules) && runtime.administrators().is_none() {
+                        return Ok(Claimed::Asks(runtime));
+                    }
+                    let guarded = last_administrator::guard(tx, &runtime.name, &facts, &rules, &plan).await?;
+                    if guarded.is_some() && !asked {
+                        // Somebody else may have become one since.
+                        return Ok(Claimed::Asks(runtime));
+                    }
+                    if let Some((place, state)) = guarded {
+                        absorb::set_state(&mut facts, &place, Some(state));
+                    } else if !braking.hold_back(tx, asker, &mut facts, &rules, &mut plan).await? {
                         break plan;
                     }
                     changed = true;
@@ -223,6 +246,10 @@ impl Inner {
                 }
             }
         };
+        let ended = caught_up(&facts);
+        if !ended.is_empty() {
+            overrides::end(tx, lease.tenant_id, &ended).await?;
+        }
         if plan.steps.is_empty() {
             if changed || !plan.is_empty() {
                 absorb::mark(&mut facts, &plan);
@@ -258,33 +285,12 @@ impl Inner {
     }
 }
 
-/// The facts of one user, with the groups that the policy names.
-pub(crate) async fn user_facts(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    user_id: Uuid,
-    rules: &Rules,
-) -> Result<Option<UserFacts>, StoreError> {
-    let keys: Vec<String> = rules.policy.groups.default_groups.iter().map(|name| fold(name.trim())).collect();
-    Ok(drive::facts(conn, tenant_id, &[user_id], &keys).await?.pop())
-}
-
-/// The facts of some users, with the groups that the policy names.
-pub(crate) async fn facts_of(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    users: &[Uuid],
-    rules: &Rules,
-) -> Result<Vec<UserFacts>, StoreError> {
-    let keys: Vec<String> = rules.policy.groups.default_groups.iter().map(|name| fold(name.trim())).collect();
-    drive::facts(conn, tenant_id, users, &keys).await
-}
-
 /// The times for a drive under these rules: the database's clock as of now, reckoned from when the lease was taken.
 pub(crate) fn times(rules: &Rules, runtime: &Runtime, taken: Instant) -> Times {
     // In the database's own precision, so that a time that comes back from there is the time that went in.
     let elapsed = TimeDelta::microseconds(i64::try_from(taken.elapsed().as_micros()).unwrap_or_default());
-    Times { now: rules.now + elapsed, late: runtime.late }
+    let survey = rules.policy.groups.remove == Remove::All;
+    Times { now: rules.now + elapsed, late: runtime.late, survey }
 }
 
 /// What is written back: the account, the pairs that differ from what is `stored`, and the groups that this drive learned
@@ -329,7 +335,7 @@ async fn reserve(
 ) -> Result<Reserved, StoreError> {
     let name = |username: &str| (What::Name, fold(username), None);
     let wanted = plan.steps.iter().find_map(|step| match step {
-        Step::Create { account } => Some(name(&account.username)),
+        Step::Create { account, .. } => Some(name(&account.username)),
         Step::Update { change, .. } => change.username.as_deref().map(name),
         Step::Link { account, .. } => Some((What::Account, account.id.0.clone(), Some(step.clone()))),
         _ => None,
@@ -376,7 +382,8 @@ async fn in_the_way(
     }
     let Some(user) = &facts.user else { return Ok(None) };
     let active = user.active && !user.deleted;
-    let desired = mapping::account(&user.attrs, active, facts.wanted.values(), &rules.policy, &rules.ground).account;
+    let names = names(&facts.groups_in, &rules.policy.groups);
+    let desired = mapping::account(&user.attrs, active, names, &rules.policy, &rules.ground).account;
     let state = StepState {
         conflict: true,
         ..refused(

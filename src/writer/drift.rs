@@ -173,7 +173,7 @@ mod tests {
     fn rules(policy: serde_json::Value) -> Rules {
         let policy = Policy::from_value(&policy).unwrap();
         let now = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        Rules { policy, protected: Protected::default(), ground: Ground::default(), now }
+        Rules { policy: policy.into(), protected: Protected::default(), ground: Ground::default(), now, only: None }
     }
 
     /// Ann as she was written: with her account, and in developers.
@@ -184,8 +184,7 @@ mod tests {
                 attrs: attrs.as_object().unwrap().clone(),
                 active: true,
                 version: 1,
-                deleted: false,
-                undone: false,
+                ..UserNow::default()
             }),
             ..UserFacts::default()
         };

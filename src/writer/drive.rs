@@ -89,11 +89,11 @@ impl Inner {
     /// `lead`: drive whoever is in the way first (one level deep).
     async fn drive(&self, tenant_id: Uuid, subject: Subject, token: Uuid, lead: bool) -> Result<Driven, StoreError> {
         let mut driven = Driven { end: DriveEnd::Pending, calls: 0 };
-        let mut insist = !lead;
+        let (mut insist, mut asked) = (!lead, false);
         let mut since = None;
         for _ in 0..ROUNDS {
             self.know_target(tenant_id).await?;
-            let turn = Turn { first: since.is_none(), insist };
+            let turn = Turn { first: since.is_none(), insist, asked };
             driven.end = match self.claim_persistently(tenant_id, subject, token, turn).await? {
                 Claimed::Taken if since.is_some() => return Ok(driven),
                 Claimed::Taken => DriveEnd::Taken,
@@ -104,6 +104,13 @@ impl Inner {
                     DriveEnd::Settled { refused, standing }
                 }
                 Claimed::Waits => DriveEnd::Pending,
+                Claimed::Asks(runtime) => {
+                    if runtime.know_administrators(self).await? {
+                        asked = true;
+                        continue;
+                    }
+                    break;
+                }
                 Claimed::Behind(holder) if !insist => {
                     insist = true;
                     self.drive_holder(holder.tenant_id, holder.user_id).await?;

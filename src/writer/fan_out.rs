@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Inner;
@@ -11,18 +12,21 @@ use super::absorb::{absorb, absorb_error, mark, refuse, set_states};
 use super::brake;
 use super::claim::{Structure, times};
 use super::drive::DriveEnd;
+use super::facts::{facts_of, standing_for};
 use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
 use super::plan::{Place, Plan, Step, barred_fingerprint, group_fingerprint, plan_user, refused};
 use crate::account::fold;
 use crate::jira::{Calls, TargetError};
-use crate::policy::OnGroupDelete;
+use crate::policy::groups::jira_groups;
+use crate::policy::{OnGroupDelete, Policy};
 use crate::store::StoreError;
 use crate::store::delivery;
-use crate::store::drive::{self, Finish, GroupFacts};
+use crate::store::drive::{self, Finish};
 use crate::store::link::{GroupKnown, JiraGroup, StepState, Stuck, UserFacts};
 use crate::store::outbox::{self, NudgeAs, Subject};
+use crate::store::tenant;
 
 /// Users of one page.
 const PAGE: i64 = 1000;
@@ -37,36 +41,51 @@ impl Inner {
             }
             Subject::User(_) | Subject::Tenant(_) => None,
         };
+        let groups = &work.rules.policy.groups;
+        let names = group.as_ref().map(|(_, facts)| jira_groups(groups, &facts.alias)).unwrap_or_default();
         let mut ended = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
-        if let Some((_, facts)) = &group
-            && !facts.deleted
-            && work.rules.policy.groups.create_missing
-            && work.rules.ground.capabilities.groups
-        {
-            ended = self.ensure(&work, facts).await?;
+        let deleted = group.as_ref().is_some_and(|(_, facts)| facts.deleted);
+        for name in &names {
+            let next = match deleted {
+                _ if !groups.enabled || !work.rules.ground.capabilities.groups => break,
+                false if groups.create_missing => self.ensure(&work, name).await?,
+                false => break,
+                true => self.part_with(&work, name).await?,
+            };
+            ended = ended.and(next);
+            if ended.finish != (Finish::Done { due: None }) {
+                break;
+            }
         }
-        let keeps = work.rules.policy.deprovision.on_group_delete == OnGroupDelete::Keep;
-        if let Some((_, facts)) = &group
-            && facts.deleted
-            && keeps
-        {
-            let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-            drive::forget_pairs(&mut conn, work.lease.tenant_id, &facts.jira_name_key).await?;
+        // A Jira group that could not be deleted yet is not emptied before that is known.
+        if deleted && ended.finish != (Finish::Done { due: None }) {
+            return self.end_structure(&work, None, ended).await;
         }
         if work.lease.fan_out {
             let mut after = work.lease.page_after.unwrap_or(Uuid::nil());
-            while let Some(last) = self.page(&work, group.as_ref(), after).await? {
+            let keys: Vec<String> = names.iter().map(|name| fold(name)).collect();
+            let group = group.as_ref().map(|(id, _)| (*id, keys.as_slice()));
+            while let Some(last) = self.page(&work, group, after).await? {
                 after = last;
             }
             self.wake_all();
         }
+        let gone = group.filter(|_| deleted).map(|(id, _)| id);
+        self.end_structure(&work, gone, ended).await
+    }
+
+    /// Gives the lease back; the edges of a group that is `gone` go with it.
+    async fn end_structure(
+        &self,
+        work: &Structure,
+        gone: Option<Uuid>,
+        ended: Ended,
+    ) -> Result<(DriveEnd, usize), StoreError> {
         let mut tx = self.store.pool().begin().await?;
         let holds = drive::still_holds(&mut tx, &work.lease).await?.is_some();
         if holds {
-            if let Some((id, facts)) = &group
-                && facts.deleted
-            {
-                drive::purge_group_edges(&mut tx, work.lease.tenant_id, *id).await?;
+            if let Some(id) = gone {
+                drive::purge_group_edges(&mut tx, work.lease.tenant_id, id).await?;
             }
             drive::finish(&mut tx, &work.lease, &ended.finish).await?;
         }
@@ -88,7 +107,7 @@ impl Inner {
     async fn page(
         &self,
         work: &Structure,
-        group: Option<&(Uuid, GroupFacts)>,
+        group: Option<(Uuid, &[String])>,
         after: Uuid,
     ) -> Result<Option<Uuid>, StoreError> {
         let tenant_id = work.lease.tenant_id;
@@ -97,14 +116,11 @@ impl Inner {
             return Ok(None);
         }
         let users = match group {
-            Some((id, facts)) => {
-                drive::users_of_group(&mut tx, tenant_id, *id, &facts.jira_name_key, after, PAGE).await?
-            }
+            Some((id, keys)) => drive::users_of_group(&mut tx, tenant_id, id, keys, after, PAGE).await?,
             None => drive::users_of_tenant(&mut tx, tenant_id, after, PAGE).await?,
         };
         let Some(last) = users.last().copied() else { return Ok(None) };
-        let keys: Vec<String> = work.rules.policy.groups.default_groups.iter().map(|name| fold(name.trim())).collect();
-        let concerned: Vec<Uuid> = drive::facts(&mut tx, tenant_id, &users, &keys)
+        let concerned: Vec<Uuid> = facts_of(&mut tx, tenant_id, &users, &work.rules)
             .await?
             .into_iter()
             .filter_map(|mut facts| {
@@ -124,19 +140,73 @@ impl Inner {
     }
 
     /// Makes sure that the Jira group exists, so that an administrator can give it permissions before anybody is in it.
-    async fn ensure(&self, work: &Structure, group: &GroupFacts) -> Result<Ended, StoreError> {
-        let (tenant_id, key) = (work.lease.tenant_id, group.jira_name_key.clone());
-        let mut facts = UserFacts::default();
-        let mut tx = self.store.pool().begin().await?;
-        let known = drive::jira_group(&mut tx, tenant_id, &key).await?;
-        facts.groups.insert(
-            key.clone(),
-            known.unwrap_or_else(|| JiraGroup { name: group.jira_name.clone(), ..JiraGroup::default() }),
-        );
+    async fn ensure(&self, work: &Structure, name: &str) -> Result<Ended, StoreError> {
+        let key = fold(name);
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let known = drive::jira_group(&mut conn, work.lease.tenant_id, &key).await?;
+        drop(conn);
+        let group = known.unwrap_or_else(|| JiraGroup { name: name.to_owned(), ..JiraGroup::default() });
+        let facts = UserFacts { groups: BTreeMap::from([(key.clone(), group)]), ..UserFacts::default() };
         let plan = plan_group(&facts.groups, &key, work);
         if plan.is_empty() {
             return Ok(Ended { finish: Finish::Done { due: None }, refused: refusals(&facts, &key, work), calls: 0 });
         }
+        self.group_steps(work, key, facts, plan).await
+    }
+
+    /// The SCIM group is deleted: what the policy says of its Jira group, unless another group still stands for it.
+    async fn part_with(&self, work: &Structure, name: &str) -> Result<Ended, StoreError> {
+        let done = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
+        let (tenant_id, key) = (work.lease.tenant_id, fold(name));
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let policy = &work.rules.policy;
+        match policy.deprovision.on_group_delete {
+            OnGroupDelete::Empty => return Ok(done),
+            OnGroupDelete::Keep => {
+                if standing_for(&mut conn, tenant_id, &policy.groups, &key).await?.is_empty() {
+                    drive::forget_pairs(&mut conn, tenant_id, &key).await?;
+                }
+                return Ok(done);
+            }
+            OnGroupDelete::Delete => {}
+        }
+        let Some(group) = drive::jira_group(&mut conn, tenant_id, &key).await?.filter(|group| group.made) else {
+            return Ok(done);
+        };
+        let barred = work.rules.protected.bars_group(policy, &key, group.administrative);
+        if barred || self.is_wanted_elsewhere(&mut conn, &work.lease.rules.target, &key).await? {
+            return Ok(done);
+        }
+        drop(conn);
+        let mut plan = Plan::default();
+        plan.steps.push(Step::DeleteGroup { key: key.clone(), name: group.name.clone() });
+        let facts = UserFacts { groups: BTreeMap::from([(key.clone(), group)]), ..UserFacts::default() };
+        self.group_steps(work, key, facts, plan).await
+    }
+
+    /// Whether any living group, or a rule, of any tenant of this target stands for a Jira group.
+    async fn is_wanted_elsewhere(&self, conn: &mut PgConnection, target: &str, key: &str) -> Result<bool, StoreError> {
+        for tenant in tenant::list(&mut *conn).await?.into_iter().filter(|tenant| tenant.target == target) {
+            // Nobody knows what a policy wants that this version does not understand.
+            let Ok(policy) = Policy::from_value(&tenant.policy) else { return Ok(true) };
+            let default = policy.groups.default_groups.iter().any(|name| fold(name.trim()) == key);
+            if default || !standing_for(conn, tenant.id, &policy.groups, key).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(drive::is_pinned_group(conn, target, key).await?)
+    }
+
+    /// Does the steps about one Jira group, with their marks before and their record after.
+    async fn group_steps(
+        &self,
+        work: &Structure,
+        key: String,
+        mut facts: UserFacts,
+        plan: Plan,
+    ) -> Result<Ended, StoreError> {
+        let tenant_id = work.lease.tenant_id;
+        let mut tx = self.store.pool().begin().await?;
         let mut marked = facts.clone();
         mark(&mut marked, &plan);
         drive::save_groups(&mut tx, tenant_id, &marked.groups).await?;
@@ -158,7 +228,8 @@ impl Inner {
                 }
             }
         }
-        if work.rules.protected.bars_group(&work.rules.policy, &key, facts.groups[&key].administrative) {
+        let labelled = facts.groups.get(&key).is_some_and(|group| group.administrative);
+        if facts.groups.contains_key(&key) && work.rules.protected.bars_group(&work.rules.policy, &key, labelled) {
             set_barred(&mut facts.groups, &key, work);
         }
         let made = calls.take();
@@ -177,8 +248,12 @@ impl Inner {
             return Ok(Ended { finish, refused: Vec::new(), calls: made.len() });
         }
         drive::save_groups(&mut tx, tenant_id, &facts.groups).await?;
-        if facts.groups[&key].known == GroupKnown::Exists {
-            drive::nudge_waiting(&mut tx, tenant_id, &key).await?;
+        match facts.groups.get(&key) {
+            Some(group) if group.known == GroupKnown::Exists => {
+                drive::nudge_waiting(&mut tx, tenant_id, &key).await?;
+            }
+            Some(_) => {}
+            None => drive::forget_group(&mut tx, tenant_id, &key).await?,
         }
         let refused = refusals(&facts, &key, work);
         let outcome = match (&finish, refused.is_empty()) {
@@ -221,6 +296,14 @@ struct Ended {
     calls: usize,
 }
 
+impl Ended {
+    /// This, and then the next.
+    fn and(mut self, next: Self) -> Self {
+        self.refused.extend(next.refused);
+        Self { finish: next.finish, refused: self.refused, calls: self.calls + next.calls }
+    }
+}
+
 fn again(
     at: chrono::DateTime<chrono::Utc>,
     attempts: i32,
@@ -249,8 +332,12 @@ fn plan_group(groups: &BTreeMap<String, JiraGroup>, key: &str, work: &Structure)
 }
 
 fn barred(name: &str, work: &Structure) -> StepState {
-    let reason =
-        format!("The Jira group {name} grants administration; nothing writes it unless protect.allow names it.");
+    let reason = match work.rules.policy.protect.covers_group(name) {
+        true => format!("policy.protect.groups keeps everybody off the Jira group {name}."),
+        false => {
+            format!("The Jira group {name} grants administration; nothing writes it unless protect.allow names it.")
+        }
+    };
     refused(barred_fingerprint(&group_fingerprint(name, true)), reason, None, work.rules.now)
 }
 

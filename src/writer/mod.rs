@@ -12,9 +12,11 @@ mod claim;
 pub mod drift;
 mod drive;
 pub mod expiry;
+pub(crate) mod facts;
 mod fan_out;
 pub mod forecast;
 mod gate;
+mod last_administrator;
 pub mod last_login;
 pub mod outcome;
 pub mod pace;
@@ -29,14 +31,16 @@ pub mod unmatched;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::jira::Target;
 use crate::lifecycle::Lifecycle;
+use crate::policy::Policy;
 use crate::policy::tables::Tables;
+use crate::store::drive::TenantRules;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use expiry::Expiry;
@@ -97,9 +101,24 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// Tables that the expressions of policies look things up in.
     tables: RwLock<Arc<Tables>>,
+    /// Policies as they were last read, by tenant, with their versions.
+    policies: Mutex<HashMap<Uuid, (i64, Arc<Policy>)>>,
 }
 
 impl Inner {
+    /// A tenant's policy, read once a version.
+    pub(crate) fn policy(&self, tenant_id: Uuid, rules: &TenantRules) -> Result<Arc<Policy>, Vec<String>> {
+        let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, policy)) = policies.get(&tenant_id)
+            && *version == rules.policy_version
+        {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = Arc::new(Policy::from_value(&rules.policy)?);
+        policies.insert(tenant_id, (rules.policy_version, Arc::clone(&policy)));
+        Ok(policy)
+    }
+
     pub(crate) fn tables(&self) -> Arc<Tables> {
         Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -116,8 +135,8 @@ impl Writer {
     ) -> Self {
         let targets =
             targets.into_iter().map(|options| (options.name.clone(), Arc::new(Runtime::new(options)))).collect();
-        let (replica, tables) = (Uuid::now_v7(), RwLock::default());
-        Self(Arc::new(Inner { store, targets, options, replica, life, metrics, tables }))
+        let (replica, tables, policies) = (Uuid::now_v7(), RwLock::default(), Mutex::default());
+        Self(Arc::new(Inner { store, targets, options, replica, life, metrics, tables, policies }))
     }
 
     /// The state of every target, for the health page.

@@ -21,7 +21,7 @@ pub async fn perform(
         Step::Look { id: Some(id), .. } => target.get_account(calls, id).await.map(Done::Looked),
         Step::Look { id: None, username } => target.find_account(calls, username).await.map(Done::Looked),
         Step::Link { .. } => Ok(Done::Linked),
-        Step::Create { account } => target.create_account(calls, account).await.map(Done::Created),
+        Step::Create { account, .. } => target.create_account(calls, account).await.map(Done::Created),
         Step::Update { change, .. } => target.update_account(calls, linked()?, change).await.map(Done::Written),
         Step::SetActive { active, off, hand_over_to, .. } => {
             let switch = Switch { active: *active, off: *off, hand_over_to: hand_over_to.clone() };
@@ -33,6 +33,9 @@ pub async fn perform(
         Step::EnsureGroup { name, create, .. } => ensure(target, calls, name, *create).await,
         Step::AddMember { key, name } => {
             target.add_member(calls, group(facts, key, name), linked()?).await.map(|()| Done::PairWritten)
+        }
+        Step::DeleteGroup { key, name } => {
+            target.delete_group(calls, group(facts, key, name)).await.map(|()| Done::GroupDeleted)
         }
         Step::RemoveMember { key, name } => {
             target.remove_member(calls, group(facts, key, name), linked()?).await.map(|()| Done::PairWritten)

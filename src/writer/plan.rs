@@ -3,17 +3,22 @@
 //! It compares desired (the store, through the policy) with the record (what we last wrote or saw). What is marked
 //! `maybe` counts as unknown: an account is looked at, a wanted pair is added (adding looks), an unwanted one is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::account::{Account, Field, SeenAccount, fold};
 use crate::jira::AccountChange;
+use crate::policy::groups::{Groups, Remove, jira_groups};
 use crate::policy::mapping::{self, Ground};
 use crate::policy::protect::Protected;
 use crate::policy::{Adopt, OnDelete, Policy};
-use crate::store::link::{AccountStep, AsFound, Known, StepState, Stuck, UserFacts, UserNow};
+use crate::store::link::{
+    AccountStep, AsFound, InGroup, Known, Override, Pinned, StepState, Stuck, UserFacts, UserNow,
+};
 
+mod bar;
 mod membership;
 mod states;
 mod step;
@@ -21,24 +26,44 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use states::{ASK, NO_ACCOUNT, NO_ADOPTION, UNMAPPED, by_rule};
 pub use states::{
     DELETE_FINGERPRINT, access_fingerprint, active_fingerprint, barred_fingerprint, fingerprint, group_fingerprint,
     look_fingerprint, pair_fingerprint, place_of, write_fingerprint,
 };
-use states::{HANDS_OFF, NO_ADOPTION, OWN_ACCOUNT, UNMAPPED, by_rule};
-pub use step::{Place, Plan, Step};
+pub use states::{is_asked, is_no_account};
+pub use step::{Place, Plan, Step, StepKind, kind_of};
+
+/// How long until somebody without an account is looked for again, where we make none.
+const DAILY: TimeDelta = TimeDelta::days(1);
 
 /// What the plan goes by besides the facts.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// The tenant's.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// What nothing may touch.
     pub protected: Protected,
     /// What an account depends on besides the user and the policy.
     pub ground: Ground,
     /// The database's clock.
     pub now: DateTime<Utc>,
+    /// The only steps that may be planned, besides looking; `None`: all.
+    pub only: Option<BTreeSet<StepKind>>,
+}
+
+/// The Jira groups that a user's SCIM groups stand for: key to name.
+pub fn wanted(groups_in: &[InGroup], rules: &Groups) -> BTreeMap<String, String> {
+    let mut wanted = BTreeMap::new();
+    for name in names(groups_in, rules).flat_map(|name| jira_groups(rules, name)) {
+        wanted.entry(fold(&name)).or_insert(name);
+    }
+    wanted
+}
+
+/// The names of the groups that count.
+pub fn names<'a>(groups_in: &'a [InGroup], rules: &'a Groups) -> impl Iterator<Item = &'a String> {
+    groups_in.iter().filter(|group| group.direct || rules.nesting).map(|group| &group.name)
 }
 
 /// The state of a step that a rule or Jira refused.
@@ -69,11 +94,13 @@ pub fn plan_user(facts: &UserFacts, rules: &Rules) -> Plan {
         }
         return plan;
     }
+    planner.overrides_end(&mut plan);
     if planner.account(&mut plan) {
         planner.access(&mut plan);
         planner.groups(&mut plan);
     }
     plan.void = planner.void(&plan);
+    plan.keep(rules.only.as_ref());
     plan
 }
 
@@ -103,20 +130,30 @@ struct Planner<'a> {
     desired: Account,
     /// Why the account cannot be written, where the policy's expressions do not come out.
     unmapped: Option<String>,
-    /// Whether the identity provider and the policy want the person in.
+    /// Whether the identity provider and the policy want the person in, or somebody by hand.
     entitled: bool,
+    /// Whether somebody pinned by hand that the person may log in, or may not.
+    forced: Option<bool>,
+    /// Whether the account itself is written: not by policy, and not where nobody claimed what was imported.
+    managed: bool,
 }
 
 impl<'a> Planner<'a> {
     fn new(facts: &'a UserFacts, rules: &'a Rules) -> Option<Self> {
         let user = facts.user.as_ref()?;
-        let active = match as_found(facts, user) {
-            Some(found) => found.active,
-            None => user.active && !user.deleted && required(facts, &rules.policy),
+        let groups = &rules.policy.groups;
+        let forced = in_force(facts, rules.now).filter_map(|pinned| pinned.what.activity()).next_back();
+        let entitled = forced.unwrap_or(user.active && required(facts, &rules.policy));
+        let active = match (as_found(facts, user), forced) {
+            (Some(found), _) => found.active,
+            (None, Some(forced)) => forced,
+            (None, None) if user.imported => facts.record.linked().map_or(user.active, |seen| seen.active),
+            (None, None) => entitled && !user.deleted,
         };
-        let mapped = mapping::account(&user.attrs, active, facts.wanted.values(), &rules.policy, &rules.ground);
-        let entitled = user.active && required(facts, &rules.policy);
-        Some(Self { facts, rules, user, desired: mapped.account, unmapped: mapped.problem, entitled })
+        let names = names(&facts.groups_in, groups);
+        let mapped = mapping::account(&user.attrs, active, names, &rules.policy, &rules.ground);
+        let managed = rules.policy.users.enabled && !user.imported;
+        Some(Self { facts, rules, user, desired: mapped.account, unmapped: mapped.problem, entitled, forced, managed })
     }
 
     /// Whether something has to be read before anything can be planned.
@@ -128,12 +165,17 @@ impl<'a> Planner<'a> {
             Known::Linked { seen, maybe } if late || *maybe => {
                 Some(Step::Look { id: Some(seen.id.clone()), username: seen.username.clone() })
             }
+            Known::Linked { seen, .. } if self.awaits_survey(seen) => {
+                Some(Step::Look { id: Some(seen.id.clone()), username: seen.username.clone() })
+            }
             Known::Linked { .. } => None,
+            Known::Nothing | Known::Absent if !self.managed && !self.looks_for_account() => None,
             Known::Nothing | Known::Absent | Known::Found(_) if late => {
                 by_name(record.maybe_created.last().map_or(&self.desired.username, |sent| &sent.username))
             }
             Known::Nothing => match record.maybe_created.last() {
                 Some(sent) => by_name(&sent.username),
+                None if !self.managed => by_name(&self.desired.username),
                 // Somebody of that name who may log in although the IdP says that the person may not.
                 None if !self.user.deleted && !self.entitled => by_name(&self.desired.username),
                 None => None,
@@ -146,22 +188,50 @@ impl<'a> Planner<'a> {
             {
                 by_name(&self.desired.username)
             }
+            // It was not there the last time.
+            Known::Absent if !self.managed && self.facts.record.steps.contains_key(&AccountStep::Write) => {
+                by_name(&self.desired.username)
+            }
             Known::Absent | Known::Found(_) => None,
         }
+    }
+
+    /// Whether an account is looked for that we would not make: not again before its time.
+    fn looks_for_account(&self) -> bool {
+        let fingerprint = by_rule(NO_ACCOUNT, &write_fingerprint(&self.desired));
+        let state = self.facts.record.steps.get(&AccountStep::Write);
+        let waits = state.is_some_and(|state| state.blocks(&fingerprint, self.rules.now));
+        !self.user.imported && !self.user.deleted && self.desired.active && !waits
+    }
+
+    /// Whether the groups of the account have to be known, and are not.
+    fn awaits_survey(&self, seen: &SeenAccount) -> bool {
+        let all = self.rules.policy.groups.remove == Remove::All && self.writes_groups();
+        all && !self.facts.record.surveyed && !self.user.imported && self.bar(seen).is_none()
     }
 
     /// Plans the account; false where nothing can be said of its groups.
     fn account(&self, plan: &mut Plan) -> bool {
         match &self.facts.record.known {
-            Known::Nothing | Known::Absent => self.create(plan),
+            Known::Nothing | Known::Absent if self.managed => self.create(plan),
+            Known::Nothing | Known::Absent => {
+                self.miss(plan);
+                false
+            }
             Known::Found(seen) => {
                 self.found(seen, plan);
                 false
             }
-            Known::Linked { seen, .. } => {
-                self.linked(seen, plan);
-                !self.rules.protected.is_own(&seen.id) && seen.hands_off.is_none()
-            }
+            Known::Linked { seen, .. } => match self.bar(seen) {
+                Some(bar) => {
+                    self.forbid_by(plan, &bar);
+                    false
+                }
+                None => {
+                    self.linked(seen, plan);
+                    true
+                }
+            },
         }
     }
 
@@ -170,8 +240,8 @@ impl<'a> Planner<'a> {
             return false;
         }
         let fingerprint = write_fingerprint(&self.desired);
-        if self.rules.protected.is_own_name(&self.desired.username) {
-            self.refuse_own(plan, &fingerprint);
+        if let Some(bar) = self.bar_of_name(&self.desired.username) {
+            self.forbid_by(plan, &bar);
             return false;
         }
         if let Some(why) = &self.unmapped {
@@ -181,8 +251,23 @@ impl<'a> Planner<'a> {
         if self.blocked(&AccountStep::Write, &fingerprint, plan) {
             return false;
         }
-        plan.steps.push(Step::Create { account: self.desired.clone() });
+        plan.steps.push(Step::Create { account: self.desired.clone(), welcome: self.welcome() });
         true
+    }
+
+    /// There is no account, and we make none.
+    fn miss(&self, plan: &mut Plan) {
+        if self.user.imported || self.user.deleted || !self.desired.active {
+            return;
+        }
+        let fingerprint = by_rule(NO_ACCOUNT, &write_fingerprint(&self.desired));
+        if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
+            let reason =
+                format!("There is no account named {}, and policy.users.enabled is off.", self.desired.username);
+            let retry_at = Some(self.rules.now + DAILY);
+            let state = StepState { retry_at, ..refused(fingerprint, reason, Some(Field::Username), self.rules.now) };
+            plan.stuck.push((Place::Account(AccountStep::Write), state));
+        }
     }
 
     /// Jira may still execute a create that we gave up on: one under another name meanwhile would make two accounts.
@@ -200,28 +285,43 @@ impl<'a> Planner<'a> {
     fn found(&self, seen: &SeenAccount, plan: &mut Plan) {
         let made = self.is_our_creation(seen);
         let fingerprint = write_fingerprint(&self.desired);
-        if self.rules.protected.is_own(&seen.id) {
-            self.refuse_own(plan, &fingerprint);
-        } else if let Some(why) = &seen.hands_off {
-            self.keep_off(plan, &fingerprint, why);
-        } else if made || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
+        if let Some(bar) = self.bar(seen) {
+            self.forbid_by(plan, &bar);
+        } else if made || self.adopts(seen) {
             // Also blocked when another tenant holds the account: the state says so until the name changes.
             if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
-                plan.steps.push(Step::Link { account: seen.clone(), made });
+                let welcome = if made { self.welcome() } else { BTreeMap::new() };
+                plan.steps.push(Step::Link { account: seen.clone(), made, welcome });
             }
+        } else if !self.user.deleted && self.rules.policy.adopt == Adopt::Ask {
+            self.ask(seen, plan);
         } else if !self.user.deleted {
             let reason = format!("An account named {} exists in Jira already, and adoption is off.", seen.username);
             self.forbid(plan, by_rule(NO_ADOPTION, &fingerprint), reason, Some(Field::Username));
         }
     }
 
-    fn linked(&self, seen: &SeenAccount, plan: &mut Plan) {
-        if self.rules.protected.is_own(&seen.id) {
-            self.refuse_own(plan, &write_fingerprint(&self.desired));
-            return;
+    /// Whether the found account becomes the user's.
+    fn adopts(&self, seen: &SeenAccount) -> bool {
+        let approved = self.facts.record.approved.as_ref() == Some(&seen.id);
+        let adopt = self.rules.policy.adopt;
+        !self.user.deleted && (adopt == Adopt::Link || (adopt == Adopt::Ask && approved))
+    }
+
+    fn ask(&self, seen: &SeenAccount, plan: &mut Plan) {
+        let fingerprint = by_rule(ASK, &write_fingerprint(&self.desired));
+        if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
+            let reason = format!(
+                "An account named {} ({}) exists in Jira already; it waits until somebody approves that it becomes this user's.",
+                seen.username, seen.display_name
+            );
+            let state = refused(fingerprint, reason, Some(Field::Username), self.rules.now);
+            plan.stuck.push((Place::Account(AccountStep::Write), StepState { state: Stuck::Held, ..state }));
         }
-        if let Some(why) = &seen.hands_off {
-            self.keep_off(plan, &write_fingerprint(&self.desired), why);
+    }
+
+    fn linked(&self, seen: &SeenAccount, plan: &mut Plan) {
+        if !self.managed {
             return;
         }
         if self.user.deleted {
@@ -248,8 +348,8 @@ impl<'a> Planner<'a> {
         let fingerprint = write_fingerprint(&self.desired);
         if let Some(why) = &self.unmapped {
             self.forbid(plan, by_rule(UNMAPPED, &fingerprint), why.clone(), None);
-        } else if renames && self.rules.protected.is_own_name(&self.desired.username) {
-            self.refuse_own(plan, &fingerprint);
+        } else if let Some(bar) = self.bar_of_name(&self.desired.username).filter(|_| renames) {
+            self.forbid_by(plan, &bar);
         } else if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
             plan.steps.push(Step::Update { id: seen.id.clone(), change, desired: fingerprint });
         }
@@ -266,24 +366,25 @@ impl<'a> Planner<'a> {
     }
 
     fn leave(&self, seen: &SeenAccount, plan: &mut Plan) {
-        let delete = self.rules.policy.deprovision.on_delete == OnDelete::Delete;
-        if delete
-            && as_found(self.facts, self.user).is_none()
-            && !self.blocked(&AccountStep::Delete, DELETE_FINGERPRINT, plan)
-        {
+        let deprovision = &self.rules.policy.deprovision;
+        let delete = deprovision.on_delete == OnDelete::Delete
+            && self.forced != Some(true)
+            && as_found(self.facts, self.user).is_none();
+        let since = self.user.deleted_at.unwrap_or(self.rules.now);
+        let at = since.checked_add_signed(deprovision.delete_after.delta()).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if delete && at > self.rules.now {
+            plan.due_at(at);
+            self.set_active(seen, plan);
+        } else if delete && !self.blocked(&AccountStep::Delete, DELETE_FINGERPRINT, plan) {
             plan.steps.push(Step::Delete { id: seen.id.clone() });
         } else {
             self.set_active(seen, plan);
         }
     }
 
-    fn refuse_own(&self, plan: &mut Plan, fingerprint: &str) {
-        let reason = "This is the account that jira-scim itself works with; it is never provisioned.".to_owned();
-        self.forbid(plan, by_rule(OWN_ACCOUNT, fingerprint), reason, Some(Field::Username));
-    }
-
-    fn keep_off(&self, plan: &mut Plan, fingerprint: &str, why: &str) {
-        self.forbid(plan, by_rule(HANDS_OFF, fingerprint), why.to_owned(), Some(Field::Username));
+    /// What is pinned for a time has to be looked at again when the time is over.
+    fn overrides_end(&self, plan: &mut Plan) {
+        in_force(self.facts, self.rules.now).filter_map(|pinned| pinned.until).for_each(|until| plan.due_at(until));
     }
 
     /// A rule keeps the account from being written; one about the login name is a conflict.
@@ -302,8 +403,32 @@ impl<'a> Planner<'a> {
 
 /// Whether the person is in one of the groups that the policy asks for.
 fn required(facts: &UserFacts, policy: &Policy) -> bool {
-    let names = &policy.users.required_groups;
-    names.is_empty() || names.iter().any(|name| facts.wanted.contains_key(&fold(name.trim())))
+    let required = &policy.users.required_groups;
+    let is_in = |name: &String| names(&facts.groups_in, &policy.groups).any(|group| fold(group) == fold(name.trim()));
+    required.is_empty() || required.iter().any(is_in)
+}
+
+/// What is pinned now. An account that was switched off by hand until the identity provider does so is, once it does.
+fn in_force(facts: &UserFacts, now: DateTime<Utc>) -> impl DoubleEndedIterator<Item = &Override> {
+    let wanted = facts.user.as_ref().is_some_and(|user| user.active && !user.deleted);
+    facts.overrides.iter().filter(move |pinned| pinned.until.map_or(wanted, |until| until > now))
+}
+
+/// Overrides without an end that the identity provider has caught up with.
+pub fn caught_up(facts: &UserFacts) -> Vec<uuid::Uuid> {
+    let gone = facts.user.as_ref().is_some_and(|user| !user.active || user.deleted);
+    let ended = facts.overrides.iter().filter(|pinned| gone && pinned.until.is_none());
+    ended.map(|pinned| pinned.id).collect()
+}
+
+impl Pinned {
+    fn activity(&self) -> Option<bool> {
+        match self {
+            Self::Active => Some(true),
+            Self::Inactive => Some(false),
+            Self::Member { .. } => None,
+        }
+    }
 }
 
 /// How to leave an account that was there before a create that was refused and taken back.

@@ -16,8 +16,8 @@ use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 
 use super::Inner;
-use super::claim::user_facts;
 use super::drift::{differences, is_comparable};
+use super::facts::user_facts;
 use super::plan::Rules;
 use super::runs::{Held, RunError};
 use crate::account::{SeenAccount, fold};
@@ -89,7 +89,7 @@ impl Inner {
     /// What a run's tenant goes by.
     fn rules_of(&self, held: &Held, now: DateTime<Utc>) -> Rules {
         Rules {
-            policy: held.policy.clone(),
+            policy: held.policy.clone().into(),
             protected: held.runtime.protected().unwrap_or_default(),
             ground: Ground {
                 capabilities: held.runtime.target.capabilities(),
@@ -97,6 +97,7 @@ impl Inner {
                 tables: self.tables(),
             },
             now,
+            only: None,
         }
     }
 }

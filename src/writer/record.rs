@@ -82,7 +82,7 @@ impl Inner {
             outbox::nudge(tx, lease.tenant_id, "user", &[user_id], NudgeAs::BULK).await?;
             if let Some((mut record, look_at)) = drive::record(tx, lease.tenant_id, user_id).await? {
                 absorb::doubt_from_outside(&mut record, &performed.tried);
-                let Times { now, late } = times(&work.rules, &work.runtime, work.taken);
+                let Times { now, late, .. } = times(&work.rules, &work.runtime, work.taken);
                 drive::save_doubt(tx, lease.tenant_id, user_id, &record, look_at.max(Some(now + late))).await?;
             }
         }

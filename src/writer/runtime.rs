@@ -1,5 +1,6 @@
 //! What this process knows of a target while it runs: its pace, and a copy of the state that all replicas share.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,8 +14,8 @@ use super::gate::OpenGate;
 use super::outcome::{Failure, Verdict, backoff, judge};
 use super::pace::Pace;
 use super::{Inner, TargetOptions};
-use crate::account::fold;
-use crate::jira::{Calls, Target, TargetError};
+use crate::account::{AccountId, fold};
+use crate::jira::{Calls, GroupRef, Target, TargetError};
 use crate::policy::protect::Protected;
 use crate::store::StoreError;
 use crate::store::target::{self, PauseKind, ProbeRecord, TargetState};
@@ -34,6 +35,8 @@ pub(crate) struct Runtime {
     pub(crate) last_was_slow: AtomicBool,
     state: Mutex<Copy>,
     probing: tokio::sync::Mutex<()>,
+    /// Who else administers the target, and when that was read: asked only when somebody is to be switched off.
+    administrators: Mutex<Option<(Instant, BTreeSet<AccountId>)>>,
 }
 
 /// A copy of the shared state, with the time it was read.
@@ -85,6 +88,7 @@ impl Runtime {
             last_was_slow: AtomicBool::new(false),
             state: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
+            administrators: Mutex::default(),
         }
     }
 
@@ -118,7 +122,37 @@ impl Runtime {
         Some(Protected {
             own: probe.own_account.clone(),
             administrative: probe.administrative.iter().cloned().collect(),
+            administrators: self.administrators().unwrap_or_default(),
         })
+    }
+
+    /// Who administers the target besides ourselves, where somebody asked lately.
+    pub(crate) fn administrators(&self) -> Option<BTreeSet<AccountId>> {
+        let known = self.administrators.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(read, _)| read.elapsed() < ADMINISTRATORS).map(|(_, who)| who.clone())
+    }
+
+    /// Asks who administers the target. One that does not answer is paused. False where this process ends.
+    pub(crate) async fn know_administrators(self: &Arc<Self>, inner: &Inner) -> Result<bool, StoreError> {
+        let gate = OpenGate { runtime: Arc::clone(self), metrics: inner.metrics.clone() };
+        let calls = Calls::new(Uuid::now_v7(), &gate);
+        let found = async {
+            let groups = self.target.administrative_groups(&calls).await?;
+            administrators(self.target.as_ref(), &calls, &groups).await
+        };
+        match found.await {
+            Ok(mut who) => {
+                let own = self.copy().state.probe.as_ref().and_then(|probe| probe.own_account.clone());
+                who.retain(|id| own.as_ref().is_none_or(|own| own.id != *id));
+                if who.len() > MANY {
+                    who.clear();
+                }
+                *self.administrators.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), who));
+                Ok(true)
+            }
+            Err(TargetError::Stopped { .. }) => Ok(false),
+            Err(error) => self.pause_because(inner, &error).await.map(|()| true),
+        }
     }
 
     /// Reads the shared state anew.
@@ -257,6 +291,38 @@ impl Runtime {
         let target_failures = self.copy().state.failures;
         Failure { attempts: 0, first_failure: None, target_failures, target_answers, now, chance: rand::random() }
     }
+}
+
+/// How long it is believed who administers a target.
+const ADMINISTRATORS: Duration = Duration::from_secs(600);
+
+/// So many administrators are never all gone by accident: nobody counts them.
+const MANY: usize = 500;
+
+/// Everybody who is in one of the groups that grant administration.
+pub(super) async fn administrators(
+    target: &dyn Target,
+    calls: &Calls<'_>,
+    groups: &[String],
+) -> Result<BTreeSet<AccountId>, TargetError> {
+    let mut found = BTreeSet::new();
+    for name in groups {
+        let group = GroupRef { name, id: None };
+        let mut after = None;
+        loop {
+            let page = match target.members(calls, group, after.as_deref()).await {
+                // Gone meanwhile, or not to be read by us: nobody is known to be in it.
+                Err(TargetError::Gone { .. } | TargetError::Refused { .. }) => break,
+                page => page?,
+            };
+            found.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// See [`super::Writer::health`].

@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use super::brake::{self, Asker};
 use super::gate::OpenGate;
-use super::runtime::Runtime;
+use super::runtime::{Runtime, administrators};
 use super::{Inner, Writer};
 use crate::account::{AccountId, SeenAccount, fold};
-use crate::jira::{AccountRef, CallRecord, Calls, Gate, GroupRef, Permit, RateLimits, Switch, TargetError};
+use crate::jira::{AccountRef, CallRecord, Calls, Gate, Permit, RateLimits, Switch, TargetError};
 use crate::policy::pattern::Pattern;
 use crate::policy::{Policy, Protect, Unmatched, UnmatchedAccounts};
 use crate::store::brake::{BrakeClass, Wanted, Whose};
@@ -279,8 +279,10 @@ impl Inner {
             }
         }
         if !comparison.strays.is_empty() && runtime.target.capabilities().groups {
-            let spared = administrators(runtime, calls).await?;
-            comparison.strays.retain(|stray| !spared.contains(&stray.id));
+            // Nobody's, perhaps, and still the last to be switched off.
+            let groups = runtime.target.administrative_groups(calls).await?;
+            let spared = administrators(runtime.target.as_ref(), calls, &groups).await?;
+            comparison.strays.retain(|stray| !spared.contains(&AccountId(stray.id.clone())));
         }
         Ok(comparison)
     }
@@ -405,26 +407,6 @@ fn concerns_all(error: &TargetError) -> bool {
             | TargetError::Unreachable { .. }
             | TargetError::Stopped { .. }
     )
-}
-
-/// The keys of everybody who administers the target: nobody's, perhaps, and still the last to be switched off.
-async fn administrators(runtime: &Runtime, calls: &Calls<'_>) -> Result<HashSet<String>, TargetError> {
-    let target = runtime.target.as_ref();
-    let mut found = HashSet::new();
-    for name in target.administrative_groups(calls).await? {
-        let Some(group) = target.find_group(calls, &name).await? else { continue };
-        let group = GroupRef { name: &group.name, id: group.id.as_deref() };
-        let mut after = None;
-        loop {
-            let page = target.members(calls, group, after.as_deref()).await?;
-            found.extend(page.items.into_iter().map(|id| id.0));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(found)
 }
 
 impl Stray {

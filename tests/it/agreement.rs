@@ -43,7 +43,7 @@ pub async fn differences(pool: &PgPool, jira: &Sandbox, strangers: &[&str]) -> V
         }
     }
     let groups: Vec<String> =
-        sqlx::query_scalar("SELECT jira_name FROM scim_group WHERE deleted_at IS NULL").fetch_all(pool).await.unwrap();
+        sqlx::query_scalar("SELECT alias FROM scim_group WHERE deleted_at IS NULL").fetch_all(pool).await.unwrap();
     let there: BTreeSet<String> = jira.groups().iter().map(|name| name.to_lowercase()).collect();
     differences.extend(
         groups.into_iter().filter(|name| !there.contains(&name.to_lowercase())).map(|name| format!("no group {name}")),
@@ -77,7 +77,7 @@ fn compare(person: &Person, account: Option<&AccountView>) -> Vec<String> {
 async fn people(pool: &PgPool) -> BTreeMap<String, Person> {
     let rows: Vec<(Value, bool, Vec<String>)> = sqlx::query_as(
         "SELECT u.attrs, u.active, ARRAY(
-            SELECT g.jira_name FROM group_member m JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
+            SELECT g.alias FROM group_member m JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
             WHERE m.tenant_id = u.tenant_id AND m.member_id = u.id AND g.deleted_at IS NULL)
          FROM scim_user u WHERE u.deleted_at IS NULL",
     )

@@ -96,7 +96,8 @@ impl Stage {
         let journal = self.jira.journal();
         let told = self.told.swap(journal.len(), Ordering::SeqCst);
         let new = journal.iter().skip(told);
-        new.filter(|entry| !own.contains(&entry.route.as_str()) && !entry.path.contains("/groups/picker?query=&"))
+        let looks = |path: &str| path.contains("/groups/picker?query=&") || path.contains("administrators&");
+        new.filter(|entry| !own.contains(&entry.route.as_str()) && !looks(&entry.path))
             .map(|entry| entry.operation())
             .collect()
     }

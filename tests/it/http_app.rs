@@ -168,7 +168,7 @@ impl App {
     /// What the store holds for its clients, without versions and times, and how much it says that this is.
     pub async fn holdings(&self) -> Vec<Value> {
         let rows = "SELECT jsonb_build_object('id', id, 'attrs', attrs, 'active', active) FROM scim_user WHERE deleted_at IS NULL
-            UNION ALL SELECT jsonb_build_object('id', g.id, 'attrs', g.attrs, 'jira', g.jira_name, 'members', ARRAY(
+            UNION ALL SELECT jsonb_build_object('id', g.id, 'attrs', g.attrs, 'jira', g.alias, 'members', ARRAY(
                 SELECT m.member_id FROM group_member m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id ORDER BY 1))
             FROM scim_group g WHERE g.deleted_at IS NULL
             UNION ALL SELECT jsonb_build_object('kind', kind, 'total', sum(n)) FROM (

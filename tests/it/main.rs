@@ -53,6 +53,7 @@ mod names;
 mod outbox_cli;
 mod plan;
 mod policy_docs;
+mod policy_stories;
 mod population;
 mod postgres;
 mod process;

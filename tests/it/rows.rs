@@ -73,8 +73,8 @@ pub async fn insert_group(
     let name = document["displayName"].as_str().unwrap();
     sqlx::query(
         "WITH counted AS (INSERT INTO tally_delta (tenant_id, kind, delta) VALUES ($1, 'group', 1))
-         INSERT INTO scim_group (tenant_id, id, display_name_key, external_id, attrs, folded, jira_name,
-                                 jira_name_key, created, modified)
+         INSERT INTO scim_group (tenant_id, id, display_name_key, external_id, attrs, folded, alias,
+                                 alias_key, created, modified)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $3, $8, $8)",
     )
     .bind(tenant_id)

@@ -304,8 +304,8 @@ async fn the_lookups_of_identity_providers_reach_an_index() {
     .await
     .unwrap();
     sqlx::query(
-        r#"INSERT INTO scim_group (tenant_id, id, display_name_key, external_id, attrs, folded, jira_name,
-                                   jira_name_key, created, modified)
+        r#"INSERT INTO scim_group (tenant_id, id, display_name_key, external_id, attrs, folded, alias,
+                                   alias_key, created, modified)
            SELECT $1, gen_random_uuid(), 'g' || n, 'x' || n, '{}', '{}', 'g' || n, 'g' || n, now(), now()
            FROM generate_series(1, 5000) n"#,
     )

@@ -173,6 +173,7 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             "INSERT INTO unmatched_account (tenant_id, account_id) VALUES ($1, $2::text)",
             "INSERT INTO drift (tenant_id, kind, subject, field, name, action, run_id)
                 VALUES ($1, 'user', $2::text, 'active', 'ann', 'report', $2)",
+            "INSERT INTO override (tenant_id, id, user_id, what, reason, actor) VALUES ($1, $2, $2, 'inactive', 'why', 'test')",
             "INSERT INTO run (tenant_id, id, kind, actor, request_id) VALUES ($1, $2, 'import', 'test', $2)",
             "INSERT INTO brake (tenant_id, accounts) SELECT $1, 1 WHERE $2 IS NOT NULL",
             "INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until)

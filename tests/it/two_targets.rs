@@ -71,6 +71,7 @@ impl Both {
             tenant: Arc::clone(&self.tenants[tenant]),
             types: Types::built_in(),
             refuses_unknown_members: false,
+            groups: Default::default(),
             actor: "test".into(),
             request_id: Uuid::now_v7(),
             remote: None,

@@ -103,6 +103,7 @@ impl World {
             tenant: Arc::clone(tenant),
             types: Types::built_in(),
             refuses_unknown_members: false,
+            groups: Default::default(),
             actor: "test".into(),
             request_id: Uuid::now_v7(),
             remote: None,

@@ -1,4 +1,4 @@
-//! `jira-scim outbox retry` and `jira-scim outbox waive`
+//! `jira-scim outbox retry`, `jira-scim outbox approve` and `jira-scim outbox waive`
 
 use std::time::Duration;
 
@@ -46,6 +46,18 @@ pub(super) struct RetryArgs {
     /// Also end the pause of this target, for instance when its credential is right again
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
+}
+
+/// What to approve.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("whom").required(true).args(["all", "user"]))]
+pub(super) struct ApproveArgs {
+    /// The account that this user (userName or id) waits for
+    #[arg(long, value_name = "NAME|ID")]
+    user: Option<String>,
+    /// Every account that a user waits for
+    #[arg(long)]
+    all: bool,
 }
 
 /// What to waive.
@@ -145,6 +157,42 @@ pub(super) async fn retry(args: &RetryArgs, desk: &Desk, tenants: &[Tenant], as_
         said.push("nothing to retry".to_owned());
     }
     finish(said, &deeds, "will be tried again", as_json.then(|| json!({ "pause": pause })))
+}
+
+pub(super) async fn approve(
+    args: &ApproveArgs,
+    desk: &Desk,
+    tenants: &[Tenant],
+    as_json: bool,
+) -> Result<String, Failure> {
+    let hand = hand(desk);
+    let mut deeds = Vec::new();
+    if let Some(name) = &args.user {
+        let found = user(desk, tenants, name).await?;
+        let outcome = hand.approve(found.tenant, found.id, LIVE).await;
+        deeds.push(Deed::new(found.tenant, "user", name, outcome.map(|changed| vec![changed])));
+    }
+    for tenant in tenants.iter().filter(|_| args.all) {
+        let mut after = Uuid::nil();
+        loop {
+            let mut conn = hand.store.pool().acquire().await?;
+            let users = by_hand::stuck_users(&mut conn, tenant.id, &[State::Held], after, PAGE).await?;
+            drop(conn);
+            let Some(last) = users.last() else { break };
+            after = *last;
+            for id in users {
+                match hand.approve(tenant, id, BULK).await {
+                    // Held for another reason.
+                    Err(ByHandError::NothingToDo(_)) => {}
+                    outcome => {
+                        deeds.push(Deed::new(tenant, "user", &id.to_string(), outcome.map(|changed| vec![changed])));
+                    }
+                }
+            }
+        }
+    }
+    let said = if deeds.is_empty() { vec!["nobody waits for an approval".to_owned()] } else { Vec::new() };
+    finish(said, &deeds, "is approved", as_json.then(|| json!({})))
 }
 
 pub(super) async fn waive(args: &WaiveArgs, desk: &Desk, tenants: &[Tenant], as_json: bool) -> Result<String, Failure> {

@@ -323,7 +323,7 @@ pub async fn reset(conn: &mut PgConnection, tenant_id: Uuid, forget: bool) -> Re
 pub async fn groups_behind(conn: &mut PgConnection, tenant_id: Uuid, keys: &[String]) -> Result<Vec<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
         "-- brake.groups_behind
-        SELECT id FROM scim_group WHERE tenant_id = $1 AND jira_name_key = ANY($2) ORDER BY id",
+        SELECT id FROM scim_group WHERE tenant_id = $1 AND alias_key = ANY($2) ORDER BY id",
         tenant_id,
         keys,
     )

@@ -9,10 +9,8 @@ use crate::store::StoreError;
 /// A group subject's facts.
 #[derive(Clone, Debug)]
 pub struct GroupFacts {
-    /// The Jira group it stands for.
-    pub jira_name: String,
-    /// Folded.
-    pub jira_name_key: String,
+    /// The name that the rules see.
+    pub alias: String,
     /// A tombstone.
     pub deleted: bool,
 }
@@ -25,14 +23,14 @@ pub async fn group_facts(
 ) -> Result<Option<GroupFacts>, StoreError> {
     let row = sqlx::query!(
         r#"-- drive.group_facts
-        SELECT jira_name, jira_name_key, deleted_at IS NOT NULL AS "deleted!"
+        SELECT alias, deleted_at IS NOT NULL AS "deleted!"
         FROM scim_group WHERE tenant_id = $1 AND id = $2"#,
         tenant_id,
         group_id
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| GroupFacts { jira_name: row.jira_name, jira_name_key: row.jira_name_key, deleted: row.deleted }))
+    Ok(row.map(|row| GroupFacts { alias: row.alias, deleted: row.deleted }))
 }
 
 /// A page of the users that a group's structure concerns: present members, direct or nested, and written pairs.
@@ -40,7 +38,7 @@ pub async fn users_of_group(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     group_id: Uuid,
-    jira_name_key: &str,
+    jira_keys: &[String],
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
@@ -54,17 +52,53 @@ pub async fn users_of_group(
             SELECT m.member_id AS id FROM down JOIN group_member m ON m.tenant_id = $1 AND m.group_id = down.id
             WHERE NOT m.is_group AND m.member_id > $4
           UNION
-            SELECT user_id FROM jira_membership WHERE tenant_id = $1 AND group_key = $3 AND user_id > $4
+            SELECT user_id FROM jira_membership WHERE tenant_id = $1 AND group_key = ANY($3) AND user_id > $4
         )
         SELECT id AS "id!" FROM concerned ORDER BY id LIMIT $5"#,
         tenant_id,
         group_id,
-        jira_name_key,
+        jira_keys,
         after,
         limit,
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// A page of the living groups of a tenant behind one of them, with the names that the rules see.
+pub async fn aliases(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let rows = sqlx::query!(
+        "-- drive.aliases
+        SELECT id, alias FROM scim_group WHERE tenant_id = $1 AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3",
+        tenant_id,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.alias)).collect())
+}
+
+/// The living groups of a tenant that the rules see by one of these names, folded.
+pub async fn groups_called(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    alias_key: &str,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let rows = sqlx::query!(
+        "-- drive.groups_called
+        SELECT id, alias FROM scim_group WHERE tenant_id = $1 AND alias_key = $2 AND deleted_at IS NULL",
+        tenant_id,
+        alias_key,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.alias)).collect())
 }
 
 /// A page of a tenant's users, tombstones included.
@@ -117,6 +151,33 @@ pub async fn nudge_waiting(conn: &mut PgConnection, tenant_id: Uuid, key: &str) 
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Whether somebody of any tenant of a target is pinned to a Jira group.
+pub async fn is_pinned_group(conn: &mut PgConnection, target: &str, key: &str) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- drive.is_pinned_group
+        SELECT EXISTS (SELECT FROM override o JOIN tenant t ON t.id = o.tenant_id
+            WHERE t.target = $1 AND o.group_key = $2 AND o.lifted IS NULL AND o.until > now()) AS "any!""#,
+        target,
+        key,
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Forgets a Jira group that is deleted, with everybody's membership of it.
+pub async fn forget_group(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- drive.forget_group
+        WITH pairs AS (DELETE FROM jira_membership WHERE tenant_id = $1 AND group_key = $2)
+        DELETE FROM jira_group WHERE tenant_id = $1 AND name_key = $2",
+        tenant_id,
+        key,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Removes the edges of a deleted group, and the group's touches.

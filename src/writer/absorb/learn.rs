@@ -1,24 +1,21 @@
 //! What a look and a write teach about the account, its memberships and its access. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-
-use super::super::plan::is_what_we_sent;
+use super::super::plan::{is_no_account, is_what_we_sent};
+use super::Times;
 use crate::account::{Account, OffSwitch, SeenAccount, fold};
 use crate::jira::{AccountChange, Written};
-use crate::store::link::{AsFound, JiraGroup, Known, LinkRecord, Pair, UserFacts};
+use crate::store::link::{AsFound, GroupKnown, JiraGroup, Known, LinkRecord, Pair, UserFacts};
 
-pub(super) fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccount>, now: DateTime<Utc>) {
-    let late = facts.look_at.is_some_and(|at| at <= now);
+pub(super) fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccount>, times: Times) {
+    let late = facts.look_at.is_some_and(|at| at <= times.now);
     // The account went, but one that was asked for before may have come since: the same look goes on by name.
     let goes_on = by_id && seen.is_none() && !facts.record.maybe_created.is_empty();
     match seen {
         Some(seen) => {
-            let groups: BTreeSet<String> = seen.groups.iter().flatten().map(|name| fold(name)).collect();
-            if seen.groups.is_some() {
-                learn_pairs(facts, &groups);
-            }
+            learn_pairs(facts, seen.groups.as_deref(), times.survey && by_id);
             if late {
                 // Names are unique: what is not the one account of that name was never created.
                 facts.record.maybe_created.retain(|sent| !by_id && is_what_we_sent(sent, &seen));
@@ -36,6 +33,7 @@ pub(super) fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccoun
         None if by_id => forget_account(facts),
         None => {
             facts.record.known = Known::Absent;
+            facts.record.steps.retain(|_, state| !is_no_account(&state.fingerprint));
             if late {
                 facts.record.maybe_created.clear();
             }
@@ -49,22 +47,40 @@ pub(super) fn looked(facts: &mut UserFacts, by_id: bool, seen: Option<SeenAccoun
     }
 }
 
-/// Pairs on record, watched or wanted are as the target shows them.
-pub(super) fn learn_pairs(facts: &mut UserFacts, actual: &BTreeSet<String>) {
+/// Pairs on record, watched or wanted are as the target shows them, where it does; in a survey, those of other groups, too.
+fn learn_pairs(facts: &mut UserFacts, groups: Option<&[String]>, survey: bool) {
+    // A target that shows none has none to be surveyed.
+    facts.record.surveyed |= survey;
+    let Some(groups) = groups else { return };
+    let actual: BTreeMap<String, &String> = groups.iter().map(|name| (fold(name), name)).collect();
     for (key, pair) in &mut facts.pairs {
-        pair.written = actual.contains(key);
+        pair.written = actual.contains_key(key);
         pair.maybe = false;
+        pair.theirs &= pair.written;
     }
-    for key in facts.record.watch.iter().chain(facts.wanted.keys()).filter(|key| actual.contains(*key)) {
-        facts.pairs.entry(key.clone()).or_default().written = true;
+    for key in facts.record.watch.iter().chain(facts.wanted.keys()).filter(|key| actual.contains_key(*key)) {
+        facts.pairs.entry(key.clone()).or_insert(Pair { written: true, ..Pair::default() });
+    }
+    for (key, name) in actual.into_iter().filter(|_| survey) {
+        if let Entry::Vacant(vacant) = facts.pairs.entry(key.clone()) {
+            vacant.insert(Pair { written: true, theirs: true, ..Pair::default() });
+            facts.groups.entry(key).or_insert_with(|| JiraGroup { known: GroupKnown::Exists, ..named(name) });
+        }
     }
 }
 
-pub(super) fn link(facts: &mut UserFacts, account: SeenAccount, made: bool) {
-    let actual: BTreeSet<String> = account.groups.iter().flatten().map(|name| fold(name)).collect();
-    if account.groups.is_some() {
-        learn_pairs(facts, &actual);
+/// The groups that come with a new account are on record as wanted: what was there before the account is not.
+pub(super) fn owe(facts: &mut UserFacts, welcome: &BTreeMap<String, String>) {
+    for (key, name) in welcome {
+        facts.groups.entry(key.clone()).or_insert_with(|| named(name));
+        facts.pairs.entry(key.clone()).or_default().maybe = true;
     }
+}
+
+pub(super) fn link(facts: &mut UserFacts, account: SeenAccount, made: bool, survey: bool) {
+    let actual: BTreeSet<String> = account.groups.iter().flatten().map(|name| fold(name)).collect();
+    facts.record.surveyed = false;
+    learn_pairs(facts, account.groups.as_deref(), survey && account.groups.is_some());
     let ours = |key: &String| facts.pairs.contains_key(key) || facts.groups.contains_key(key);
     let groups = actual.into_iter().filter(ours).collect();
     facts.record.found = (!made).then_some(AsFound { active: account.active, groups });
@@ -93,13 +109,11 @@ pub(super) fn learn_access(record: &mut LinkRecord, seen: &SeenAccount) {
 }
 
 /// The account as it is after it was switched on or off, with what went with that.
-pub(super) fn switched(facts: &mut UserFacts, active: bool, written: Written) {
+pub(super) fn switched(facts: &mut UserFacts, active: bool, written: Written, survey: bool) {
     let old = facts.record.linked().cloned().unwrap_or_default();
     let (seen, off) = match written {
         Written::Seen(seen) => {
-            if let Some(groups) = &seen.groups {
-                learn_pairs(facts, &groups.iter().map(|name| fold(name)).collect());
-            }
+            learn_pairs(facts, seen.groups.as_deref(), survey && seen.groups.is_some());
             learn_access(&mut facts.record, &seen);
             let off = seen.off;
             (merged(seen, &old), off)
@@ -132,6 +146,7 @@ pub(super) fn sent(account: &Account) -> SeenAccount {
 pub(super) fn forget_account(facts: &mut UserFacts) {
     facts.record.known = Known::Absent;
     facts.record.made = false;
+    facts.record.surveyed = false;
     facts.record.found = None;
     facts.record.granted.clear();
     facts.record.maybe_granted.clear();

@@ -1,6 +1,8 @@
 //! What each answer teaches, by tables. How it all plays together is in the planner's properties.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::account::{Access, Account, AccountId, Field, OffSwitch};
 use crate::jira::AccountChange;
@@ -11,7 +13,7 @@ fn now() -> DateTime<Utc> {
 }
 
 fn times() -> Times {
-    Times { now: now(), late: TimeDelta::seconds(60) }
+    Times { now: now(), late: TimeDelta::seconds(60), survey: false }
 }
 
 fn seen() -> SeenAccount {
@@ -88,7 +90,12 @@ fn a_created_account_is_linked_and_ours() {
     facts.record.steps.insert(AccountStep::Write, refused(String::new(), String::new(), None, now()));
     facts.record.maybe_created = vec![account()];
     let hidden = SeenAccount { email: None, ..seen() };
-    absorb(&mut facts, &Step::Create { account: account() }, Done::Created(Created::New(hidden)), times());
+    absorb(
+        &mut facts,
+        &Step::Create { account: account(), welcome: BTreeMap::new() },
+        Done::Created(Created::New(hidden)),
+        times(),
+    );
     assert_eq!(facts.record.linked(), Some(&seen()), "a hidden address is the one that was sent");
     assert!(facts.record.made && facts.record.steps.is_empty() && facts.record.maybe_created.is_empty());
 }
@@ -97,7 +104,12 @@ fn a_created_account_is_linked_and_ours() {
 fn a_create_that_may_still_come_is_remembered_after_the_link() {
     let mut facts = UserFacts { look_at: Some(now()), ..UserFacts::default() };
     facts.record.maybe_created = vec![account()];
-    absorb(&mut facts, &Step::Create { account: account() }, Done::Created(Created::New(seen())), times());
+    absorb(
+        &mut facts,
+        &Step::Create { account: account(), welcome: BTreeMap::new() },
+        Done::Created(Created::New(seen())),
+        times(),
+    );
     assert_eq!(facts.record.maybe_created, [account()]);
     absorb(&mut facts, &Step::Look { id: Some(id()), username: "ann".to_owned() }, Done::Looked(Some(seen())), times());
     assert_eq!((facts.record.maybe_created.len(), facts.look_at), (0, None));
@@ -106,11 +118,21 @@ fn a_create_that_may_still_come_is_remembered_after_the_link() {
 #[test]
 fn an_account_that_is_there_already_is_found_and_not_linked() {
     let mut facts = UserFacts::default();
-    absorb(&mut facts, &Step::Create { account: account() }, Done::Created(Created::Exists(seen())), times());
+    absorb(
+        &mut facts,
+        &Step::Create { account: account(), welcome: BTreeMap::new() },
+        Done::Created(Created::Exists(seen())),
+        times(),
+    );
     assert_eq!(facts.record.known, Known::Found(seen()));
     let with_groups = SeenAccount { groups: Some(vec!["Dev".to_owned(), "Other".to_owned()]), ..seen() };
     facts.wanted.insert("dev".to_owned(), "Dev".to_owned());
-    absorb(&mut facts, &Step::Link { account: with_groups, made: false }, Done::Linked, times());
+    absorb(
+        &mut facts,
+        &Step::Link { account: with_groups, made: false, welcome: BTreeMap::new() },
+        Done::Linked,
+        times(),
+    );
     assert_eq!((facts.record.linked(), facts.record.made), (Some(&seen()), false));
     // A wanted group that the account is in already is taken over; another is none of our business.
     assert_eq!(facts.pairs.keys().collect::<Vec<_>>(), ["dev"]);
@@ -164,7 +186,11 @@ fn no_seat_is_a_refusal_or_a_wait() {
     let state = facts.record.steps[&access].clone();
     assert_eq!((state.state, state.fingerprint.as_str(), state.retry_at), (Stuck::Refused, "granted=true", None));
     for (step, place, fingerprint) in [
-        (Step::Create { account: account() }, AccountStep::Write, write_fingerprint(&account())),
+        (
+            Step::Create { account: account(), welcome: BTreeMap::new() },
+            AccountStep::Write,
+            write_fingerprint(&account()),
+        ),
         (set(true), AccountStep::Active, active_fingerprint(true)),
         (grant(), access, access_fingerprint(true)),
     ] {
@@ -186,7 +212,7 @@ fn what_an_answer_does_not_show_is_as_it_was_asked_for() {
     absorb(&mut facts, &update(change), Done::Written(Written::AsAsked { off: None }), times());
     let linked = facts.record.linked().unwrap();
     assert_eq!((linked.email.as_deref(), linked.extra["title"].as_str()), (Some("new@x.example"), "Engineer"));
-    facts.pairs.insert("dev".to_owned(), Pair { written: true, maybe: false, step: None });
+    facts.pairs.insert("dev".to_owned(), Pair { written: true, ..Pair::default() });
     facts.record.granted.insert(jira_core());
     absorb(&mut facts, &set(false), Done::Written(Written::AsAsked { off: Some(OffSwitch::Suspend) }), times());
     let linked = facts.record.linked().unwrap();
@@ -204,7 +230,7 @@ fn an_account_that_is_gone_takes_its_memberships_with_it() {
     for step in [Step::Delete { id: id() }, update(display("x")), set(true)] {
         let mut facts = linked();
         facts.record.made = true;
-        facts.pairs.insert("dev".to_owned(), Pair { written: true, maybe: true, step: None });
+        facts.pairs.insert("dev".to_owned(), Pair { written: true, maybe: true, ..Pair::default() });
         match &step {
             Step::Delete { .. } => absorb(&mut facts, &step, Done::Deleted, times()),
             step => absorb_error(&mut facts, step, &TargetError::Gone { what: String::new() }, times()),
@@ -219,7 +245,7 @@ fn a_look_by_key_brings_pairs_up_to_what_jira_shows() {
     let mut facts = linked();
     facts.wanted.insert("qa".to_owned(), "QA".to_owned());
     for (key, written) in [("dev", false), ("ops", true)] {
-        facts.pairs.insert(key.to_owned(), Pair { written, maybe: true, step: None });
+        facts.pairs.insert(key.to_owned(), Pair { written, maybe: true, ..Pair::default() });
     }
     facts.record.watch.insert("old".to_owned());
     let groups = ["Dev", "Old", "qa", "Unrelated"].map(str::to_owned).to_vec();
@@ -273,7 +299,7 @@ fn groups_are_there_or_not() {
     assert_eq!((group.name.as_str(), group.known, group.step.is_none()), ("Dev", GroupKnown::Exists, true));
     assert!(group.made && group.administrative && group.id.is_some(), "none of it is unlearned");
     absorb(&mut facts, &add(), Done::PairWritten, times());
-    assert_eq!(facts.pairs["dev"], Pair { written: true, maybe: false, step: None });
+    assert_eq!(facts.pairs["dev"], Pair { written: true, ..Pair::default() });
     absorb(&mut facts, &remove(), Done::PairWritten, times());
     assert!(facts.pairs["dev"].is_void());
 }
@@ -294,7 +320,7 @@ fn a_lost_answer_leaves_doubt_and_a_second_look() {
     let mut facts = UserFacts::default();
     facts.record.known = Known::Absent;
     for _twice in 0..2 {
-        absorb_error(&mut facts, &Step::Create { account: account() }, &lost(), times());
+        absorb_error(&mut facts, &Step::Create { account: account(), welcome: BTreeMap::new() }, &lost(), times());
     }
     assert_eq!((&facts.record.known, facts.record.maybe_created.len(), facts.look_at), (&Known::Nothing, 1, look));
     let mut facts = linked();
@@ -358,7 +384,7 @@ fn what_gives_is_refused_for_good_and_what_takes_away_for_a_day() {
 fn a_name_that_is_taken_is_a_conflict() {
     let mut facts = UserFacts::default();
     let taken = TargetError::Conflict { reason: "Taken.".to_owned() };
-    absorb_error(&mut facts, &Step::Create { account: account() }, &taken, times());
+    absorb_error(&mut facts, &Step::Create { account: account(), welcome: BTreeMap::new() }, &taken, times());
     let state = &facts.record.steps[&AccountStep::Write];
     assert_eq!((state.conflict, state.field), (true, Some(Field::Username)));
     assert_eq!(state.fingerprint, write_fingerprint(&account()));
@@ -387,7 +413,13 @@ fn marks_doubt_what_is_touched_and_nothing_else() {
     assert!(is_maybe(&facts) && facts.pairs["dev"].maybe && !facts.pairs["other"].maybe);
     assert_eq!(facts.groups["dev"].known, GroupKnown::Maybe);
     let mut facts = UserFacts::default();
-    mark(&mut facts, &Plan { steps: vec![Step::Create { account: account() }, ensure(false)], ..Plan::default() });
+    mark(
+        &mut facts,
+        &Plan {
+            steps: vec![Step::Create { account: account(), welcome: BTreeMap::new() }, ensure(false)],
+            ..Plan::default()
+        },
+    );
     assert_eq!((facts.record.maybe_created.len(), facts.groups["dev"].known), (1, GroupKnown::Unknown));
 }
 

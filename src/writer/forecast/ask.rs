@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use futures_util::{StreamExt, TryStreamExt};
 use sqlx::PgConnection;
 
-use super::super::claim::{facts_of, why_held};
+use super::super::claim::why_held;
+use super::super::facts::facts_of;
 use super::super::plan::{Step, plan_user};
 use super::sight::{Answers, Claimed, Held, Memory, Need, digest};
 use super::{Forecast, ForecastError};

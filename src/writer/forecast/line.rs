@@ -153,6 +153,7 @@ impl Line {
             Step::Grant { access } => line(Kind::Access, format!("give {access}")),
             Step::Revoke { access } => line(Kind::Access, format!("take {access}")),
             Step::EnsureGroup { name, .. } => Self::of_group(None, name, "make"),
+            Step::DeleteGroup { name, .. } => Self::of_group(None, name, "delete"),
             Step::AddMember { name, .. } => in_group(Kind::Join, name),
             Step::RemoveMember { name, .. } => in_group(Kind::Leave, name),
         })

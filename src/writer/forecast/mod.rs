@@ -17,7 +17,7 @@ use uuid::Uuid;
 use self::line::Whom;
 use self::play::{Played, play};
 use self::sight::{Answers, Memory, Sight};
-use super::claim::facts_of;
+use super::facts::facts_of;
 use super::gate::OpenGate;
 use super::plan::{Place, Rules, plan_user};
 use super::runtime::Runtime;
@@ -123,7 +123,7 @@ impl Inner {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
         let now = target::state(&mut conn, &runtime.name).await?.now;
         Ok(Rules {
-            policy: (*policy).clone(),
+            policy,
             protected: runtime.protected().unwrap_or_default(),
             ground: Ground {
                 capabilities: runtime.target.capabilities(),
@@ -131,6 +131,7 @@ impl Inner {
                 tables: self.tables(),
             },
             now,
+            only: None,
         })
     }
 

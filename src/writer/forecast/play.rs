@@ -4,6 +4,7 @@
 use super::sight::{Claimed, Need, Sight};
 use crate::account::{AccountId, Field, SeenAccount, fold};
 use crate::jira::{Created, TargetError, Written};
+use crate::policy::groups::Remove;
 use crate::store::drive::What;
 use crate::store::link::{AccountStep, Known, StepState, UserFacts};
 use crate::writer::absorb::{Done, Times, absorb, absorb_error, set_state, set_states};
@@ -106,16 +107,24 @@ fn take(played: &mut Played, step: &Step, rules: &Rules, sight: &Sight<'_>) -> R
     Ok(())
 }
 
+/// The key of an account that would be made.
+const NEW: &str = "new";
+
 fn answer(facts: &UserFacts, step: &Step, sight: &Sight<'_>) -> Result<Result<Done, TargetError>, Need> {
     let as_asked = |off| Ok(Done::Written(Written::AsAsked { off }));
     Ok(match step {
+        // Which groups Jira puts a new account into is not known before.
+        Step::Look { id: Some(id), .. } if id.0 == NEW => {
+            let made = facts.record.linked().cloned();
+            Ok(Done::Looked(made.map(|made| SeenAccount { groups: Some(Vec::new()), ..made })))
+        }
         Step::Look { id: Some(id), .. } => Ok(Done::Looked(sight.by_id(id)?.cloned())),
         Step::Look { id: None, username } => Ok(Done::Looked(sight.by_name(username)?.cloned())),
         Step::Link { .. } => Ok(Done::Linked),
         Step::Create { account, .. } => Ok(Done::Created(match sight.by_name(&account.username)? {
             Some(there) => Created::Exists(there.clone()),
             None => Created::New(SeenAccount {
-                id: AccountId("new".to_owned()),
+                id: AccountId(NEW.to_owned()),
                 username: account.username.clone(),
                 email: Some(account.email.clone()),
                 display_name: account.display_name.clone(),
@@ -147,6 +156,7 @@ fn answer(facts: &UserFacts, step: &Step, sight: &Sight<'_>) -> Result<Result<Do
             None if *create => Done::Ensured { made: true, administrative: false, id: None },
             None => Done::NoGroup { reason: no_such_group(name) },
         }),
+        Step::DeleteGroup { .. } => Ok(Done::GroupDeleted),
         Step::AddMember { .. } | Step::RemoveMember { .. } => {
             debug_assert!(facts.record.linked().is_some());
             Ok(Done::PairWritten)
@@ -155,5 +165,6 @@ fn answer(facts: &UserFacts, step: &Step, sight: &Sight<'_>) -> Result<Result<Do
 }
 
 fn times(rules: &Rules) -> Times {
-    Times { now: rules.now, late: chrono::TimeDelta::zero() }
+    let survey = rules.policy.groups.remove == Remove::All;
+    Times { now: rules.now, late: chrono::TimeDelta::zero(), survey }
 }

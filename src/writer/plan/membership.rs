@@ -1,14 +1,17 @@
 //! The part of the plan that is about groups and applications: what a person is to be in, compared with what is on record.
 
+use std::collections::BTreeMap;
+
 use super::states::access_fingerprint;
-use super::{Place, Plan, Planner, Step, as_found, blocks, group_fingerprint, refused};
+use super::{Place, Plan, Planner, Step, as_found, blocks, group_fingerprint, in_force, refused};
 use crate::account::{Access, fold};
-use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Pair, StepState, Stuck};
+use crate::policy::groups::{Remove, When};
+use crate::store::link::{AccountStep, GroupKnown, JiraGroup, Pair, Pinned, StepState, Stuck};
 
 impl Planner<'_> {
     /// Access to applications. Somebody who may not log in is given nothing, and keeps what is there: it costs no seat.
     pub(super) fn access(&self, plan: &mut Plan) {
-        if plan.steps.iter().any(|step| matches!(step, Step::Create { .. } | Step::Delete { .. })) {
+        if !self.managed || plan.steps.iter().any(|step| matches!(step, Step::Create { .. } | Step::Delete { .. })) {
             return;
         }
         let (grant, revoke) = self.access_to_do();
@@ -42,13 +45,15 @@ impl Planner<'_> {
 
     pub(super) fn groups(&self, plan: &mut Plan) {
         // A deleted account is in no group.
-        if !self.rules.ground.capabilities.groups || plan.steps.iter().any(|step| matches!(step, Step::Delete { .. })) {
+        if !self.writes_groups() || plan.steps.iter().any(|step| matches!(step, Step::Delete { .. })) {
             return;
         }
-        let wanted = self.wanted_groups();
+        let mut wanted = self.wanted_groups();
+        if let Some(Step::Create { welcome, .. }) = plan.steps.first() {
+            wanted.extend(welcome.clone());
+        }
         for (key, pair) in &self.facts.pairs {
-            let stays = as_found(self.facts, self.user).is_some_and(|found| found.groups.contains(key));
-            if !stays && !wanted.iter().any(|(wanted, _)| wanted == key) {
+            if !wanted.contains_key(key) && self.takes_away(key, pair) {
                 self.part(key, pair, plan);
             }
         }
@@ -57,16 +62,67 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether anything is done about groups at all.
+    pub(super) fn writes_groups(&self) -> bool {
+        self.rules.ground.capabilities.groups && self.rules.policy.groups.enabled
+    }
+
     /// The Jira groups that the person is to be in, by key.
-    pub(super) fn wanted_groups(&self) -> Vec<(String, String)> {
-        if self.user.deleted || (!self.entitled && self.rules.policy.deprovision.strip_groups) {
-            return Vec::new();
+    pub(super) fn wanted_groups(&self) -> BTreeMap<String, String> {
+        let gone = self.user.deleted && self.forced != Some(true);
+        if gone || (!self.entitled && self.rules.policy.deprovision.strip_groups) {
+            return BTreeMap::new();
         }
-        let mut wanted = self.facts.wanted.clone();
-        for name in &self.rules.policy.groups.default_groups {
-            wanted.entry(fold(name.trim())).or_insert_with(|| name.trim().to_owned());
+        let mut wanted = if self.user.deleted { BTreeMap::new() } else { self.facts.wanted.clone() };
+        for (key, name) in self.defaults() {
+            wanted.entry(key).or_insert(name);
         }
-        wanted.into_iter().collect()
+        for pinned in in_force(self.facts, self.rules.now) {
+            if let Pinned::Member { key, name } = &pinned.what {
+                wanted.entry(key.clone()).or_insert_with(|| name.clone());
+            }
+        }
+        wanted
+    }
+
+    /// The default groups that the person is in: all, or those that came with the account.
+    fn defaults(&self) -> BTreeMap<String, String> {
+        if self.user.imported || self.user.deleted {
+            return BTreeMap::new();
+        }
+        let came = |key: &String| {
+            let pair = self.facts.pairs.get(key);
+            pair.is_some_and(|pair| (pair.written && !pair.theirs) || pair.maybe || pair.step.is_some())
+        };
+        let always = self.rules.policy.groups.default_groups_when == When::Always;
+        self.default_groups().filter(|(key, _)| always || came(key)).collect()
+    }
+
+    fn default_groups(&self) -> impl Iterator<Item = (String, String)> {
+        self.rules.policy.groups.default_groups.iter().map(|name| (fold(name.trim()), name.trim().to_owned()))
+    }
+
+    /// The groups that come with the creation of an account, and are not asked for again.
+    pub(super) fn welcome(&self) -> BTreeMap<String, String> {
+        let once = self.rules.policy.groups.default_groups_when == When::Create && self.writes_groups();
+        if once { self.default_groups().collect() } else { BTreeMap::new() }
+    }
+
+    /// Whether a membership that nobody asks for is taken away.
+    pub(super) fn takes_away(&self, key: &str, pair: &Pair) -> bool {
+        let found = as_found(self.facts, self.user);
+        if !self.writes_groups() || found.is_some_and(|found| pair.theirs || found.groups.contains(key)) {
+            return false;
+        }
+        let groups = &self.rules.policy.groups;
+        match groups.remove {
+            Remove::Never => false,
+            Remove::Ours => !pair.theirs,
+            Remove::All => {
+                let name = self.facts.groups.get(key).map_or(key, |group| &group.name);
+                !groups.keeps(name) && !(pair.theirs && (self.user.imported || self.bars(key)))
+            }
+        }
     }
 
     fn join(&self, key: &str, name: &str, plan: &mut Plan) {
@@ -76,14 +132,13 @@ impl Planner<'_> {
         let fingerprint = self.desired_pair(key, true);
         let create = self.rules.policy.groups.create_missing;
         // Somebody who may not log in joins nothing new; what is there already stays.
-        let settled = pair.written && !pair.maybe;
+        let settled = pair.written && !pair.maybe && !pair.theirs;
         if settled || (!self.desired.active && !pair.maybe) || self.blocks_pair(&pair, &group, key, &fingerprint, plan)
         {
             return;
         }
         if barred {
-            let reason =
-                format!("The Jira group {name} grants administration; nothing joins it unless protect.allow names it.");
+            let reason = self.why_barred(name, "nothing joins it");
             plan.stuck.push((Place::Pair(key.to_owned()), refused(fingerprint, reason, None, self.rules.now)));
             return;
         }
@@ -109,9 +164,7 @@ impl Planner<'_> {
             return;
         }
         if self.bars(key) {
-            let reason = format!(
-                "The Jira group {name} grants administration; nobody is taken out unless protect.allow names it."
-            );
+            let reason = self.why_barred(name, "nobody is taken out");
             plan.stuck.push((Place::Pair(key.to_owned()), refused(fingerprint, reason, None, self.rules.now)));
             return;
         }
@@ -121,6 +174,13 @@ impl Planner<'_> {
     pub(super) fn bars(&self, key: &str) -> bool {
         let labelled = self.facts.groups.get(key).is_some_and(|group| group.administrative);
         self.rules.protected.bars_group(&self.rules.policy, key, labelled)
+    }
+
+    fn why_barred(&self, name: &str, what: &str) -> String {
+        if self.rules.policy.protect.covers_group(name) {
+            return format!("policy.protect.groups keeps everybody off the Jira group {name}: {what}.");
+        }
+        format!("The Jira group {name} grants administration; {what} unless protect.allow names it.")
     }
 
     /// A pair that waits for its group waits only as long as the group is not known to exist.

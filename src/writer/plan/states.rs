@@ -19,7 +19,7 @@ pub fn place_of(step: &Step) -> Option<Place> {
         Step::SetActive { .. } => Some(Place::Account(AccountStep::Active)),
         Step::Delete { .. } => Some(Place::Account(AccountStep::Delete)),
         Step::Grant { access } | Step::Revoke { access } => Some(Place::Account(AccountStep::Access(access.clone()))),
-        Step::EnsureGroup { key, .. } => Some(Place::Group(key.clone())),
+        Step::EnsureGroup { key, .. } | Step::DeleteGroup { key, .. } => Some(Place::Group(key.clone())),
         Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => Some(Place::Pair(key.clone())),
     }
 }
@@ -97,6 +97,19 @@ pub(super) const OWN_ACCOUNT: &str = "own account";
 pub(super) const NO_ADOPTION: &str = "no adoption";
 pub(super) const HANDS_OFF: &str = "hands off";
 pub(super) const UNMAPPED: &str = "unmapped";
+pub(super) const PROTECTED: &str = "protected";
+pub(super) const ASK: &str = "ask";
+pub(super) const NO_ACCOUNT: &str = "no account";
+
+/// Whether a state says that somebody has to approve of an adoption.
+pub fn is_asked(fingerprint: &str) -> bool {
+    fingerprint.starts_with(ASK)
+}
+
+/// Whether a state says that there is no account, so that a look ends it.
+pub fn is_no_account(fingerprint: &str) -> bool {
+    fingerprint.starts_with(NO_ACCOUNT)
+}
 
 impl Planner<'_> {
     /// States on record that are not those of a step that is still to be done.
@@ -119,37 +132,30 @@ impl Planner<'_> {
 
     fn account_fingerprint(&self, step: &AccountStep) -> Option<String> {
         let write = write_fingerprint(&self.desired);
-        let own = || Some(by_rule(OWN_ACCOUNT, &write_fingerprint(&self.desired)));
         match (step, &self.facts.record.known) {
+            (AccountStep::Write, Known::Nothing | Known::Absent) if !self.managed => {
+                let misses = !self.user.imported && !self.user.deleted && self.desired.active;
+                misses.then(|| by_rule(NO_ACCOUNT, &write))
+            }
             (AccountStep::Write, Known::Nothing | Known::Absent) => {
-                let own_name = self.rules.protected.is_own_name(&self.desired.username);
-                let fingerprint = if own_name { own() } else { Some(self.writable(write)) };
-                fingerprint.filter(|_| self.desired.active)
+                let barred = self.bar_of_name(&self.desired.username).map(|bar| self.barred_write(&bar));
+                barred.or_else(|| Some(self.writable(write))).filter(|_| self.desired.active)
             }
-            (AccountStep::Write, Known::Found(seen) | Known::Linked { seen, .. })
-                if self.rules.protected.is_own(&seen.id) =>
-            {
-                own()
+            (step, Known::Found(seen) | Known::Linked { seen, .. }) if self.bar(seen).is_some() => {
+                self.bar(seen).map(|bar| self.barred_write(&bar)).filter(|_| *step == AccountStep::Write)
             }
-            (AccountStep::Write, Known::Found(seen) | Known::Linked { seen, .. }) if seen.hands_off.is_some() => {
-                Some(by_rule(HANDS_OFF, &write))
+            (AccountStep::Write, Known::Found(seen)) if self.is_our_creation(seen) || self.adopts(seen) => Some(write),
+            (AccountStep::Write, Known::Found(_)) => {
+                let rule = if self.rules.policy.adopt == Adopt::Ask { ASK } else { NO_ADOPTION };
+                (!self.user.deleted).then(|| by_rule(rule, &write))
             }
-            (AccountStep::Write, Known::Found(seen)) => {
-                if self.is_our_creation(seen) || (!self.user.deleted && self.rules.policy.adopt == Adopt::Link) {
-                    Some(write)
-                } else {
-                    (!self.user.deleted).then(|| by_rule(NO_ADOPTION, &write))
-                }
-            }
+            (_, Known::Linked { .. }) if !self.managed => None,
             (AccountStep::Write, Known::Linked { seen, .. }) => {
                 let change = change(seen, &self.desired);
                 let renames = change.username.is_some();
-                let own = own().filter(|_| renames && self.rules.protected.is_own_name(&self.desired.username));
+                let bar = self.bar_of_name(&self.desired.username).filter(|_| renames && self.unmapped.is_none());
                 let to_do = !self.user.deleted && change != AccountChange::default();
-                to_do.then(|| if self.unmapped.is_some() { self.writable(write) } else { own.unwrap_or(write) })
-            }
-            (_, Known::Linked { seen, .. }) if self.rules.protected.is_own(&seen.id) || seen.hands_off.is_some() => {
-                None
+                to_do.then(|| bar.map_or_else(|| self.writable(write), |bar| self.barred_write(&bar)))
             }
             (AccountStep::Active, Known::Linked { seen, .. }) => {
                 (seen.active != self.desired.active).then(|| active_fingerprint(self.desired.active))
@@ -175,7 +181,11 @@ impl Planner<'_> {
     fn pair_fingerprint(&self, key: &str) -> Option<String> {
         let pair = self.facts.pairs.get(key).cloned().unwrap_or_default();
         let wanted = self.wanted_groups().iter().any(|(wanted, _)| wanted == key);
-        let to_do = if wanted { !pair.written || pair.maybe } else { pair.written || pair.maybe };
+        let to_do = if wanted {
+            !pair.written || pair.maybe || pair.theirs
+        } else {
+            (pair.written || pair.maybe) && self.takes_away(key, &pair)
+        };
         to_do.then(|| self.desired_pair(key, wanted))
     }
 

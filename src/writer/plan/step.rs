@@ -1,5 +1,7 @@
 //! What a plan consists of.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -24,11 +26,17 @@ pub enum Step {
         account: SeenAccount,
         /// It is our own creation, whose answer was lost.
         made: bool,
+        /// As of a creation, where it is one.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        welcome: BTreeMap<String, String>,
     },
     /// Create the account.
     Create {
         /// As it is to be.
         account: Account,
+        /// Jira groups, key to name, that the person is put into because the account is new, and not asked for again.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        welcome: BTreeMap<String, String>,
     },
     /// Set fields.
     Update {
@@ -91,6 +99,88 @@ pub enum Step {
         /// The group's name.
         name: String,
     },
+    /// Delete a group that we made.
+    DeleteGroup {
+        /// Its folded name.
+        key: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What kind of a step it is, as people name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepKind {
+    /// Create an account.
+    Create,
+    /// Make a found account the user's own.
+    Link,
+    /// Write fields.
+    Update,
+    /// Switch on.
+    Activate,
+    /// Switch off.
+    Deactivate,
+    /// Delete the account.
+    Delete,
+    /// Give or take access to an application.
+    Access,
+    /// Create a group, or make sure of it; delete one.
+    Group,
+    /// Put into a group.
+    Join,
+    /// Take out of a group.
+    Leave,
+}
+
+impl StepKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Create,
+        Self::Link,
+        Self::Update,
+        Self::Activate,
+        Self::Deactivate,
+        Self::Delete,
+        Self::Access,
+        Self::Group,
+        Self::Join,
+        Self::Leave,
+    ];
+
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Link => "link",
+            Self::Update => "update",
+            Self::Activate => "activate",
+            Self::Deactivate => "deactivate",
+            Self::Delete => "delete",
+            Self::Access => "access",
+            Self::Group => "group",
+            Self::Join => "join",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+/// The kind of a step; `None` for a look, which changes nothing.
+pub fn kind_of(step: &Step) -> Option<StepKind> {
+    match step {
+        Step::Look { .. } => None,
+        Step::Link { .. } => Some(StepKind::Link),
+        Step::Create { .. } => Some(StepKind::Create),
+        Step::Update { .. } => Some(StepKind::Update),
+        Step::SetActive { active: true, .. } => Some(StepKind::Activate),
+        Step::SetActive { active: false, .. } => Some(StepKind::Deactivate),
+        Step::Grant { .. } | Step::Revoke { .. } => Some(StepKind::Access),
+        Step::Delete { .. } => Some(StepKind::Delete),
+        Step::EnsureGroup { .. } | Step::DeleteGroup { .. } => Some(StepKind::Group),
+        Step::AddMember { .. } => Some(StepKind::Join),
+        Step::RemoveMember { .. } => Some(StepKind::Leave),
+    }
 }
 
 /// What a step is about, for its state.
@@ -121,6 +211,16 @@ impl Plan {
     /// Neither a call nor a change of states.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.stuck.is_empty() && self.void.is_empty()
+    }
+
+    /// Leaves out the steps of other kinds. Without its account nothing of a person can be done.
+    pub(super) fn keep(&mut self, only: Option<&BTreeSet<StepKind>>) {
+        let Some(only) = only else { return };
+        let allowed = |step: &Step| kind_of(step).is_none_or(|kind| only.contains(&kind));
+        if self.steps.iter().any(|step| matches!(step, Step::Create { .. }) && !allowed(step)) {
+            self.steps.clear();
+        }
+        self.steps.retain(allowed);
     }
 
     pub(super) fn due_at(&mut self, at: DateTime<Utc>) {

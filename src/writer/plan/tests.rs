@@ -3,7 +3,9 @@
 
 mod groups;
 mod jira;
+mod pinned;
 mod properties;
+mod removal;
 mod rules;
 mod states;
 
@@ -34,19 +36,21 @@ pub(super) fn seen(id: &str, username: &str) -> SeenAccount {
 
 pub(super) fn rules() -> Rules {
     Rules {
-        policy: Policy::default(),
-        protected: Protected { own: Some(seen("JIRAUSER1", "scim")), administrative: ["admins".to_owned()].into() },
+        policy: Arc::default(),
+        protected: Protected {
+            own: Some(seen("JIRAUSER1", "scim")),
+            administrative: ["admins".to_owned()].into(),
+            ..Protected::default()
+        },
         ground: Ground::default(),
         now: now(),
+        only: None,
     }
 }
 
 fn user(name: &str) -> UserFacts {
     let attrs = json!({ "userName": name }).as_object().unwrap().clone();
-    UserFacts {
-        user: Some(UserNow { attrs, active: true, version: 1, deleted: false, undone: false }),
-        ..UserFacts::default()
-    }
+    UserFacts { user: Some(UserNow { attrs, active: true, version: 1, ..UserNow::default() }), ..UserFacts::default() }
 }
 
 fn ann() -> UserFacts {
@@ -87,11 +91,14 @@ fn with(mut facts: UserFacts, change: impl FnOnce(&mut UserFacts)) -> UserFacts 
 }
 
 fn wants(facts: UserFacts, group: &str) -> UserFacts {
-    with(facts, |f| drop(f.wanted.insert(fold(group), group.to_owned())))
+    with(facts, |f| {
+        f.groups_in.push(InGroup { name: group.to_owned(), direct: true });
+        f.wanted.insert(fold(group), group.to_owned());
+    })
 }
 
 fn pair(facts: UserFacts, key: &str, written: bool, maybe: bool) -> UserFacts {
-    with(facts, |f| drop(f.pairs.insert(key.to_owned(), Pair { written, maybe, step: None })))
+    with(facts, |f| drop(f.pairs.insert(key.to_owned(), Pair { written, maybe, ..Pair::default() })))
 }
 
 fn group(facts: UserFacts, name: &str, known: GroupKnown) -> UserFacts {
@@ -105,7 +112,7 @@ fn no(fingerprint: String) -> StepState {
 
 fn policy(change: impl FnOnce(&mut Policy)) -> Rules {
     let mut rules = rules();
-    change(&mut rules.policy);
+    change(Arc::make_mut(&mut rules.policy));
     rules
 }
 
@@ -115,8 +122,8 @@ fn words(facts: &UserFacts, rules: &Rules) -> Vec<String> {
     let steps = plan.steps.iter().map(|step| match step {
         Step::Look { id: Some(id), .. } => format!("look {id}"),
         Step::Look { id: None, username } => format!("look {username}"),
-        Step::Link { account, made } => format!("link {} {}", account.id, if *made { "made" } else { "adopted" }),
-        Step::Create { account } => format!("create {}", account.username),
+        Step::Link { account, made, .. } => format!("link {} {}", account.id, if *made { "made" } else { "adopted" }),
+        Step::Create { account, .. } => format!("create {}", account.username),
         Step::Update { change, .. } => {
             let fields = [
                 change.username.as_ref().map(|n| format!(" name={n}")),
@@ -132,6 +139,7 @@ fn words(facts: &UserFacts, rules: &Rules) -> Vec<String> {
         Step::EnsureGroup { name, create, .. } => format!("{} {name}", if *create { "ensure" } else { "find" }),
         Step::AddMember { name, .. } => format!("add {name}"),
         Step::RemoveMember { name, .. } => format!("remove {name}"),
+        Step::DeleteGroup { name, .. } => format!("delete group {name}"),
     });
     let place = |place: &Place| match place {
         Place::Account(step) => step.to_string(),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Comparison, GROUPS, PAGE};
 use crate::account::{SeenAccount, fold};
+use crate::policy::groups::Remove;
 use crate::policy::guard::DriftAction;
 use crate::store::by_hand::{self, Noted};
 use crate::store::drift::{self, Difference, KnownGroup};
@@ -14,8 +15,9 @@ use crate::store::drive::{self, Finish, Holder, Lease, With};
 use crate::store::link::{StepState, Stuck, UserFacts};
 use crate::store::outbox::{self, NudgeAs, Subject};
 use crate::writer::absorb::{self, Done, Times};
-use crate::writer::claim::{knowledge, user_facts};
+use crate::writer::claim::knowledge;
 use crate::writer::drift::place_of;
+use crate::writer::facts::{standing_for, user_facts};
 use crate::writer::plan::{Step, fingerprint, group_fingerprint, plan_user, refused};
 use crate::writer::runs::RunError;
 
@@ -39,7 +41,8 @@ impl Comparison<'_> {
         let stored = facts.clone();
         let gone = seen.is_none();
         let look = Step::Look { id: facts.record.account_id().cloned(), username: String::new() };
-        let times = Times { now: lease.now, late: self.held.runtime.late };
+        let survey = self.rules.policy.groups.remove == Remove::All;
+        let times = Times { now: lease.now, late: self.held.runtime.late, survey };
         absorb::absorb(&mut facts, &look, Done::Looked(seen), times);
         if gone {
             // The name is free for whoever wants it next, this user first.
@@ -160,7 +163,8 @@ impl Comparison<'_> {
 
     /// The SCIM group that a Jira group is made for, if there is one, and whether anybody is to be in it.
     pub(super) async fn is_wanted(&mut self, group: &KnownGroup) -> Result<(Option<Uuid>, bool), RunError> {
-        let subject = by_hand::group_of(&mut self.conn, self.held.tenant.id, &group.key).await?;
+        let subject =
+            standing_for(&mut self.conn, self.held.tenant.id, &self.rules.policy.groups, &group.key).await?.pop();
         let default = &self.rules.policy.groups.default_groups;
         let wanted = subject.is_some() || default.iter().any(|name| fold(name.trim()) == group.key);
         Ok((subject, wanted))

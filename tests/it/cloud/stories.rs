@@ -96,7 +96,19 @@ impl Stage {
 fn is_remembered(entry: &JournalEntry) -> bool {
     let ends = ["/myself", "/mypermissions", "/_edge/tenant_info", "/domains", "/directories", "/orgs/{orgId}"];
     let powers = entry.route.ends_with("/groups/search") && entry.json()["roleIds"].is_array();
-    powers || entry.route.ends_with("/group/bulk") || ends.iter().any(|end| entry.route.ends_with(end))
+    // Before somebody is switched off: who administers.
+    let named =
+        |names: &str| ["admins", "administrators", "atlassian-addons-admin"].iter().any(|name| names.contains(name));
+    let asked = entry.route.ends_with("/groups/search") && named(&entry.json()["groupNames"].to_string());
+    let members = entry.route.ends_with("/users/search") && entry.json()["groupIds"].is_array();
+    let alone =
+        entry.route.ends_with("/group/member") || (entry.route.ends_with("/groups/picker") && named(&entry.path));
+    powers
+        || asked
+        || members
+        || alone
+        || entry.route.ends_with("/group/bulk")
+        || ends.iter().any(|end| entry.route.ends_with(end))
 }
 
 fn short(entry: &JournalEntry) -> String {

@@ -70,7 +70,7 @@ impl Jira {
                 Ok(Done::Looked(found.map(|account| self.shown(&account))))
             }
             Step::Link { .. } => Ok(Done::Linked),
-            Step::Create { account } => {
+            Step::Create { account, .. } => {
                 if let Some(there) = self.named(&account.username).cloned() {
                     return Ok(Done::Created(Created::Exists(self.shown(&there))));
                 }
@@ -112,6 +112,11 @@ impl Jira {
                 let account = self.named(username).cloned().ok_or_else(gone)?;
                 self.access.remove(&(access.resource.clone(), account.id.0));
                 Ok(Done::AccessWritten)
+            }
+            Step::DeleteGroup { key, .. } => {
+                self.groups.remove(key);
+                self.members.retain(|(group, _)| group != key);
+                Ok(Done::GroupDeleted)
             }
             Step::Delete { id } => {
                 self.delete(id);

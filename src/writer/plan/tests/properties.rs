@@ -8,6 +8,7 @@ use super::super::super::absorb::{Done, Times, absorb, absorb_error, doubt, mark
 use super::jira::Jira;
 use super::*;
 use crate::jira::TargetError;
+use crate::policy::groups::{Remove, When};
 
 const LATE: TimeDelta = TimeDelta::seconds(60);
 /// Groups of the identity provider; the last is barred.
@@ -42,7 +43,7 @@ enum Trouble {
 
 impl World {
     fn times(&self) -> Times {
-        Times { now: self.rules.now, late: LATE }
+        Times { now: self.rules.now, late: LATE, survey: self.rules.policy.groups.remove == Remove::All }
     }
 
     fn username(&self, facts: &UserFacts) -> String {
@@ -168,7 +169,8 @@ impl World {
         let member = |key: &str| self.jira.members.contains(&(key.to_owned(), actual.id.0.clone()));
         for key in ["dev", "ops", "qa"] {
             if !wanted.contains(key) {
-                assert!(!member(key), "access to {key} was not taken back: {:#?}", self.facts);
+                let stays = self.rules.policy.groups.remove == Remove::Never;
+                assert!(stays || !member(key), "access to {key} was not taken back: {:#?}", self.facts);
             } else if account.active {
                 assert!(member(key), "not in {key}: {:#?}", self.facts);
             }
@@ -224,14 +226,21 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn a_policy() -> impl Strategy<Value = Policy> {
-    any::<[bool; 4]>().prop_map(|[strip_groups, delete, default, application]| {
+    let remove = prop::sample::select(vec![Remove::Ours, Remove::Never, Remove::All]);
+    (any::<[bool; 5]>(), remove).prop_map(|([strip_groups, delete, default, application, once], remove)| {
         let mut policy = Policy::default();
-        policy.deprovision.strip_groups = strip_groups;
+        policy.groups.remove = remove;
+        policy.groups.default_groups_when = if once { When::Create } else { When::Always };
+        policy.deprovision.strip_groups = strip_groups && remove != Remove::Never;
         policy.deprovision.on_delete = if delete { OnDelete::Delete } else { OnDelete::Deactivate };
         policy.applications = application.then(|| APPLICATION.to_owned()).into_iter().collect();
         policy.groups.default_groups = if default { vec!["QA".to_owned()] } else { Vec::new() };
         policy
     })
+}
+
+fn an_adoption() -> impl Strategy<Value = Adopt> {
+    prop::sample::select(vec![Adopt::Link, Adopt::Ask, Adopt::Off])
 }
 
 fn world() -> impl Strategy<Value = World> {
@@ -241,7 +250,7 @@ fn world() -> impl Strategy<Value = World> {
         if namesake {
             jira.add(&account("bo"));
         }
-        World { jira, facts: ann(), rules: Rules { policy, ..rules() }, late: Vec::new() }
+        World { jira, facts: ann(), rules: Rules { policy: policy.into(), ..rules() }, late: Vec::new() }
     })
 }
 
@@ -270,7 +279,8 @@ fn happens(world: &mut World, event: &Event) {
             }
         }
         Event::Applications(wanted) => {
-            world.rules.policy.applications = wanted.then(|| APPLICATION.to_owned()).into_iter().collect();
+            Arc::make_mut(&mut world.rules.policy).applications =
+                wanted.then(|| APPLICATION.to_owned()).into_iter().collect();
         }
         Event::Later(seconds) => {
             world.rules.now += TimeDelta::seconds(*seconds);
@@ -296,7 +306,7 @@ fn random_facts() -> impl Strategy<Value = UserFacts> {
     ];
     let pairs = prop::collection::btree_map(
         prop::sample::select(GROUPS.map(fold).to_vec()),
-        (any::<bool>(), any::<bool>()).prop_map(|(written, maybe)| Pair { written, maybe, step: None }),
+        (any::<bool>(), any::<bool>()).prop_map(|(written, maybe)| Pair { written, maybe, ..Pair::default() }),
         0..4,
     );
     let user = (prop::sample::select(vec!["ann", "bo", "scim"]), any::<[bool; 2]>(), any::<[bool; 4]>());
@@ -341,8 +351,8 @@ proptest! {
     }
 
     #[test]
-    fn from_any_record_every_plan_comes_to_an_end(facts in random_facts(), policy in a_policy(), off in any::<bool>()) {
-        let rules = Rules { policy: Policy { adopt: if off { Adopt::Off } else { Adopt::Link }, ..policy }, ..rules() };
+    fn from_any_record_every_plan_comes_to_an_end(facts in random_facts(), policy in a_policy(), adopt in an_adoption()) {
+        let rules = Rules { policy: Policy { adopt, ..policy }.into(), ..rules() };
         let jira = Jira { accounts: vec![seen("JIRAUSER7", "ann"), seen("JIRAUSER9", "bo")], ..Jira::default() };
         let mut world = World { jira, facts, rules, late: Vec::new() };
         world.settle();
@@ -351,7 +361,7 @@ proptest! {
 
     #[test]
     fn what_is_refused_is_not_planned_again(facts in random_facts(), policy in a_policy()) {
-        let rules = Rules { policy, ..rules() };
+        let rules = Rules { policy: policy.into(), ..rules() };
         let mut facts = facts;
         for round in 0.. {
             prop_assert!(round < 8, "no end: {:#?}", facts);
@@ -362,7 +372,7 @@ proptest! {
             set_states(&mut facts, &plan);
             for step in &plan.steps {
                 match step {
-                    Step::Link { .. } => absorb(&mut facts, step, Done::Linked, Times { now: now(), late: LATE }),
+                    Step::Link { .. } => absorb(&mut facts, step, Done::Linked, Times { now: now(), late: LATE, survey: false }),
                     step => refuse(&mut facts, step, no(String::new())),
                 }
             }
@@ -376,7 +386,7 @@ proptest! {
 
     #[test]
     fn marks_leave_nothing_certain_that_the_plan_touches(facts in random_facts(), policy in a_policy()) {
-        let rules = Rules { policy, ..rules() };
+        let rules = Rules { policy: policy.into(), ..rules() };
         let plan = plan_user(&facts, &rules);
         let mut marked = facts.clone();
         mark(&mut marked, &plan);
@@ -384,10 +394,11 @@ proptest! {
         for step in &plan.steps {
             let still = match step {
                 Step::Look { .. } | Step::Link { .. } => again.steps.contains(step),
-                Step::Create { account } => marked.record.maybe_created.contains(account),
+                Step::Create { account, .. } => marked.record.maybe_created.contains(account),
                 Step::Update { .. } | Step::SetActive { .. } | Step::Delete { .. } => {
                     matches!(again.steps[..], [Step::Look { id: Some(_), .. }])
                 }
+                Step::DeleteGroup { .. } => false,
                 Step::EnsureGroup { key, .. } => marked.groups[key].known != GroupKnown::Exists,
                 Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => marked.pairs[key].maybe,
                 Step::Grant { access, .. } | Step::Revoke { access, .. } => marked.record.maybe_granted.contains(access),
@@ -401,7 +412,7 @@ proptest! {
 
     #[test]
     fn what_was_never_attempted_is_as_it_was(facts in random_facts(), policy in a_policy()) {
-        let rules = Rules { policy, ..rules() };
+        let rules = Rules { policy: policy.into(), ..rules() };
         let plan = plan_user(&facts, &rules);
         let mut after = facts.clone();
         set_states(&mut after, &plan);
@@ -412,7 +423,7 @@ proptest! {
                 TargetError::Denied { detail: String::new() },
                 TargetError::Unreachable { detail: String::new(), maybe_done: false },
             ] {
-                absorb_error(&mut after, step, &error, Times { now: now(), late: LATE });
+                absorb_error(&mut after, step, &error, Times { now: now(), late: LATE, survey: false });
             }
         }
         prop_assert_eq!(plan_user(&after, &rules).steps, plan.steps);
@@ -421,16 +432,17 @@ proptest! {
 
     #[test]
     fn what_may_be_a_membership_and_is_not_wanted_is_taken_away(facts in random_facts(), policy in a_policy()) {
-        let rules = Rules { policy, ..rules() };
+        let rules = Rules { policy: policy.into(), ..rules() };
         let mut facts = facts;
         facts.record.known = Known::Linked { seen: seen("JIRAUSER7", "ann"), maybe: false };
         facts.look_at = None;
+        facts.record.surveyed = true;
         let planner = Planner::new(&facts, &rules).unwrap();
         let wanted = planner.wanted_groups();
         let plan = plan_user(&facts, &rules);
         let leaves_all = plan.steps.iter().any(|step| matches!(step, Step::Delete { .. }));
         for (key, pair) in facts.pairs.iter().filter(|(key, pair)| pair.maybe && *key != "admins") {
-            if !leaves_all && wanted.iter().all(|(wanted, _)| wanted != key) {
+            if !leaves_all && !wanted.contains_key(key) && planner.takes_away(key, pair) {
                 let taken = plan.steps.iter().any(|s| matches!(s, Step::RemoveMember { key: k, .. } if k == key));
                 prop_assert!(taken, "{:?} {:?} {:?}", key, pair, plan);
             }
@@ -439,13 +451,14 @@ proptest! {
 
     #[test]
     fn a_plan_never_touches_barred_groups_or_our_own_account(facts in random_facts(), policy in a_policy()) {
-        let rules = Rules { policy, ..rules() };
+        let rules = Rules { policy: policy.into(), ..rules() };
         for step in plan_user(&facts, &rules).steps {
             let own = AccountId("JIRAUSER1".to_owned());
             let fine = match &step {
+                Step::DeleteGroup { .. } => false,
                 Step::Look { .. } => true,
                 Step::Link { account, .. } => account.id != own,
-                Step::Create { account } => fold(&account.username) != "scim",
+                Step::Create { account, .. } => fold(&account.username) != "scim",
                 Step::Update { id, .. } | Step::SetActive { id, .. } | Step::Delete { id } => *id != own,
                 Step::Grant { .. } | Step::Revoke { .. } => facts.record.account_id() != Some(&own),
                 Step::EnsureGroup { key, .. } | Step::AddMember { key, .. } | Step::RemoveMember { key, .. } => {

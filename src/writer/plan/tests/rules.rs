@@ -19,7 +19,7 @@ fn granted(facts: UserFacts, name: &str, maybe: bool) -> UserFacts {
 fn access_to_applications_is_given_and_taken_like_memberships() {
     let strip = || {
         let mut rules = applications(&["jira-core"]);
-        rules.policy.deprovision.strip_groups = true;
+        Arc::make_mut(&mut rules.policy).deprovision.strip_groups = true;
         rules
     };
     let core = || granted(linked(), "jira-core", false);
@@ -115,9 +115,10 @@ fn where_there_are_no_groups_none_is_written() {
 #[test]
 fn a_switch_says_how_somebody_goes_and_how_he_went() {
     let step = |facts: &UserFacts, rules: &Rules| plan_user(facts, rules).steps.remove(0);
-    let mut rules = rules();
-    rules.policy.deprovision.off_switch = Some(OffSwitch::Remove);
-    rules.policy.deprovision.hand_over_to = Some("boss".to_owned());
+    let rules = policy(|p| {
+        p.deprovision.off_switch = Some(OffSwitch::Remove);
+        p.deprovision.hand_over_to = Some("boss".to_owned());
+    });
     let (off, hand_over_to) = (Some(OffSwitch::Remove), Some("boss".to_owned()));
     let id = AccountId("JIRAUSER7".to_owned());
     let went = Step::SetActive { id: id.clone(), active: false, off, hand_over_to };

@@ -1,0 +1,56 @@
+//! The last administrator of a Jira is never switched off, deleted, or taken out of the group that grants it: whoever points an
+//! identity provider at a Jira must be able to get in again. Our own account does not count, because no person logs in with it.
+
+use chrono::TimeDelta;
+use sqlx::PgConnection;
+
+use super::plan::{DELETE_FINGERPRINT, Place, Plan, Rules, Step, active_fingerprint, pair_fingerprint, refused};
+use crate::account::Field;
+use crate::store::link::{AccountStep, StepState, UserFacts};
+use crate::store::{StoreError, target};
+
+/// How long until it is tried again.
+const DAILY: TimeDelta = TimeDelta::days(1);
+
+/// The step of the plan that would take the last administrator away, with the state that forbids it.
+///
+/// Holds the target's row until the transaction ends, so that of two administrators who go at the same time one stays.
+pub(super) async fn guard(
+    tx: &mut PgConnection,
+    target: &str,
+    facts: &UserFacts,
+    rules: &Rules,
+    plan: &Plan,
+) -> Result<Option<(Place, StepState)>, StoreError> {
+    let administrators = &rules.protected.administrators;
+    let Some(seen) = facts.record.linked().filter(|seen| administrators.contains(&seen.id)) else { return Ok(None) };
+    let Some((place, fingerprint)) = plan.steps.iter().find_map(|step| takes_away(step, rules)) else {
+        return Ok(None);
+    };
+    let others: Vec<String> = administrators.iter().filter(|id| **id != seen.id).map(|id| id.0.clone()).collect();
+    if target::lock_active_among(tx, target, &others).await? > 0 {
+        return Ok(None);
+    }
+    let reason = format!(
+        "{} is the last administrator of this Jira who can log in; make somebody else one first.",
+        seen.username
+    );
+    let state = refused(fingerprint, reason, Some(Field::Active), rules.now);
+    Ok(Some((place, StepState { retry_at: Some(rules.now + DAILY), ..state })))
+}
+
+/// Whether somebody has to know who administers the target before this is done.
+pub(super) fn concerns(plan: &Plan, rules: &Rules) -> bool {
+    rules.ground.capabilities.groups && plan.steps.iter().any(|step| takes_away(step, rules).is_some())
+}
+
+fn takes_away(step: &Step, rules: &Rules) -> Option<(Place, String)> {
+    match step {
+        Step::SetActive { active: false, .. } => Some((Place::Account(AccountStep::Active), active_fingerprint(false))),
+        Step::Delete { .. } => Some((Place::Account(AccountStep::Delete), DELETE_FINGERPRINT.to_owned())),
+        Step::RemoveMember { key, .. } if rules.protected.administrative.contains(key) => {
+            Some((Place::Pair(key.clone()), pair_fingerprint(false)))
+        }
+        _ => None,
+    }
+}
