@@ -14,7 +14,7 @@ use crate::store::link::{AccountStep, Known, UserFacts};
 pub(crate) fn is_comparable(facts: &UserFacts) -> bool {
     let certain = facts.look_at.is_none() && facts.record.maybe_granted.is_empty();
     let known = matches!(&facts.record.known, Known::Linked { seen, maybe: false } if seen.hands_off.is_none());
-    certain && known && facts.user.is_some()
+    certain && known && facts.user.as_ref().is_some_and(|user| !user.imported)
 }
 
 /// The differences between the record and what the target shows of the account; `None`: it is not there.
@@ -102,7 +102,7 @@ fn groups(facts: &UserFacts, rules: &Rules, seen: &SeenAccount, desired: &Desire
     let gone = facts
         .pairs
         .iter()
-        .filter(|(key, pair)| pair.written && !pair.maybe && !uncertain(key) && !there.contains(*key));
+        .filter(|(key, pair)| pair.written && !pair.theirs && !pair.maybe && !uncertain(key) && !there.contains(*key));
     let mut found: Vec<Difference> = gone
         .map(|(key, _)| Difference {
             field: format!("{GROUP}{}", name(key)),
@@ -270,6 +270,13 @@ mod tests {
     }
 
     #[test]
+    fn a_membership_that_was_never_ours_is_not_missed() {
+        let mut facts = ann();
+        facts.pairs.insert("climbers".to_owned(), Pair { written: true, theirs: true, ..Pair::default() });
+        assert_eq!(told(&facts, json!({"groups": {"remove": "all"}}), Some(&account())), Vec::<String>::new());
+    }
+
+    #[test]
     fn nothing_is_concluded_about_somebody_of_whom_something_is_uncertain() {
         assert!(is_comparable(&ann()));
         let mut facts = ann();
@@ -280,6 +287,9 @@ mod tests {
         assert!(!is_comparable(&facts));
         facts.record.known = Known::Absent;
         assert!(!is_comparable(&facts));
+        let mut facts = ann();
+        facts.user.as_mut().unwrap().imported = true;
+        assert!(!is_comparable(&facts), "what was only learnt is refreshed by the next import");
     }
 
     #[test]

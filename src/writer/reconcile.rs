@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use super::Inner;
 use super::drift::{differences, is_comparable};
-use super::facts::user_facts;
+use super::facts::{facts_of, user_facts};
 use super::plan::Rules;
 use super::runs::{Held, RunError};
-use crate::account::{SeenAccount, fold};
+use crate::account::SeenAccount;
 use crate::jira::{Calls, GroupRef, Target, TargetError};
 use crate::policy::groups::Remove;
 use crate::policy::guard::DriftAction;
@@ -28,7 +28,7 @@ use crate::policy::mapping::Ground;
 use crate::store::drift::{self, About, Difference, KnownGroup, Standing};
 use crate::store::link::UserFacts;
 use crate::store::tenant::Mode;
-use crate::store::{StoreError, drive, target};
+use crate::store::{StoreError, target};
 
 /// Users that are compared at a time.
 const PAGE: i64 = 500;
@@ -173,8 +173,7 @@ impl Comparison<'_> {
     }
 
     async fn facts(&mut self, users: &[Uuid]) -> Result<Vec<UserFacts>, StoreError> {
-        let keys: Vec<String> = self.rules.policy.groups.default_groups.iter().map(|name| fold(name.trim())).collect();
-        drive::facts(&mut self.conn, self.held.tenant.id, users, &keys).await
+        facts_of(&mut self.conn, self.held.tenant.id, users, &self.rules).await
     }
 
     async fn groups(&mut self) -> Result<(), RunError> {

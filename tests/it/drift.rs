@@ -210,6 +210,33 @@ async fn somebody_who_was_put_into_a_group_by_hand_is_no_business_of_ours() {
 }
 
 #[tokio::test]
+async fn a_membership_given_by_hand_is_told_of_where_everything_that_nobody_asks_for_is_taken_away() {
+    for (action, ann, cy) in [
+        ("report", &["climbers", "developers", "vip"][..], &["developers"][..]),
+        ("revert", &["developers", "vip"], &[]),
+        ("accept", &["climbers", "developers", "vip"], &["developers"]),
+    ] {
+        let groups = json!({"remove": "all", "remove_exclude": ["^vip$"]});
+        let office = Office::with(json!({"drift": {"action": action}, "groups": groups})).await;
+        for (group, name) in [("climbers", "ann"), ("vip", "ann"), ("developers", "cy")] {
+            // One of them is there already.
+            let _there = office.world.jira.add_group(group);
+            office.world.jira.add_member(group, name).unwrap();
+        }
+        assert_eq!(office.compare().await.differences, 2, "{action}");
+        let expected = [
+            format!("ann group:climbers: - / member / - ({action})"),
+            format!("cy group:developers: - / member / - ({action})"),
+        ];
+        assert_eq!(office.told().await, expected);
+        office.world.writer.drain().await.unwrap();
+        assert_eq!(office.world.groups_of("ann"), ann, "{action}");
+        assert_eq!(office.world.groups_of("cy"), cy, "{action}");
+        assert_eq!(office.compare().await.differences, if action == "report" { 2 } else { 0 }, "{action}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_is_gone_is_made_again_with_everybody_in_it_or_left() {
     for action in ["report", "revert", "accept"] {
         let office = Office::that(action).await;
