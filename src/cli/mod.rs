@@ -16,6 +16,7 @@ mod healthcheck;
 mod last_login;
 mod migrate;
 mod outbox;
+mod overrides;
 mod plan;
 mod sandbox;
 mod serve;
@@ -60,6 +61,8 @@ enum Command {
     Brake(brake::Args),
     /// Tell everything that is wrong with the configuration.
     CheckConfig(check_config::Args),
+    /// Switch somebody off at once, past the brake, whatever the identity provider says.
+    DeactivateNow(overrides::NowArgs),
     /// Tell what each target is and can do, and what an administrator should put right.
     Doctor(doctor::Args),
     /// Show everything at work: a sandbox Jira, the daemon, and an Okta that assigns people and pushes groups.
@@ -74,6 +77,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Show what Jira does not agree with yet; retry it, or waive it.
     Outbox(outbox::Args),
+    /// Pin somebody active or not, or in a Jira group, until a time; list what is pinned, and end it.
+    Override(overrides::Args),
     /// Show what would be written for a tenant, without writing it.
     Plan(plan::Args),
     /// Compare what was written with what a tenant's target has, and do about it what the policy says.
@@ -107,7 +112,7 @@ pub fn main() -> ExitCode {
         Err(failure) => match failure.downcast_ref::<Problems>() {
             Some(problems) => told(problems, 3),
             None if failure.is::<doctor::Unreachable>() => told(&*failure, 4),
-            None if failure.is::<plan::Pending>() => told(&*failure, 5),
+            None if failure.is::<plan::Pending>() || failure.is::<overrides::Pending>() => told(&*failure, 5),
             None => told(&*failure, 1),
         },
     }
@@ -119,6 +124,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::BenchSandbox(args) => bench::run_sandbox(args).await,
         Command::Brake(args) => brake::run(&args).await,
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::DeactivateNow(args) => overrides::run_now(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Drift(args) => drift::run(&args).await,
@@ -126,6 +132,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::LastLogin(args) => last_login::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Outbox(args) => outbox::run(&args).await,
+        Command::Override(args) => overrides::run(&args).await,
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Plan(args) => plan::run(&args).await,
         Command::Reconcile(args) => drift::reconcile(&args).await,

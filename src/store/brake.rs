@@ -5,6 +5,7 @@
 //! transaction it comes after the outbox row of the subject and the claims.
 
 mod by_hand;
+mod look;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use super::StoreError;
 
 pub use by_hand::*;
+pub use look::*;
 
 /// What is limited; each has a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -311,26 +313,16 @@ pub struct Verdict {
     pub dropped: bool,
 }
 
-/// What was decided about somebody's steps since they were held; what was given up is told once.
+/// What was decided about somebody's steps since they were held.
 ///
 /// # Errors
 /// The database's.
-pub async fn take_verdicts(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    whose: &Whose,
-) -> Result<Vec<Verdict>, StoreError> {
+pub async fn verdicts(conn: &mut PgConnection, tenant_id: Uuid, whose: &Whose) -> Result<Vec<Verdict>, StoreError> {
     let (kind, subject) = whose.columns();
     let rows = sqlx::query!(
-        r#"-- brake.take_verdicts
-        WITH told AS (
-            DELETE FROM brake_grant WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND verdict = 'drop'
-            RETURNING place, until
-        )
-        SELECT place AS "place!", true AS "dropped!" FROM told WHERE until > now()
-        UNION ALL
-        SELECT place, false FROM brake_grant
-        WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND verdict <> 'drop' AND until > now()"#,
+        r#"-- brake.verdicts
+        SELECT place, verdict = 'drop' AS "dropped!" FROM brake_grant
+        WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND until > now()"#,
         tenant_id,
         kind,
         subject,
@@ -340,59 +332,22 @@ pub async fn take_verdicts(
     Ok(rows.into_iter().map(|row| Verdict { place: row.place, dropped: row.dropped }).collect())
 }
 
-/// A tenant's brake as it is at this moment, without a lock.
+/// What was given up is on record now: it is not given up again.
 ///
 /// # Errors
 /// The database's.
-pub async fn look(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    window: Duration,
-) -> Result<(Option<Trip>, Levels), StoreError> {
-    let row = sqlx::query!(
-        r#"-- brake.look
-        SELECT b.tripped_at AS "tripped_at?", b.class AS "class?", b.reason AS "reason?",
-            coalesce(b.gone - (SELECT gone_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts'
-                AND verdict = 'granted' AND at > greatest(now() - make_interval(secs => $2), b.counts_since)
-                ORDER BY at LIMIT 1), 0) AS "gone!",
-            coalesce(b.accounts - (SELECT sum_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts'
-                AND verdict = 'granted' AND at > greatest(now() - make_interval(secs => $2), b.counts_since)
-                ORDER BY at LIMIT 1), 0) AS "accounts!",
-            coalesce(b.memberships - (SELECT sum_before FROM brake_grant WHERE tenant_id = $1
-                AND class = 'memberships' AND verdict = 'granted'
-                AND at > greatest(now() - make_interval(secs => $2), b.counts_since) ORDER BY at LIMIT 1), 0)
-                AS "memberships!",
-            coalesce((SELECT n FROM tally WHERE tenant_id = $1 AND kind = 'user'), 0)
-                + coalesce((SELECT sum(delta) FROM tally_delta WHERE tenant_id = $1 AND kind = 'user'), 0) AS "people!"
-        FROM (SELECT 1) AS one LEFT JOIN brake b ON b.tenant_id = $1"#,
+pub async fn forget_drops(conn: &mut PgConnection, tenant_id: Uuid, whose: &Whose) -> Result<(), StoreError> {
+    let (kind, subject) = whose.columns();
+    sqlx::query!(
+        "-- brake.forget_drops
+        DELETE FROM brake_grant WHERE tenant_id = $1 AND kind = $2 AND subject = $3 AND verdict = 'drop'",
         tenant_id,
-        window.as_secs_f64(),
+        kind,
+        subject,
     )
-    .fetch_one(conn)
+    .execute(conn)
     .await?;
-    let number = |n: i64| u64::try_from(n).unwrap_or(0);
-    let levels = Levels {
-        accounts: number(row.accounts),
-        memberships: number(row.memberships),
-        people: u64::try_from(row.people).unwrap_or(0),
-        gone: number(row.gone),
-    };
-    Ok((trip(row.tripped_at, row.class, row.reason), levels))
-}
-
-/// Every tenant's brake, for the metrics: its name in the URL, and whether it is tripped.
-///
-/// # Errors
-/// The database's.
-pub async fn sample(conn: &mut PgConnection) -> Result<Vec<(String, bool)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"-- brake.sample
-        SELECT t.slug, b.tripped_at IS NOT NULL AS "tripped!"
-        FROM tenant t LEFT JOIN brake b ON b.tenant_id = t.id ORDER BY t.slug"#,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.slug, row.tripped)).collect())
+    Ok(())
 }
 
 /// Forgets what counts no more: at most `limit` rows. Says how many.

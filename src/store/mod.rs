@@ -25,6 +25,7 @@ pub mod related;
 pub mod run;
 pub mod scratch;
 pub mod seed;
+pub mod standing;
 pub mod target;
 pub mod tenant;
 pub mod token;

@@ -136,3 +136,16 @@ pub async fn list(
     .fetch_all(conn)
     .await?)
 }
+
+/// Whose an override is that is in force.
+pub async fn user_of(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "-- overrides.user_of
+        SELECT user_id FROM override
+        WHERE tenant_id = $1 AND id = $2 AND lifted IS NULL AND (until IS NULL OR until > now())",
+        tenant_id,
+        id,
+    )
+    .fetch_optional(conn)
+    .await?)
+}

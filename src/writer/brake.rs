@@ -5,6 +5,7 @@
 //! tripped stays tripped until somebody releases it, or gives up what it holds.
 
 mod by_hand;
+mod group;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,8 @@ use crate::store::brake::{self, BrakeClass, Levels, Trip, Wanted, Whose};
 use crate::store::link::{AccountStep, StepState, Stuck, UserFacts};
 use crate::store::{StoreError, alert};
 
-pub use by_hand::decide_by_hand;
+pub use by_hand::{DecidedByHand, decide_by_hand};
+pub(crate) use group::GroupVerdict;
 
 /// What became of some steps that take away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -211,9 +213,48 @@ pub(crate) struct Braking {
     /// How many steps are held, by class.
     held: Vec<BrakeClass>,
     tripped: Option<Trip>,
+    /// Something that was given up is about to be put on record.
+    given_up: bool,
 }
 
 impl Braking {
+    /// Puts on record what was decided since about steps that the brake holds: those that were released, or whose tenant has no
+    /// brake any more, are not held, and those that were given up are waived. True where anything changed.
+    pub(crate) async fn take_over(
+        &mut self,
+        conn: &mut PgConnection,
+        tenant_id: Uuid,
+        facts: &mut UserFacts,
+        rules: &Rules,
+    ) -> Result<bool, StoreError> {
+        let held = held_in(facts);
+        if held.is_empty() || let_go(facts, rules) {
+            return Ok(!held.is_empty());
+        }
+        let verdicts = brake::verdicts(conn, tenant_id, &Whose::User(facts.user_id)).await?;
+        let mut changed = false;
+        for (place, state) in held {
+            let name = in_the_book(&place);
+            let Some(verdict) = verdicts.iter().find(|verdict| Some(&verdict.place) == name.as_ref()) else { continue };
+            let fingerprint = state.fingerprint.clone();
+            let after = verdict.dropped.then(|| waived(fingerprint, Some(&state), rules.now));
+            set_state(facts, &place, after);
+            self.given_up |= verdict.dropped;
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// With the states on record: what was given up is not given up again.
+    pub(crate) async fn put_on_record(
+        &self,
+        conn: &mut PgConnection,
+        tenant_id: Uuid,
+        user_id: Uuid,
+    ) -> Result<(), StoreError> {
+        if self.given_up { brake::forget_drops(conn, tenant_id, &Whose::User(user_id)).await } else { Ok(()) }
+    }
+
     /// Asks for what a plan takes away, and puts on record what is held. True where the plan has to be made anew.
     pub(crate) async fn hold_back(
         &mut self,
@@ -254,31 +295,6 @@ impl Braking {
         }
         Ok(anew)
     }
-}
-
-/// Puts on record what was decided since about steps that the brake holds: those that were released, or whose tenant has no
-/// brake any more, are not held, and those that were given up are waived. True where anything changed.
-pub(crate) async fn take_over(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    facts: &mut UserFacts,
-    rules: &Rules,
-) -> Result<bool, StoreError> {
-    let held = held_in(facts);
-    if held.is_empty() || let_go(facts, rules) {
-        return Ok(!held.is_empty());
-    }
-    let verdicts = brake::take_verdicts(conn, tenant_id, &Whose::User(facts.user_id)).await?;
-    let mut changed = false;
-    for (place, state) in held {
-        let name = in_the_book(&place);
-        let Some(verdict) = verdicts.iter().find(|verdict| Some(&verdict.place) == name.as_ref()) else { continue };
-        let fingerprint = state.fingerprint.clone();
-        let after = verdict.dropped.then(|| waived(fingerprint, Some(&state), rules.now));
-        set_state(facts, &place, after);
-        changed = true;
-    }
-    Ok(changed)
 }
 
 /// Where the policy has no brake, nothing is held by it. True where that is so.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Inner;
 use super::absorb::{self, Done, Times};
-use super::brake::{self, Asker, Braking};
+use super::brake::{Asker, Braking};
 use super::facts::user_facts;
 use super::last_administrator;
 use super::plan::{Place, Plan, Rules, Step, caught_up, names, plan_user, refused, write_fingerprint};
@@ -199,7 +199,7 @@ impl Inner {
         let stored = facts.clone();
         let me = Holder { tenant_id: lease.tenant_id, user_id };
         let asker = Asker { id: lease.tenant_id, slug: &tenant };
-        let mut changed = brake::take_over(tx, lease.tenant_id, &mut facts, &rules).await?;
+        let mut changed = braking.take_over(tx, lease.tenant_id, &mut facts, &rules).await?;
         let plan = loop {
             let mut plan = plan_user(&facts, &rules);
             match reserve(tx, &runtime.name, me, &facts, &rules, &plan, insist).await? {
@@ -235,6 +235,7 @@ impl Inner {
                         }
                         let knowledge = knowledge(&facts, &stored, &stored);
                         drive::save(tx, &lease, &facts, &knowledge, With::default()).await?;
+                        braking.put_on_record(tx, lease.tenant_id, user_id).await?;
                     }
                     let at = lease.now + TimeDelta::seconds(if insist { 2 } else { 0 });
                     let error =
@@ -255,6 +256,7 @@ impl Inner {
                 absorb::mark(&mut facts, &plan);
                 let knowledge = knowledge(&facts, &stored, &stored);
                 drive::save(tx, &lease, &facts, &knowledge, With::default()).await?;
+                braking.put_on_record(tx, lease.tenant_id, user_id).await?;
             }
             // A time that has passed without anything to do would make the subject due for ever.
             let due = plan.due.map(|at| at.max(now + TimeDelta::seconds(1)));
@@ -270,6 +272,7 @@ impl Inner {
         let begun = Delivery { id: delivery.id, steps: &steps, calls: &calls, outcome: None, error: None };
         let with = With { delivery: Some(&begun), account: None };
         drive::save(tx, &lease, &marked, &knowledge(&marked, &stored, &stored), with).await?;
+        braking.put_on_record(tx, lease.tenant_id, user_id).await?;
         absorb::set_states(&mut facts, &plan);
         Ok(Claimed::User(Box::new(Work {
             tenant,

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Inner;
 use super::absorb::{absorb, absorb_error, mark, refuse, set_states};
-use super::brake;
+use super::brake::{self, GroupVerdict};
 use super::claim::{Structure, times};
 use super::drive::DriveEnd;
 use super::facts::{facts_of, standing_for};
@@ -178,6 +179,16 @@ impl Inner {
             return Ok(done);
         }
         drop(conn);
+        match self.may_delete(work, &key, &group).await? {
+            GroupVerdict::Through => {}
+            GroupVerdict::GivenUp => return Ok(done),
+            // Its drive looks again now and then: the brake may be switched off by the policy.
+            GroupVerdict::Held(error) => {
+                let (attempts, first_failure) = (work.lease.attempts, work.lease.first_failure);
+                let at = work.rules.now + TimeDelta::hours(1);
+                return Ok(Ended { finish: Finish::Again { at, attempts, first_failure, error }, ..done });
+            }
+        }
         let mut plan = Plan::default();
         plan.steps.push(Step::DeleteGroup { key: key.clone(), name: group.name.clone() });
         let facts = UserFacts { groups: BTreeMap::from([(key.clone(), group)]), ..UserFacts::default() };

@@ -19,6 +19,7 @@ mod gate;
 mod last_administrator;
 pub mod last_login;
 pub mod outcome;
+pub mod overrides;
 pub mod pace;
 mod perform;
 pub mod plan;

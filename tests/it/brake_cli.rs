@@ -165,3 +165,45 @@ async fn memberships_that_are_held_are_released_with_the_rest() {
     assert_eq!(world.count("DELETE /group/user"), 5);
     assert!((0..5).all(|number| world.groups_of(&format!("p{number}")).is_empty()));
 }
+
+/// A Jira group that we made, with five members, whose deletion is too much.
+async fn deletion() -> World {
+    let world = World::with_policy(json!({
+        "brake": { "memberships": { "max": 3, "percent": 100, "min": 3 } },
+        "deprovision": { "on_group_delete": "delete" },
+    }))
+    .await;
+    let users = world.people("p", 5).await;
+    let crew = world.group("Crew", &users).await;
+    world.writer.drain().await.unwrap();
+    world.delete_group(crew).await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.count("DELETE /group"), world.count("DELETE /group/user")), (0, 0));
+    let json = status(&world).await;
+    assert_eq!((&json["memberships"]["held"], &json["held"][0]["step"]), (&json!(1), &json!("group:Crew")));
+    let reason = json["tripped"]["reason"].as_str().unwrap();
+    assert!(reason.contains("0 memberships were taken away within 1h, 5 more were to be at once"), "{reason}");
+    world
+}
+
+#[tokio::test]
+async fn the_deletion_of_a_group_weighs_as_much_as_its_members_and_is_released() {
+    let world = deletion().await;
+    ok(&world, "brake release acme").await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.count("DELETE /group"), world.count("DELETE /group/user")), (1, 0));
+    assert!(world.groups_of("p0").is_empty());
+    assert_eq!(world.outbox().await, 0);
+}
+
+#[tokio::test]
+async fn a_deletion_of_a_group_that_is_given_up_leaves_its_members_to_the_brake() {
+    let world = deletion().await;
+    ok(&world, "brake drop acme").await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.count("DELETE /group"), world.count("DELETE /group/user")), (0, 3));
+    assert_eq!(status(&world).await["memberships"]["held"], 2);
+    ok(&world, "brake drop acme").await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.count("DELETE /group/user"), world.outbox().await), (3, 0));
+}

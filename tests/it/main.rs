@@ -52,6 +52,7 @@ mod listen;
 mod migrations;
 mod names;
 mod outbox_cli;
+mod overrides_cli;
 mod plan;
 mod policy_docs;
 mod policy_stories;

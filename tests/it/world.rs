@@ -205,6 +205,7 @@ pub async fn later(pool: &PgPool, seconds: i64) {
         "UPDATE outbox SET due_at = due_at - make_interval(secs => $1), lease_until = lease_until - make_interval(secs => $1),
             first_failure = first_failure - make_interval(secs => $1)",
         "UPDATE link SET look_at = look_at - make_interval(secs => $1)",
+        "UPDATE override SET until = until - make_interval(secs => $1)",
         "UPDATE brake SET counts_since = counts_since - make_interval(secs => $1)",
         "UPDATE brake_grant SET at = at - make_interval(secs => $1), until = until - make_interval(secs => $1)",
         "UPDATE alert SET at = at - make_interval(secs => $1), due_at = due_at - make_interval(secs => $1)",

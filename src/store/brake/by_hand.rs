@@ -316,16 +316,16 @@ pub async fn reset(conn: &mut PgConnection, tenant_id: Uuid, forget: bool) -> Re
     Ok(was)
 }
 
-/// The SCIM groups, deleted or not, whose drive writes a Jira group.
+/// The SCIM groups whose drive waits because the brake holds the deletion of a Jira group.
 ///
 /// # Errors
 /// The database's.
-pub async fn groups_behind(conn: &mut PgConnection, tenant_id: Uuid, keys: &[String]) -> Result<Vec<Uuid>, StoreError> {
+pub async fn waiting_groups(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Vec<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "-- brake.groups_behind
-        SELECT id FROM scim_group WHERE tenant_id = $1 AND alias_key = ANY($2) ORDER BY id",
+        "-- brake.waiting_groups
+        SELECT subject_id FROM outbox
+        WHERE tenant_id = $1 AND kind = 'group' AND last_error LIKE 'Held by the brake%' ORDER BY subject_id",
         tenant_id,
-        keys,
     )
     .fetch_all(conn)
     .await?)

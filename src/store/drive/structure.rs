@@ -201,3 +201,16 @@ pub async fn forget_pairs(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -
         .await?;
     Ok(())
 }
+
+/// How many people are on record as members of a Jira group through us, or may be.
+pub async fn members_on_record(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> Result<u64, StoreError> {
+    let n = sqlx::query_scalar!(
+        r#"-- drive.members_on_record
+        SELECT count(*) AS "n!" FROM jira_membership WHERE tenant_id = $1 AND group_key = $2 AND (written OR maybe)"#,
+        tenant_id,
+        key,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(n.unsigned_abs())
+}

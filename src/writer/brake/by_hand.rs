@@ -90,11 +90,11 @@ impl Hand<'_> {
     async fn decide(&self, held: &[Held]) -> Result<(), StoreError> {
         let tenant_id = self.tenant.id;
         let users: BTreeSet<Uuid> = held.iter().filter_map(|held| held.id).collect();
-        let keys: Vec<String> = held.iter().filter(|held| held.id.is_none()).map(|held| held.subject.clone()).collect();
+        let any_group = held.iter().any(|held| held.id.is_none());
         let priority = i16::from(self.filter.user.is_none());
         let how = NudgeAs { priority, request_id: Some(self.origin.request_id), ..NudgeAs::BULK };
         let mut tx = self.store.pool().begin().await?;
-        let groups = if keys.is_empty() { Vec::new() } else { brake::groups_behind(&mut tx, tenant_id, &keys).await? };
+        let groups = if any_group { brake::waiting_groups(&mut tx, tenant_id).await? } else { Vec::new() };
         for (kind, ids) in [("user", users.into_iter().collect()), ("group", groups)] {
             if !ids.is_empty() {
                 outbox::nudge(&mut tx, tenant_id, kind, &ids, how).await?;
