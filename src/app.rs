@@ -26,6 +26,7 @@ use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewCredential};
 use crate::store::{Store, StoreError, brake, outbox_view};
 use crate::telemetry::{Chain, Metrics};
+use crate::writer::forecast::taken_by_change;
 use crate::writer::outcome::Patience;
 use crate::writer::{Writer, WriterOptions};
 
@@ -41,6 +42,8 @@ const TOMBSTONE_DAYS: u32 = 365;
 const PROBE_EVERY: Duration = Duration::from_secs(600);
 /// How long the start waits for a database that is not there yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the start counts what a change of a declared tenant's rules takes away.
+const FORECAST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -193,9 +196,10 @@ async fn migrate(store: &Store) -> Result<(), StoreError> {
 /// Upserts the tenants that the configuration declares, with their tokens.
 async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError> {
     let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+    let grounds = grounds(config)?;
     for declared in &config.tenants {
         let problem = |what: String| AppError::Tenant(format!("tenant {}: {what}", declared.slug));
-        Policy::from_value(&declared.policy).map_err(|problems| problem(problems.join(" ")))?;
+        let policy = Policy::from_value(&declared.policy).map_err(|problems| problem(problems.join(" ")))?;
         let mode = match declared.mode {
             crate::config::Mode::Observe => Mode::Observe,
             crate::config::Mode::Enforce => Mode::Enforce,
@@ -206,6 +210,7 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
             mode,
             policy: declared.policy.clone(),
         };
+        warn_of_change(store, &mut conn, &grounds, &new, policy).await?;
         let origin = Origin { actor: "configuration", request_id: Uuid::now_v7(), at: chrono::Utc::now() };
         let tenant = tenant::upsert_declared(&mut conn, Uuid::now_v7(), &new, origin)
             .await
@@ -235,6 +240,37 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
             tenant = slug,
             "tenant {slug} is no longer declared in the configuration: the commands may change it"
         );
+    }
+    Ok(())
+}
+
+/// Says in the log when what the file declares of a tenant would take away more than the brake lets through. It is declared all
+/// the same: the brake holds it.
+async fn warn_of_change(
+    store: &Store,
+    conn: &mut sqlx::PgConnection,
+    grounds: &Grounds,
+    new: &NewTenant,
+    policy: Policy,
+) -> Result<(), StoreError> {
+    let Some(before) = tenant::get(&mut *conn, &new.slug).await? else { return Ok(()) };
+    if (&before.policy, before.mode) == (&new.policy, new.mode) {
+        return Ok(());
+    }
+    let taken = taken_by_change(store, &before, grounds.of(&new.target), Arc::new(policy), new.mode);
+    // A start waits for nobody: of a tenant this large the brake says it.
+    match tokio::time::timeout(FORECAST_PATIENCE, taken).await {
+        Ok(Ok(taken)) if taken.is_too_much() => tracing::warn!(
+            tenant = new.slug,
+            "the configuration's rules for tenant {} take away {} of {} users; see jira-scim plan",
+            new.slug,
+            taken.sentence(),
+            taken.users
+        ),
+        Ok(Err(error)) => {
+            tracing::warn!(tenant = new.slug, error = %Chain(&error), "a change of rules could not be counted");
+        }
+        Ok(Ok(_)) | Err(_) => {}
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Layer 5: the command line. Each command is a file with its arguments and a `run`; the work is done below.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with, 5 something is still to be done. What a command is asked for goes to standard
-//! output, everything else to standard error.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with, 5 something is still
+//! to be done. What a command is asked for goes to standard output, everything else to standard error.
 
 mod bench;
 mod brake;
@@ -18,6 +18,7 @@ mod migrate;
 mod outbox;
 mod overrides;
 mod plan;
+mod release;
 mod sandbox;
 mod serve;
 mod simulate;
@@ -43,7 +44,8 @@ pub use database::Database;
 #[command(
     name = "jira-scim",
     version,
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with, 5 something is still to be done"
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with, \
+                  5 something is still to be done"
 )]
 struct Line {
     #[command(subcommand)]
@@ -83,6 +85,8 @@ enum Command {
     Plan(plan::Args),
     /// Compare what was written with what a tenant's target has, and do about it what the policy says.
     Reconcile(drift::ReconcileArgs),
+    /// Do a part of a plan while the tenant goes on observing.
+    Release(release::Args),
     /// Run the daemon.
     Serve(serve::Args),
     /// Run a Jira with state, for trying things out.
@@ -136,6 +140,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Plan(args) => plan::run(&args).await,
         Command::Reconcile(args) => drift::reconcile(&args).await,
+        Command::Release(args) => release::run(&args).await,
         Command::Serve(args) => serve::run(&args).await,
         Command::Tenant(args) => tenant::run(&args).await,
         Command::Token(args) => token::run(&args).await,

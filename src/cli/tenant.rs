@@ -1,6 +1,7 @@
 //! `jira-scim tenant`: one identity provider's configuration each.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use crate::policy::Policy;
 use crate::policy::mapping::Ground;
 use crate::store::list::{self, Of, Wanted};
 use crate::store::tenant::{self, Mode, NewTenant, Tenant, TenantChange, TenantError};
+use crate::writer::forecast::taken_by_change;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -65,6 +67,9 @@ enum Command {
         /// Another mode
         #[arg(long, group = "change")]
         mode: Option<ModeArg>,
+        /// Also when it would take away more than the brake lets through at a time
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         shared: Shared,
     },
@@ -156,7 +161,7 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             let size = size(&mut conn, found.id).await?;
             if json { printed(&described(&desk.config, &found, Some(size))) } else { shown(&desk.config, &found, size) }
         }
-        Command::Update { slug, target, policy_file, mode, .. } => {
+        Command::Update { slug, target, policy_file, mode, yes, .. } => {
             if let Some(target) = target {
                 known_target(&desk.config, target)?;
             }
@@ -164,6 +169,9 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             let ground = desk.grounds.of(target.as_ref().unwrap_or(&found.target));
             let policy = policy_file.as_deref().map(|path| read_policy(path, Some(&ground))).transpose()?;
             let change = TenantChange { target: target.clone(), mode: mode.map(Mode::from), policy };
+            if !yes {
+                must_be_little(desk, &found, &change).await?;
+            }
             let after = tenant::update(&mut conn, slug, &change, desk.origin()).await?;
             if json {
                 return printed(&described(&desk.config, &after, None));
@@ -184,6 +192,29 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             Ok(format!("tenant {slug} is deleted, with {users} users and {groups} groups"))
         }
     }
+}
+
+/// Fails where a change of rules would take away more than the brake lets through.
+async fn must_be_little(desk: &Desk, tenant: &Tenant, change: &TenantChange) -> Result<(), Failure> {
+    if change.policy.is_none() && change.mode.is_none() {
+        return Ok(());
+    }
+    let policy = Policy::from_value(change.policy.as_ref().unwrap_or(&tenant.policy));
+    let policy = Arc::new(policy.map_err(|problems| problems.join("\n"))?);
+    let mode = change.mode.unwrap_or(tenant.mode);
+    let ground = desk.grounds.of(&tenant.target);
+    let taken = taken_by_change(&desk.store, tenant, ground, policy, mode).await?;
+    if taken.is_too_much() {
+        return Err(format!(
+            "this would take away {} of {} users; nothing is changed. Look at it with jira-scim plan {} --policy FILE, and \
+             repeat with --yes",
+            taken.sentence(),
+            taken.users,
+            tenant.slug
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// Users and groups of a tenant.

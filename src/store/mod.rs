@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod outbox_view;
 pub mod overrides;
 pub mod related;
+pub mod release;
 pub mod run;
 pub mod scratch;
 pub mod seed;

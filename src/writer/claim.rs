@@ -1,6 +1,7 @@
 //! The claim: one transaction with the lease, desired and applied from one snapshot, the plan, the delivery with its steps,
 //! and everything that is about to be touched marked `maybe`. Calls come after its commit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,7 +15,7 @@ use super::absorb::{self, Done, Times};
 use super::brake::{Asker, Braking};
 use super::facts::user_facts;
 use super::last_administrator;
-use super::plan::{Place, Plan, Rules, Step, caught_up, names, plan_user, refused, write_fingerprint};
+use super::plan::{Place, Plan, Rules, Step, StepKind, caught_up, names, plan_user, refused, write_fingerprint};
 use super::runtime::Runtime;
 use crate::account::{Field, fold};
 use crate::policy::groups::Remove;
@@ -113,7 +114,7 @@ impl Inner {
             tx.commit().await?;
             return Ok(Claimed::Waits);
         };
-        if tenant.mode == Mode::Observe {
+        if tenant.mode == Mode::Observe && lease.release.is_none() {
             drive::finish(&mut tx, &lease, &Finish::Done { due: None }).await?;
             tx.commit().await?;
             return Ok(Claimed::Observed);
@@ -165,7 +166,7 @@ impl Inner {
                     tables: self.tables(),
                 },
                 now: lease.now,
-                only: None,
+                only: released(tenant, lease),
             }),
             Err(problems) => {
                 tracing::error!(tenant.id = %lease.tenant_id, "the stored policy is not understood: {problems:?}");
@@ -286,6 +287,12 @@ impl Inner {
             delivery,
         })))
     }
+}
+
+/// The kinds of steps that may be done of a tenant that observes; all where it does not.
+fn released(tenant: &TenantRules, lease: &Lease) -> Option<BTreeSet<StepKind>> {
+    let kinds = lease.release.as_ref().filter(|_| tenant.mode == Mode::Observe)?;
+    Some(StepKind::ALL.into_iter().filter(|kind| kinds.iter().any(|name| name == kind.name())).collect())
 }
 
 /// The times for a drive under these rules: the database's clock as of now, reckoned from when the lease was taken.

@@ -18,6 +18,7 @@ use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
 use super::plan::{Place, Plan, Step, barred_fingerprint, group_fingerprint, plan_user, refused};
+use super::release::missing_groups;
 use crate::account::fold;
 use crate::jira::{Calls, TargetError};
 use crate::policy::groups::jira_groups;
@@ -68,6 +69,9 @@ impl Inner {
             let group = group.as_ref().map(|(id, _)| (*id, keys.as_slice()));
             while let Some(last) = self.page(&work, group, after).await? {
                 after = last;
+            }
+            if group.is_none() {
+                self.missing_groups(&work).await?;
             }
             self.wake_all();
         }
@@ -138,6 +142,27 @@ impl Inner {
         drive::keep_page(&mut tx, &work.lease, last).await?;
         tx.commit().await?;
         Ok(Some(last))
+    }
+
+    /// Enqueues the tenant's groups whose Jira group is not known to exist: those that nobody is in are no user's matter. What
+    /// was done of it before a crash is done again, which is no harm.
+    async fn missing_groups(&self, work: &Structure) -> Result<(), StoreError> {
+        let (rules, mut after) = (&work.rules.policy.groups, Uuid::nil());
+        if !rules.enabled || !rules.create_missing || !work.rules.ground.capabilities.groups {
+            return Ok(());
+        }
+        loop {
+            let mut tx = self.store.pool().begin().await?;
+            let page = drive::aliases(&mut tx, work.lease.tenant_id, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            if !drive::renew(&mut tx, &work.lease, self.options.lease).await? {
+                return Ok(());
+            }
+            let missing = missing_groups(&mut tx, work.lease.tenant_id, &page, &work.rules).await?;
+            outbox::nudge(&mut tx, work.lease.tenant_id, "group", &missing, NudgeAs::BULK).await?;
+            tx.commit().await?;
+        }
     }
 
     /// Makes sure that the Jira group exists, so that an administrator can give it permissions before anybody is in it.

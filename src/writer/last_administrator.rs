@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use sqlx::PgConnection;
 
 use super::plan::{DELETE_FINGERPRINT, Place, Plan, Rules, Step, active_fingerprint, pair_fingerprint, refused};
-use crate::account::Field;
+use crate::account::{AccountId, Field};
 use crate::store::link::{AccountStep, StepState, UserFacts};
 use crate::store::{StoreError, target};
 
@@ -22,21 +22,45 @@ pub(super) async fn guard(
     rules: &Rules,
     plan: &Plan,
 ) -> Result<Option<(Place, StepState)>, StoreError> {
-    let administrators = &rules.protected.administrators;
-    let Some(seen) = facts.record.linked().filter(|seen| administrators.contains(&seen.id)) else { return Ok(None) };
-    let Some((place, fingerprint)) = plan.steps.iter().find_map(|step| takes_away(step, rules)) else {
-        return Ok(None);
-    };
-    let others: Vec<String> = administrators.iter().filter(|id| **id != seen.id).map(|id| id.0.clone()).collect();
-    if target::lock_active_among(tx, target, &others).await? > 0 {
-        return Ok(None);
+    let Some(taken) = taken(facts, rules, plan) else { return Ok(None) };
+    let others: Vec<String> = taken.others.iter().map(|id| id.0.clone()).collect();
+    let stays = target::lock_active_among(tx, target, &others).await? > 0;
+    Ok((!stays).then_some((taken.place, taken.state)))
+}
+
+/// An administrator whom a plan takes away.
+pub(super) struct Taken {
+    /// The account.
+    pub(super) id: AccountId,
+    /// The other administrators.
+    pub(super) others: Vec<AccountId>,
+    place: Place,
+    state: StepState,
+}
+
+impl Taken {
+    /// The step that is not done where none of the others can log in, with its state.
+    pub(super) fn forbidden(self) -> (Place, StepState) {
+        (self.place, self.state)
     }
+}
+
+/// The administrator whom a plan would take away, if it does.
+pub(super) fn taken(facts: &UserFacts, rules: &Rules, plan: &Plan) -> Option<Taken> {
+    let administrators = &rules.protected.administrators;
+    let seen = facts.record.linked().filter(|seen| administrators.contains(&seen.id))?;
+    let (place, fingerprint) = plan.steps.iter().find_map(|step| takes_away(step, rules))?;
     let reason = format!(
         "{} is the last administrator of this Jira who can log in; make somebody else one first.",
         seen.username
     );
     let state = refused(fingerprint, reason, Some(Field::Active), rules.now);
-    Ok(Some((place, StepState { retry_at: Some(rules.now + DAILY), ..state })))
+    Some(Taken {
+        id: seen.id.clone(),
+        others: administrators.iter().filter(|id| **id != seen.id).cloned().collect(),
+        place,
+        state: StepState { retry_at: Some(rules.now + DAILY), ..state },
+    })
 }
 
 /// Whether somebody has to know who administers the target before this is done.

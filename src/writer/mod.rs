@@ -25,6 +25,7 @@ mod perform;
 pub mod plan;
 pub mod reconcile;
 mod record;
+pub mod release;
 pub mod runs;
 mod runtime;
 mod settle;

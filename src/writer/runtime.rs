@@ -119,11 +119,7 @@ impl Runtime {
     pub(crate) fn protected(&self) -> Option<Protected> {
         let copy = self.copy();
         let probe = copy.state.probe.as_ref()?;
-        Some(Protected {
-            own: probe.own_account.clone(),
-            administrative: probe.administrative.iter().cloned().collect(),
-            administrators: self.administrators().unwrap_or_default(),
-        })
+        Some(Protected { administrators: self.administrators().unwrap_or_default(), ..protected_by(probe) })
     }
 
     /// Who administers the target besides ourselves, where somebody asked lately.
@@ -323,6 +319,15 @@ pub(super) async fn administrators(
         }
     }
     Ok(found)
+}
+
+/// What a probe says that nothing may touch; who administers is not on record.
+pub(super) fn protected_by(probe: &ProbeRecord) -> Protected {
+    Protected {
+        own: probe.own_account.clone(),
+        administrative: probe.administrative.iter().cloned().collect(),
+        administrators: BTreeSet::new(),
+    }
 }
 
 /// See [`super::Writer::health`].

@@ -120,6 +120,7 @@ async fn a_mixed_population() -> World {
     let team = world.group("Team", &ids[..2]).await;
     world.group("Dept", &[team, ids[2]]).await;
     world.group("Admins", &[ids[3]]).await;
+    world.group("Nobody yet", &[]).await;
     world.writer.drain().await.unwrap();
     world
 }
@@ -149,6 +150,8 @@ async fn observe_then_enforce_writes_exactly_what_the_plan_said() {
         "activate bert",
         "deactivate carl",
         "deactivate emil",
+        "group Dept",
+        "group Nobody yet",
     ] {
         assert!(said.iter().any(|word| word == expected), "{expected}: {said:?}");
     }
@@ -238,4 +241,128 @@ async fn many_new_people_are_compared_with_one_list_of_accounts() {
     let (_, summary) = planned(&world).await;
     assert_eq!((summary.count(Kind::Create), summary.count(Kind::Link), summary.count(Kind::Update)), (229, 1, 1));
     assert!(world.calls() - calls < 100, "{} calls", world.calls() - calls);
+}
+
+/// What a command says while the workers work.
+async fn run_and_drain(world: &World, line: &str) -> (i32, String, String) {
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let command = async {
+        let said = run(world, line).await;
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        said
+    };
+    let workers = async {
+        while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+            world.writer.drain().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(command, workers).0
+}
+
+#[tokio::test]
+async fn a_part_of_a_plan_is_released_while_the_tenant_goes_on_observing() {
+    let world = World::make(Make { mode: Mode::Observe, ..Make::default() }).await;
+    let (anna, bert) = (world.user("anna").await, world.user("bert").await);
+    world.group("Team", &[anna]).await;
+    world.group("Nobody yet", &[]).await;
+    world.writer.drain().await.unwrap();
+
+    let (code, said, err) = run(&world, "release acme --kind create --wait 0s").await;
+    assert_eq!(code, 5, "{said}{err}");
+    assert!(
+        said.contains("2 users and 0 groups released") && err.contains("2 users and groups still wait"),
+        "{said} {err}"
+    );
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.jira.groups_of("anna").len(), world.jira.account("bert").is_some()), (0, true));
+    assert_eq!(world.outbox().await, 0);
+    assert_eq!(planned(&world).await.1.lines, BTreeMap::from([(Kind::Group, 2), (Kind::Join, 1)]));
+
+    let (code, said, err) = run_and_drain(&world, "release acme --kind join --json").await;
+    assert_eq!(code, 0, "{said}{err}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["released"]["users"], &said["waiting"]), (&json!(1), &json!(0)), "{said}");
+    assert_eq!(world.groups_of("anna"), ["Team"]);
+
+    // It was released once: what comes later is observed.
+    patch(&world, anna, json!({ "displayName": "Anna" })).await;
+    patch(&world, bert, json!({ "displayName": "Bert" })).await;
+    world.writer.drain().await.unwrap();
+    assert_eq!(world.jira.account("anna").unwrap().display_name, "anna");
+    assert_eq!(run_and_drain(&world, "release acme --user ANNA").await.0, 0);
+    let shown = |name: &str| world.jira.account(name).unwrap().display_name;
+    assert_eq!((shown("anna"), shown("bert")), ("Anna".to_owned(), "bert".to_owned()));
+    assert_eq!(run_and_drain(&world, "release acme --all").await.0, 0);
+    assert_eq!(shown("bert"), "Bert");
+    assert_eq!(run(&world, "plan acme").await.0, 0);
+    assert!(run(&world, "release acme --all").await.1.contains("nothing had to be written"));
+
+    let audit: Vec<(String, Value)> =
+        sqlx::query_as("SELECT actor, body FROM audit WHERE action = 'tenant.release' ORDER BY at")
+            .fetch_all(world.pool())
+            .await
+            .unwrap();
+    assert_eq!((audit.len(), audit[0].0.as_str(), &audit[0].1["kinds"]), (5, "cli:anna", &json!(["create"])));
+}
+
+#[tokio::test]
+async fn who_does_not_observe_has_nothing_to_release() {
+    let world = World::new().await;
+    let (code, _, err) = run(&world, "release acme --all").await;
+    assert_eq!(code, 1);
+    assert!(err.contains("does not observe"), "{err}");
+}
+
+#[tokio::test]
+async fn a_policy_that_would_take_away_too_much_is_shown_first() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for number in 0..12 {
+        ids.push(world.user(&format!("p{number}")).await);
+    }
+    world.group("Staff", &ids[..8]).await;
+    world.writer.drain().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str, group: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("users = {{ required_groups = ['{group}'] }}\n")).unwrap();
+        path.display().to_string()
+    };
+    let nobody = policy("nobody.toml", "Choir");
+    let (code, said, err) = run(&world, &format!("tenant update acme --policy-file {nobody}")).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(err.contains("12 accounts (the limit is 5)") && err.contains("--yes"), "{err}");
+    assert_eq!(world.outbox().await, 0, "nothing was changed");
+    let (code, said, _) = run(&world, &format!("plan acme --policy {nobody} --summary")).await;
+    assert_eq!(code, 5);
+    assert!(said.contains("deactivate") && said.contains("the brake would trip: 12 accounts"), "{said}");
+
+    let few = policy("staff.toml", "Staff");
+    assert_eq!(
+        run(&world, &format!("tenant update acme --policy-file {few}")).await.0,
+        0,
+        "four are no more than five"
+    );
+    let (code, _, err) = run(&world, &format!("tenant update acme --policy-file {nobody} --yes")).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(world.outbox().await, 1, "the tenant's own row");
+}
+
+#[tokio::test]
+async fn the_plan_knows_that_the_last_administrator_stays() {
+    let mut world = World::new().await;
+    world.jira.add_account(&account("root", "root")).unwrap();
+    world.jira.add_group("Admins").unwrap();
+    world.jira.label_admin("Admins").unwrap();
+    world.jira.add_member("Admins", "root").unwrap();
+    let root = world.user("root").await;
+    world.writer.drain().await.unwrap();
+    world.change_tenant(TenantChange { mode: Some(Mode::Observe), ..TenantChange::default() }).await;
+    world.writer.drain().await.unwrap();
+    patch(&world, root, json!({ "active": false })).await;
+    world.writer.drain().await.unwrap();
+    let (lines, summary) = planned(&world).await;
+    assert!(summary.is_empty(), "{lines:#?}");
+    assert!(lines.len() == 1 && lines[0].detail.contains("last administrator"), "{lines:#?}");
 }

@@ -32,6 +32,8 @@ pub struct Lease {
     pub fan_out: bool,
     /// Where the fan-out has got to.
     pub page_after: Option<Uuid>,
+    /// Kinds of steps that may be done although the tenant observes.
+    pub release: Option<Vec<String>>,
     /// The database's clock when the lease was taken.
     pub now: DateTime<Utc>,
     /// The tenant's mode and policy, read with the lease, so that no replica writes on an old answer.
@@ -52,7 +54,7 @@ pub async fn take(
         FROM tenant t
         WHERE o.tenant_id = $1 AND o.kind = $2 AND o.subject_id = $3 AND t.id = o.tenant_id
           AND (o.lease_token IS NULL OR o.lease_until <= now() OR o.lease_token = $4)
-        RETURNING o.seq, o.attempts, o.first_failure, o.request_id, o.fan_out, o.page_after, now() AS "now!",
+        RETURNING o.seq, o.attempts, o.first_failure, o.request_id, o.fan_out, o.page_after, o.release, now() AS "now!",
             t.slug, t.target, t.mode AS "mode: Mode", t.policy, t.policy_version"#,
         tenant_id,
         subject.kind(),
@@ -72,6 +74,7 @@ pub async fn take(
         request_id: row.request_id,
         fan_out: row.fan_out,
         page_after: row.page_after,
+        release: row.release,
         now: row.now,
         rules: TenantRules {
             slug: row.slug,
@@ -183,6 +186,8 @@ pub async fn finish(conn: &mut PgConnection, lease: &Lease, finish: &Finish) -> 
     sqlx::query!(
         "-- drive.finish: nudged meanwhile, or due at a time
         UPDATE outbox SET lease_token = NULL, lease_until = NULL, attempts = $6, first_failure = $7, last_error = $8,
+            -- What is done is released no longer, also where it is looked at once more.
+            release = CASE WHEN seq = $5 AND $10 THEN NULL ELSE release END,
             due_at = CASE WHEN seq = $5 AND $9::timestamptz IS NOT NULL THEN $9 ELSE now() END
         WHERE tenant_id = $1 AND kind = $2 AND subject_id = $3 AND lease_token = $4",
         lease.tenant_id,
@@ -194,6 +199,7 @@ pub async fn finish(conn: &mut PgConnection, lease: &Lease, finish: &Finish) -> 
         first_failure,
         error,
         due,
+        matches!(finish, Finish::Done { .. }),
     )
     .execute(conn)
     .await?;

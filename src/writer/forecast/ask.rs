@@ -10,10 +10,10 @@ use super::super::facts::facts_of;
 use super::super::plan::{Step, plan_user};
 use super::sight::{Answers, Claimed, Held, Memory, Need, digest};
 use super::{Forecast, ForecastError};
-use crate::account::fold;
+use crate::account::{AccountId, fold};
 use crate::jira::TargetError;
-use crate::store::StoreError;
 use crate::store::drive::{self, Holder, What};
+use crate::store::{StoreError, target};
 
 /// Names that are looked up one by one; beyond, the target's complete list is read once.
 const NAMES: usize = 200;
@@ -37,6 +37,7 @@ impl Forecast<'_> {
                 Need::Named(name) => names.push(name),
                 Need::Group(name) => groups.push(name),
                 Need::Claim(what, key) => claims.push((what, key)),
+                Need::Administrators => memory.administrators = Some(self.active_administrators().await?),
             }
         }
         let (target, calls) = (&self.runtime.target, self.calls);
@@ -135,6 +136,20 @@ impl Forecast<'_> {
             answers.claims.insert(claim, held);
         }
         Ok(())
+    }
+
+    /// The administrators who can log in, as a drive would reckon them.
+    async fn active_administrators(&self) -> Result<HashSet<AccountId>, StoreError> {
+        let mut active = HashSet::new();
+        // The lock of the target ends with the transaction, which changes nothing.
+        let mut tx = self.inner.store.pool().begin().await?;
+        for id in &self.rules.protected.administrators {
+            if target::lock_active_among(&mut tx, &self.runtime.name, std::slice::from_ref(&id.0)).await? > 0 {
+                active.insert(id.clone());
+            }
+        }
+        tx.rollback().await?;
+        Ok(active)
     }
 
     /// What somebody else would hear who asks for what `by` holds.

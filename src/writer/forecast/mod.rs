@@ -5,6 +5,9 @@
 //! and the play begins anew. The lines are handed over as they come, so nothing here grows with the memberships.
 
 mod ask;
+mod change;
+#[cfg(test)]
+pub(super) mod foretold;
 mod line;
 mod play;
 mod sight;
@@ -20,11 +23,14 @@ use self::sight::{Answers, Memory, Sight};
 use super::facts::facts_of;
 use super::gate::OpenGate;
 use super::plan::{Place, Rules, plan_user};
+use super::release::missing_groups;
 use super::runtime::Runtime;
 use super::unmatched::PausedGate;
 use super::{Inner, Writer};
+use crate::account::fold;
 use crate::jira::{Calls, TargetError};
 use crate::policy::Policy;
+use crate::policy::groups::jira_groups;
 use crate::policy::mapping::Ground;
 use crate::store::drive::{self, Holder};
 use crate::store::link::{StepState, UserFacts};
@@ -32,6 +38,7 @@ use crate::store::list::{self, Of, Wanted};
 use crate::store::tenant::Tenant;
 use crate::store::{StoreError, target};
 
+pub use change::{Taken, taken_by_change};
 pub use line::{BrakeSays, Kind, Line, Summary, Tally};
 
 /// Users of one page.
@@ -97,6 +104,9 @@ impl Writer {
         let runtime = runtime.ok_or_else(|| ForecastError::NoTarget(tenant.target.clone()))?;
         if !runtime.probe(inner, inner.options.probe_every).await? {
             return Err(ForecastError::NoAnswer(tenant.target.clone()));
+        }
+        if runtime.target.capabilities().groups && runtime.administrators().is_none() {
+            runtime.know_administrators(inner).await?;
         }
         let rules = inner.rules_as_of_now(tenant, &runtime, asked.policy.clone()).await?;
         let gate = PausedGate(OpenGate { runtime: Arc::clone(&runtime), metrics: inner.metrics.clone() });
@@ -169,6 +179,9 @@ impl Forecast<'_> {
                 break;
             }
         }
+        if asked.users.is_none() {
+            self.empty_groups(&mut memory, &mut summary, teller).await?;
+        }
         summary.brake = self.brake(&summary);
         Ok(summary)
     }
@@ -188,17 +201,55 @@ impl Forecast<'_> {
     /// What the brake would say if all of it came within one window.
     fn brake(&self, summary: &Summary) -> Vec<BrakeSays> {
         let brake = &self.rules.policy.brake;
-        if !brake.enabled {
-            return Vec::new();
-        }
         let accounts = summary.count(Kind::Deactivate) + summary.count(Kind::Delete);
-        [("accounts", accounts, &brake.accounts), ("memberships", summary.count(Kind::Leave), &brake.memberships)]
-            .into_iter()
-            .map(|(class, wanted, limit)| {
-                let limit = limit.of(self.people);
-                BrakeSays { class, wanted, limit, trips: wanted > limit }
-            })
-            .collect()
+        match brake.enabled {
+            true => change::says(brake, self.people, accounts, summary.count(Kind::Leave)),
+            false => Vec::new(),
+        }
+    }
+
+    /// Groups that nobody is put into, and that would be made all the same.
+    async fn empty_groups(
+        &self,
+        memory: &mut Memory,
+        summary: &mut Summary,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), ForecastError> {
+        let rules = &self.rules.policy.groups;
+        if !rules.enabled || !rules.create_missing || !self.rules.ground.capabilities.groups {
+            return Ok(());
+        }
+        let mut after = Uuid::nil();
+        loop {
+            let mut conn = self.inner.store.pool().acquire().await.map_err(StoreError::from)?;
+            let page = drive::aliases(&mut conn, self.tenant.id, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let missing = missing_groups(&mut conn, self.tenant.id, &page, &self.rules).await?;
+            drop(conn);
+            for (id, alias) in page.iter().filter(|(id, _)| missing.contains(id)) {
+                for name in jira_groups(rules, alias) {
+                    if self.makes(&name, memory).await? {
+                        memory.made.insert(fold(&name), name.clone());
+                        let line = Line::of_group(Some(*id), &name, "make");
+                        summary.add(&line);
+                        teller(Told::Line(&line))?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a group of that name would be made: it is not there, and nobody who was played makes it.
+    async fn makes(&self, name: &str, memory: &mut Memory) -> Result<bool, ForecastError> {
+        let key = fold(name);
+        if self.rules.protected.bars_group(&self.rules.policy, &key, false) || memory.made.contains_key(&key) {
+            return Ok(false);
+        }
+        if !memory.groups.contains_key(&key) {
+            self.ask_groups(vec![name.to_owned()], memory).await?;
+        }
+        Ok(memory.groups.get(&key).is_none_or(Option::is_none))
     }
 
     /// Plays a page; users with nothing to tell are left out.

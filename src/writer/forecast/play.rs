@@ -9,6 +9,7 @@ use crate::store::drive::What;
 use crate::store::link::{AccountStep, Known, StepState, UserFacts};
 use crate::writer::absorb::{Done, Times, absorb, absorb_error, set_state, set_states};
 use crate::writer::drive::skip;
+use crate::writer::last_administrator;
 use crate::writer::perform::no_such_group;
 use crate::writer::plan::{Place, Rules, Step, fingerprint, plan_user, refused};
 
@@ -26,11 +27,14 @@ pub(super) struct Played {
     pub claimed: Vec<(What, String)>,
     /// Keys of groups that would be made.
     pub made: Vec<String>,
+    /// The account of an administrator who would be none any more.
+    pub administrator: Option<AccountId>,
 }
 
 /// Plays one user.
 pub(super) fn play(facts: &UserFacts, rules: &Rules, sight: &Sight<'_>) -> Result<Played, Need> {
-    let mut played = Played { after: facts.clone(), moves: Vec::new(), claimed: Vec::new(), made: Vec::new() };
+    let mut played =
+        Played { after: facts.clone(), moves: Vec::new(), claimed: Vec::new(), made: Vec::new(), administrator: None };
     if matches!(facts.record.known, Known::Found(_)) && !plan_user(facts, rules).is_empty() {
         // As in a claim: an account that an earlier drive found may be gone by now.
         played.after.record.known = Known::Nothing;
@@ -42,6 +46,14 @@ pub(super) fn play(facts: &UserFacts, rules: &Rules, sight: &Sight<'_>) -> Resul
         }
         if reserve(&mut played, rules, &plan.steps, sight)? {
             continue;
+        }
+        if let Some(taken) = last_administrator::taken(&played.after, rules, &plan) {
+            if !sight.can_any_log_in(&taken.others)? {
+                let (place, state) = taken.forbidden();
+                set_state(&mut played.after, &place, Some(state));
+                continue;
+            }
+            played.administrator = Some(taken.id);
         }
         set_states(&mut played.after, &plan);
         for step in &plan.steps {

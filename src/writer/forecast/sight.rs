@@ -18,6 +18,8 @@ pub(super) enum Need {
     Group(String),
     /// Who holds a name or an account.
     Claim(What, String),
+    /// Which administrators can log in.
+    Administrators,
 }
 
 /// Who holds a name or an account.
@@ -65,6 +67,9 @@ pub(super) struct Memory {
     pub(super) all_groups: bool,
     /// Digests of what is claimed by users who were played.
     taken: HashSet<u64>,
+    /// Administrators who can log in, as far as our record says, without those who were played and are none any more; `None`
+    /// before somebody asked.
+    pub(super) administrators: Option<HashSet<AccountId>>,
     /// Groups that would be made, each once.
     pub(super) made: BTreeMap<String, String>,
 }
@@ -87,6 +92,9 @@ impl Memory {
     /// Keeps what a play claims and makes.
     pub(super) fn keep(&mut self, played: &Played) {
         self.taken.extend(played.claimed.iter().map(digest));
+        if let (Some(gone), Some(who)) = (&played.administrator, &mut self.administrators) {
+            who.remove(gone);
+        }
         for key in &played.made {
             let name = played.after.groups.get(key).map_or(key, |group| &group.name);
             self.made.insert(key.clone(), name.clone());
@@ -120,6 +128,11 @@ impl Sight<'_> {
             None if self.memory.all_groups => Ok(None),
             None => Err(Need::Group(name.to_owned())),
         }
+    }
+
+    pub(super) fn can_any_log_in(&self, administrators: &[AccountId]) -> Result<bool, Need> {
+        let who = self.memory.administrators.as_ref().ok_or(Need::Administrators)?;
+        Ok(administrators.iter().any(|id| who.contains(id)))
     }
 
     pub(super) fn claim(&self, what: What, key: &str) -> Result<Claimed, Need> {

@@ -9,6 +9,7 @@ use super::jira::Jira;
 use super::*;
 use crate::jira::TargetError;
 use crate::policy::groups::{Remove, When};
+use crate::writer::forecast::foretold::{Asked, foretold};
 
 const LATE: TimeDelta = TimeDelta::seconds(60);
 /// Groups of the identity provider; the last is barred.
@@ -29,6 +30,21 @@ struct World {
     facts: UserFacts,
     rules: Rules,
     late: Vec<InFlight>,
+}
+
+impl Asked for Jira {
+    fn is_named(&self, username: &str) -> Option<SeenAccount> {
+        let found = self.accounts.iter().find(|account| fold(&account.username) == fold(username));
+        found.map(|account| self.shown(account))
+    }
+
+    fn is_keyed(&self, id: &AccountId) -> Option<SeenAccount> {
+        self.accounts.iter().find(|account| account.id == *id).map(|account| self.shown(account))
+    }
+
+    fn has_group(&self, key: &str) -> bool {
+        self.groups.contains(key)
+    }
 }
 
 /// How a round of a drive goes wrong.
@@ -348,6 +364,36 @@ proptest! {
         world.check();
         prop_assert!(plan_user(&world.facts, &world.rules).is_empty());
         prop_assert_eq!(plan_user(&world.facts, &world.rules).due, None);
+    }
+
+    #[test]
+    fn a_forecast_tells_exactly_what_is_done(
+        mut world in world(),
+        events in prop::collection::vec(event(), 0..10),
+        last in event().prop_filter("a wish", |event| matches!(event, Event::Wish { .. })),
+    ) {
+        for event in &events {
+            happens(&mut world, event);
+        }
+        world.rest();
+        happens(&mut world, &last);
+        let (steps, after) = foretold(&world.facts, &world.rules, &world.jira);
+        let mut expected = world.jira.clone();
+        let mut username = world.username(&world.facts);
+        for step in &steps {
+            let _done = expected.execute(step, &username);
+            match step {
+                Step::Create { account, .. } => username.clone_from(&account.username),
+                Step::Link { account, .. } => username.clone_from(&account.username),
+                Step::Update { change, .. } => username = change.username.clone().unwrap_or(username),
+                _ => {}
+            }
+        }
+        world.settle();
+        let state = |jira: &Jira| (jira.accounts.clone(), jira.groups.clone(), jira.members.clone(), jira.access.clone());
+        prop_assert_eq!(state(&world.jira), state(&expected), "{:#?}", steps);
+        prop_assert!(plan_user(&after, &world.rules).is_empty(), "{:#?}", plan_user(&after, &world.rules));
+        prop_assert!(foretold(&world.facts, &world.rules, &world.jira).0.is_empty());
     }
 
     #[test]

@@ -1,0 +1,5 @@
+-- A subject of a tenant in `observe` that is to be driven all the same, once, as far as these kinds of steps go.
+ALTER TABLE outbox ADD COLUMN release text[];
+COMMENT ON COLUMN outbox.release IS
+    'Kinds of steps (create, join, ...) that somebody released while the tenant observes; NULL: the mode decides alone.';
+CREATE INDEX outbox_release ON outbox (tenant_id) WHERE release IS NOT NULL;
