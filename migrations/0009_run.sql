@@ -34,3 +34,9 @@ CREATE TABLE run (
 -- A tenant has at most one open run of a kind.
 CREATE UNIQUE INDEX run_open ON run (tenant_id, kind) WHERE state IN ('queued', 'running');
 CREATE INDEX run_history ON run (tenant_id, kind, requested);
+
+-- The membership was there when it was imported: nobody of ours gave it, so a removal of all that came from here leaves it.
+ALTER TABLE jira_membership ADD COLUMN imported boolean NOT NULL DEFAULT false;
+
+-- Tombstones of groups by name: a fresh import finds the same ids again.
+CREATE INDEX scim_group_tombstone_name ON scim_group (tenant_id, display_name_key) WHERE deleted_at IS NOT NULL;

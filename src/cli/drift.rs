@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::desk::Desk;
-use super::last_login::worked;
+use super::runs::done;
 use super::table::table;
 use super::{ConfigArgs, Failure};
 use crate::store::drift::{self, Found};
@@ -64,7 +64,7 @@ pub(super) async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
 
 async fn compare(args: &ReconcileArgs, desk: &Desk) -> Result<Counters, Failure> {
     let tenant = named(desk, &args.tenant).await?;
-    let run = worked(desk, &tenant, Kind::Reconcile).await?;
+    let run = done(desk, &tenant, Kind::Reconcile).await?;
     match run.error {
         Some(why) => Err(format!("the target could not be compared: {why}").into()),
         None => Ok(serde_json::from_value(run.counters)?),

@@ -7,18 +7,22 @@ mod bench;
 mod brake;
 mod check_config;
 mod configured;
+mod confirm;
 mod database;
 mod demo;
 mod desk;
 mod doctor;
 mod drift;
 mod healthcheck;
+mod import;
 mod last_login;
 mod migrate;
 mod outbox;
 mod overrides;
 mod plan;
+mod purge;
 mod release;
+mod runs;
 mod sandbox;
 mod serve;
 mod simulate;
@@ -75,6 +79,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Ask a tenant's target when its people were last seen.
     LastLogin(last_login::Args),
+    /// Learn what is at a tenant's target already: accounts, groups, memberships.
+    Import(import::Args),
     /// Bring the database's schema up to date.
     Migrate(migrate::Args),
     /// Show what Jira does not agree with yet; retry it, or waive it.
@@ -134,6 +140,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Drift(args) => drift::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::LastLogin(args) => last_login::run(&args).await,
+        Command::Import(args) => import::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Outbox(args) => outbox::run(&args).await,
         Command::Override(args) => overrides::run(&args).await,

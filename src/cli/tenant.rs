@@ -20,7 +20,15 @@ use crate::writer::forecast::taken_by_change;
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Any,
+}
+
+#[derive(clap::Subcommand)]
+enum Any {
+    #[command(flatten)]
+    Own(Command),
+    /// Take back from Jira everything that came from a tenant
+    Purge(super::purge::Args),
 }
 
 #[derive(clap::Subcommand)]
@@ -116,13 +124,17 @@ impl From<ModeArg> for Mode {
 
 /// Runs the command and prints its answer.
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+    let command = match &args.command {
+        Any::Own(command) => command,
+        Any::Purge(args) => return super::purge::run(args).await,
+    };
     let (Command::Create { shared, .. }
     | Command::List { shared }
     | Command::Show { shared, .. }
     | Command::Update { shared, .. }
-    | Command::Delete { shared, .. }) = &args.command;
+    | Command::Delete { shared, .. }) = command;
     let desk = Desk::open(&shared.config).await?;
-    let answer = answer(&args.command, &desk, shared.json).await;
+    let answer = answer(command, &desk, shared.json).await;
     desk.close().await;
     println!("{}", answer?);
     Ok(())

@@ -47,7 +47,16 @@ impl Directory {
             let created = group::create(&mut tx, deed.tenant_id, id, &document, alias(caller, &attrs))
                 .await
                 .on_constraint::<DirectoryError>("scim_group_display_name_key", || taken(&attrs))
-                .map_err(|error| alias_taken(error, &attrs))?;
+                .map_err(|error| alias_taken(error, &attrs));
+            let created = match created {
+                Ok(created) => created,
+                Err(refusal @ DirectoryError::Scim(_)) => {
+                    // Its transaction is over with that.
+                    drop(tx);
+                    return self.claim_group(caller, &deed, &attrs, &delta, refusal).await;
+                }
+                Err(error) => return Err(error),
+            };
             let with = With { attrs_changed: true, nudge_group: true, moves: false };
             let moved = group::change_members(&mut tx, &deed, id, &delta, with).await?;
             tx.commit().await.map_err(StoreError::from)?;

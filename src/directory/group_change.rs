@@ -11,9 +11,10 @@ use super::user::check;
 use super::{
     Accepted, Caller, Directory, DirectoryError, GroupView, MemberRef, Precondition, Tried, Undo, parse_id, persist,
 };
+use crate::account::fold;
 use crate::policy::groups::OnRename;
 use crate::scim::patch::{self, GroupPatch, MemberChange};
-use crate::scim::{self, Attrs, ScimError, filter};
+use crate::scim::{self, Attrs, ScimError, filter, urn};
 use crate::store::group::{self, Delta, Document, Glance, Moved, With};
 use crate::store::outbox::Subject;
 use crate::store::user::Deed;
@@ -113,7 +114,12 @@ impl Directory {
     ) -> Result<Accepted<GroupView>, DirectoryError> {
         let uuid = parse_id(GROUP, id)?;
         let joining = members.as_ref().map_or(&[][..], Wanted::joining);
-        let wish = |stored: &Attrs| Ok::<Wish, ScimError>(Wish { attrs: attrs(stored)?, members: members.clone()? });
+        let wish = |stored: &Attrs| {
+            let mut attrs = attrs(stored)?;
+            // What was imported is the client's from its first write on, also where only the members change.
+            attrs.remove(urn::ORIGIN_GROUP);
+            Ok::<Wish, ScimError>(Wish { attrs, members: members.clone()? })
+        };
         persist(|| async {
             let deed = caller.deed(action, Some(shown), status);
             let mut conn = self.conn().await?;
@@ -155,6 +161,48 @@ impl Directory {
             Ok(Tried::Done(accepted(uuid, old, before, change, moved)))
         })
         .await
+    }
+}
+
+impl Directory {
+    /// The name of a new group is taken: by the tenant's choice a group that was imported becomes the client's, with the
+    /// members that the client names.
+    pub(super) async fn claim_group(
+        &self,
+        caller: &Caller,
+        deed: &Deed<'_>,
+        attrs: &Attrs,
+        delta: &Delta,
+        refusal: DirectoryError,
+    ) -> Result<Tried<Accepted<GroupView>>, DirectoryError> {
+        let name = attrs.get("displayName").and_then(Value::as_str).unwrap_or_default();
+        let mut tx = self.begin().await?;
+        let Some(id) = group::imported_named(&mut tx, deed.tenant_id, &fold(name)).await? else { return Err(refusal) };
+        if !caller.claims_imported() {
+            let detail = format!(
+                "A group with displayName {name} already exists: it was imported. Find it with a filter and change it (its \
+                 id is {id})."
+            );
+            return Err(ScimError::uniqueness(detail).into());
+        }
+        let old = group::lock(&mut tx, deed.tenant_id, id).await?.map(Glance::from);
+        let Some(old) = old else { return Ok(Tried::Again) };
+        let nested = group::groups_among(&mut tx, deed.tenant_id, &delta.add).await?;
+        refuse_circle(&mut tx, deed.tenant_id, id, &nested).await?;
+        if !write_attrs(&mut tx, caller, id, old.row_version, attrs, false).await? {
+            return Ok(Tried::Again);
+        }
+        let delta = Delta { replace: true, ..delta.clone() };
+        let with = With { attrs_changed: true, nudge_group: true, moves: false };
+        let moved = group::change_members(&mut tx, deed, id, &delta, with).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        let before = Some((old.row_version + 1, old.attrs.clone()));
+        let gone = moved.iter().filter(|moved| moved.joined == Some(false)).map(|moved| moved.subject.id()).collect();
+        let mut accepted = accepted(id, old, before, Change { attrs: attrs.clone(), delta, nested }, moved);
+        if let Some(Undo(Before::Group { left, .. })) = &mut accepted.undo {
+            *left = gone;
+        }
+        Ok(Tried::Done(accepted))
     }
 }
 
@@ -307,7 +355,12 @@ fn accepted(
     let members_moved = moved.iter().any(|moved| moved.joined.is_some());
     let changed = before.is_some() || members_moved;
     let version = old.version.map(|version| version + i64::from(before.is_some()) + i64::from(members_moved));
-    let undo = (before.is_some() || !joined.is_empty()).then_some(Undo(Before::Group { id, attrs: before, joined }));
+    let undo = (before.is_some() || !joined.is_empty()).then_some(Undo(Before::Group {
+        id,
+        attrs: before,
+        joined,
+        left: Vec::new(),
+    }));
     Accepted {
         about: Subject::Group(id),
         view: GroupView {

@@ -17,7 +17,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::policy::Groups;
+use crate::policy::guard::OnPost;
+use crate::policy::{Groups, Policy};
 use crate::scim::{Attrs, Types};
 use crate::store::outbox::{NudgeAs, Subject};
 use crate::store::tenant::Tenant;
@@ -52,6 +53,11 @@ impl Caller {
     /// A body as the audit keeps it: without what this tenant's clients may never read.
     fn audited(&self, body: &Value) -> Value {
         audited(body, &self.types.secrets())
+    }
+
+    /// Whether a POST of what was imported makes it the client's; asked only where it comes to that.
+    fn claims_imported(&self) -> bool {
+        Policy::from_value(&self.tenant.policy).is_ok_and(|policy| policy.import.post == OnPost::Claim)
     }
 
     /// What goes into the audit and the outbox with a change.

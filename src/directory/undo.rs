@@ -24,8 +24,9 @@ pub(crate) enum Before {
     User { id: Uuid, version: i64, attrs: Attrs },
     /// There was no such group.
     NoGroup { id: Uuid },
-    /// The group had these attributes (with the row version that the request wrote), and these members were not in it.
-    Group { id: Uuid, attrs: Option<(i64, Attrs)>, joined: Vec<Uuid> },
+    /// The group had these attributes (with the row version that the request wrote), and these members were not in it. Who
+    /// left comes back only where an imported group was claimed.
+    Group { id: Uuid, attrs: Option<(i64, Attrs)>, joined: Vec<Uuid>, left: Vec<Uuid> },
 }
 
 impl Directory {
@@ -69,7 +70,7 @@ impl Directory {
                 tx.commit().await.map_err(StoreError::from)?;
                 Ok(undone)
             }
-            Before::Group { id, attrs, joined } => {
+            Before::Group { id, attrs, joined, left } => {
                 let mut tx = self.begin().await?;
                 let moves = attrs.is_some() && caller.groups.on_rename == OnRename::Move;
                 if let Some((row_version, attrs)) = attrs
@@ -77,7 +78,7 @@ impl Directory {
                 {
                     return Ok(false);
                 }
-                let delta = Delta { remove: joined, ..Delta::default() };
+                let delta = Delta { remove: joined, add: left, ..Delta::default() };
                 let with = With { attrs_changed: true, nudge_group: false, moves };
                 group::change_members(&mut tx, &deed, id, &delta, with).await?;
                 tx.commit().await.map_err(StoreError::from)?;

@@ -8,11 +8,13 @@ use super::undo::Before;
 use super::{
     Accepted, Caller, Directory, DirectoryError, GroupRef, Precondition, Tried, Undo, UserView, parse_id, persist,
 };
-use crate::scim::{self, Attrs, ScimError, patch};
+use crate::account::fold;
+use crate::scim::{self, Attrs, ScimError, patch, urn};
 use crate::store::outbox::{Nudge, Subject};
 use crate::store::tenant::Tenant;
-use crate::store::user::{self, Document, User, Written};
+use crate::store::user::{self, Deed, Document, User, Written};
 use crate::store::{OnConstraint, last_login};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 const USER: &str = "User";
@@ -30,13 +32,20 @@ impl Directory {
             let deed = caller.deed("user.create", Some(&body), 201);
             let document = document(&attrs, &folded);
             let mut conn = self.conn().await?;
-            user::create(&mut conn, &deed, Uuid::now_v7(), &document)
-                .await
-                .on_constraint("scim_user_user_name_key", || taken(&attrs))
-                .map(Tried::Done)
+            let created = user::create(&mut conn, &deed, Uuid::now_v7(), &document).await;
+            match created {
+                Err(error) if error.constraint() == Some("scim_user_user_name_key") => {
+                    claim(&mut conn, caller, &deed, &document).await
+                }
+                created => {
+                    let written = created?;
+                    let undo = Undo(Before::NoUser { id: written.id, version: written.version });
+                    Ok(Tried::Done((written, undo)))
+                }
+            }
         })
         .await?;
-        let undo = Undo(Before::NoUser { id: written.id, version: written.version });
+        let (written, undo) = written;
         Ok(accepted(attrs, written, Some(undo), Some(Vec::new())))
     }
 
@@ -132,7 +141,9 @@ impl Directory {
             let mut conn = self.conn().await?;
             let old = user::get(&mut conn, tenant.id, uuid).await?.ok_or_else(|| not_found(id))?;
             check(pre, old.version)?;
-            let attrs = change(&old.attrs)?;
+            let mut attrs = change(&old.attrs)?;
+            // What was imported is the client's from its first write on, even of one that changes nothing else.
+            attrs.remove(urn::ORIGIN_USER);
             if attrs == old.attrs {
                 return Ok(Tried::Done(unchanged(uuid, old)));
             }
@@ -178,6 +189,28 @@ impl Directory {
         // What takes away stays desired, whatever Jira says.
         Ok(Accepted { about: Subject::User(uuid), view: (), changed: true, nudged: vec![nudge], undo: None })
     }
+}
+
+/// The name of a new user is somebody's: by the tenant's choice an imported one becomes the client's, with all its attributes.
+async fn claim(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    deed: &Deed<'_>,
+    document: &Document<'_>,
+) -> Result<Tried<(Written, Undo)>, DirectoryError> {
+    let name = document.attrs.get("userName").and_then(Value::as_str).unwrap_or_default();
+    let Some((id, old)) = user::imported_named(conn, deed.tenant_id, &fold(name)).await? else {
+        return Err(taken(document.attrs));
+    };
+    if caller.claims_imported() {
+        let Some(written) = user::update(conn, deed, id, old.version, document).await? else { return Ok(Tried::Again) };
+        let undo = Undo(Before::User { id, version: written.version, attrs: old.attrs });
+        return Ok(Tried::Done((written, undo)));
+    }
+    let detail = format!(
+        "A user with userName {name} already exists: it was imported. Find it with a filter and change it (its id is {id})."
+    );
+    Err(ScimError::uniqueness(detail).into())
 }
 
 /// What to write to take the change back: what gave or changed, and never what took away.

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn schemas_are_listed_and_found_by_urn() {
         let list = schemas(Types::built_in(), BASE);
-        assert_eq!(list["totalResults"], 3);
+        assert_eq!(list["totalResults"], 5);
         let user = schema(Types::built_in(), BASE, urn::USER).unwrap();
         assert_eq!(list["Resources"][0], user);
         let attributes = user["attributes"].as_array().unwrap();

@@ -7,6 +7,10 @@ pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// The enterprise extension of a User.
 pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+/// Our extension of a User: where it comes from.
+pub const ORIGIN_USER: &str = "urn:jira-scim:params:scim:schemas:extension:origin:2.0:User";
+/// Our extension of a Group: where it comes from.
+pub const ORIGIN_GROUP: &str = "urn:jira-scim:params:scim:schemas:extension:origin:2.0:Group";
 /// `/ServiceProviderConfig`.
 pub const SERVICE_PROVIDER_CONFIG: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 /// An entry of `/ResourceTypes`.

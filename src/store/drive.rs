@@ -83,6 +83,7 @@ pub async fn facts(
                 SELECT id, what, group_key, group_name, until FROM override
                 WHERE tenant_id = $1 AND user_id = u.id AND lifted IS NULL ORDER BY id) o) AS "overrides: Json<Vec<Override>>",
             (SELECT jsonb_object_agg(m.group_key, jsonb_build_object('written', m.written, 'maybe', m.maybe, 'theirs', m.theirs,
+                    'imported', m.imported,
                     'step', m.step))
              FROM jira_membership m WHERE m.tenant_id = $1 AND m.user_id = u.id) AS "pairs: Json<BTreeMap<String, Pair>>",
             (SELECT jsonb_object_agg(j.name_key, jsonb_build_object('name', j.name, 'known', j.known, 'made', j.made,

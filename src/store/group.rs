@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::outbox::Subject;
-use super::user::Deed;
+use super::user::{Deed, is_imported};
 use crate::account::fold;
-use crate::scim::Attrs;
+use crate::scim::{Attrs, urn};
 
 /// A group's document, ready to be written.
 #[derive(Clone, Debug)]
@@ -79,6 +79,23 @@ pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<O
         created: row.created,
         modified: row.modified,
     }))
+}
+
+/// The id of the living group of that folded name, where it was imported and nobody has written to it since.
+pub async fn imported_named(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    display_name_key: &str,
+) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "-- group.imported_named
+        SELECT id FROM scim_group
+        WHERE tenant_id = $1 AND display_name_key = $2 AND deleted_at IS NULL AND origin IS NOT NULL",
+        tenant_id,
+        display_name_key,
+    )
+    .fetch_optional(conn)
+    .await?)
 }
 
 /// As [`get`], and nobody else with a precondition gets past us.
@@ -273,8 +290,8 @@ pub async fn update(
     let done = sqlx::query!(
         "-- group.update
         UPDATE scim_group SET display_name_key = $4, external_id = $5, attrs = $6, folded = $7, version = version + 1,
-            modified = now(), origin = NULL, alias = coalesce($8, alias), alias_key = coalesce($9, alias_key),
-            alias_reserved = coalesce($10, alias_reserved)
+            modified = now(), alias = coalesce($8, alias), alias_key = coalesce($9, alias_key),
+            alias_reserved = coalesce($10, alias_reserved), origin = CASE WHEN $11 THEN 'imported' END
         WHERE tenant_id = $1 AND id = $2 AND version = $3 AND deleted_at IS NULL",
         tenant_id,
         id,
@@ -286,6 +303,7 @@ pub async fn update(
         alias.map(|alias| alias.name),
         alias.map(|alias| fold(alias.name)),
         alias.map(|alias| alias.reserved),
+        is_imported(document.attrs, urn::ORIGIN_GROUP),
     )
     .execute(conn)
     .await?;
@@ -297,7 +315,7 @@ pub async fn delete(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Resul
     let done = sqlx::query_scalar!(
         r#"-- group.delete
         WITH done AS (
-            UPDATE scim_group SET deleted_at = now(), version = version + 1, modified = now()
+            UPDATE scim_group SET deleted_at = now(), version = version + 1, modified = now(), origin = NULL
             WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL RETURNING id
         ), counted AS (INSERT INTO tally_delta (tenant_id, kind, delta) SELECT $1, 'group', -1 FROM done)
         SELECT count(*) AS "n!" FROM done"#,

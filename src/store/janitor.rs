@@ -6,7 +6,7 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::{Store, StoreError, brake, tenant};
+use super::{Store, StoreError, brake, run, tenant};
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: Keep) -> Result<S
     done(forget_grants(conn).await);
     swept.tombstones = done(purge_tombstones(conn, before(now, keep.tombstone_days)).await);
     swept.tenants = done(purge_orphans(conn).await);
+    done(run::forget_old(conn, before(now, keep.history_days), PAGE).await);
     first.map_or(Ok(swept), Err)
 }
 

@@ -206,6 +206,9 @@ pub struct Pair {
     /// It was there and is not ours.
     #[serde(default)]
     pub theirs: bool,
+    /// It was there when it was imported: it counts as ours, but nobody of ours gave it.
+    #[serde(default)]
+    pub imported: bool,
     /// Why its step is not being done.
     pub step: Option<StepState>,
 }
@@ -213,7 +216,7 @@ pub struct Pair {
 impl Pair {
     /// Nothing worth a row.
     pub fn is_void(&self) -> bool {
-        *self == Self::default()
+        !self.written && !self.maybe && !self.theirs && self.step.is_none()
     }
 }
 

@@ -387,3 +387,16 @@ pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<O
     .fetch_optional(conn)
     .await?)
 }
+
+/// Forgets runs that ended before a time, and says how many.
+pub(super) async fn forget_old(conn: &mut PgConnection, cutoff: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+    let gone = sqlx::query!(
+        "-- run.forget_old
+        DELETE FROM run WHERE ctid = ANY(ARRAY(SELECT ctid FROM run WHERE finished < $1 LIMIT $2))",
+        cutoff,
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(gone.rows_affected())
+}

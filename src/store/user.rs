@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::outbox::{Nudge, NudgeAs, Subject};
 use crate::account::fold;
-use crate::scim::Attrs;
+use crate::scim::{Attrs, urn};
 
 /// A user's document with what the store compares, ready to be written.
 #[derive(Clone, Debug)]
@@ -35,6 +35,11 @@ impl Document<'_> {
         let emails = self.folded.get("emails").and_then(Value::as_array);
         emails.into_iter().flatten().filter_map(|e| e.get("value")?.as_str()).map(fold).collect()
     }
+}
+
+/// Whether a resource's document says that it was imported; the column `origin` follows it.
+pub(super) fn is_imported(attrs: &Attrs, extension: &str) -> bool {
+    attrs.contains_key(extension)
 }
 
 /// Who changes what, for the audit.
@@ -161,6 +166,33 @@ pub async fn get_with_groups(
     }))
 }
 
+/// The living user of that folded name, where it was imported and nobody has written to it since.
+pub async fn imported_named(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    user_name_key: &str,
+) -> Result<Option<(Uuid, User)>, StoreError> {
+    let row = sqlx::query!(
+        r#"-- user.imported_named
+        SELECT id, attrs AS "attrs: Json<Attrs>", active, version, created, modified
+        FROM scim_user WHERE tenant_id = $1 AND user_name_key = $2 AND deleted_at IS NULL AND origin IS NOT NULL"#,
+        tenant_id,
+        user_name_key,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let user = User {
+            attrs: row.attrs.0,
+            active: row.active,
+            version: row.version,
+            created: row.created,
+            modified: row.modified,
+        };
+        (row.id, user)
+    }))
+}
+
 /// A group that a user is in.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct InGroup {
@@ -195,7 +227,7 @@ pub async fn create(
             ORDER BY (external_id IS NOT DISTINCT FROM $4) DESC, deleted_at DESC LIMIT 1 FOR UPDATE
         ), revived AS (
             UPDATE scim_user u SET user_name_key = $3, external_id = $4, active = $5, email_keys = $6, attrs = $7,
-                folded = $8, version = u.version + 1, modified = now(), deleted_at = NULL
+                folded = $8, version = u.version + 1, modified = now(), deleted_at = NULL, origin = NULL
             FROM ghost WHERE u.tenant_id = $1 AND u.id = ghost.id RETURNING u.id, u.version, u.created, u.modified
         ), forgiven AS (
             -- A new start: what was refused the first time is tried again, and the person's own past counts, not what
@@ -264,7 +296,7 @@ pub async fn update(
         r#"-- user.update
         WITH done AS (
             UPDATE scim_user SET user_name_key = $4, external_id = $5, active = $6, email_keys = $7, attrs = $8,
-                folded = $9, version = version + 1, modified = now()
+                folded = $9, version = version + 1, modified = now(), origin = CASE WHEN $20 THEN 'imported' END
             WHERE tenant_id = $1 AND id = $2 AND version = $3 AND deleted_at IS NULL
             RETURNING id, version, created, modified
         ), audited AS (
@@ -302,6 +334,7 @@ pub async fn update(
         deed.nudge.priority,
         deed.token(),
         deed.seconds(),
+        is_imported(document.attrs, urn::ORIGIN_USER),
     )
     .fetch_optional(conn)
     .await?;
@@ -324,7 +357,8 @@ pub async fn delete(
     let row = sqlx::query!(
         r#"-- user.delete
         WITH done AS (
-            UPDATE scim_user SET deleted_at = now(), version = version + 1, modified = now(), undone = ($8 = 'undo')
+            UPDATE scim_user SET deleted_at = now(), version = version + 1, modified = now(), undone = ($8 = 'undo'),
+                origin = NULL
             WHERE tenant_id = $1 AND id = $2 AND ($3::bigint IS NULL OR version = $3) AND deleted_at IS NULL
             RETURNING id
         ), edges AS (

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::gate::OpenGate;
 use super::runtime::Runtime;
-use super::{Inner, Writer, last_login, reconcile};
+use super::{Inner, Writer, import, last_login, reconcile, removal};
 use crate::jira::{CallRecord, Gate, Permit, RateLimits, TargetError};
 use crate::policy::Policy;
 use crate::store::StoreError;
@@ -325,9 +325,11 @@ impl Inner {
     /// Does what the run's kind says, from where it was.
     async fn perform_run(&self, held: &Held) -> Result<(), RunError> {
         match held.run.kind {
+            Kind::Import => import::run(self, held).await,
             Kind::LastLogin => last_login::run(self, held).await,
+            Kind::Purge => removal::purge(self, held).await,
             Kind::Reconcile => reconcile::run(self, held).await,
-            kind => Err(RunError::Failed(format!("this version of jira-scim has no {kind}"))),
+            Kind::Reset => removal::reset(self, held).await,
         }
     }
 
@@ -365,7 +367,11 @@ impl Inner {
 
 /// Which runs a tenant's policy wants, and how often.
 fn schedules(policy: &Policy) -> Vec<(Kind, Duration)> {
-    let all = [(Kind::LastLogin, policy.last_login.every), (Kind::Reconcile, policy.drift.every)];
+    let all = [
+        (Kind::Import, policy.import.every),
+        (Kind::LastLogin, policy.last_login.every),
+        (Kind::Reconcile, policy.drift.every),
+    ];
     all.into_iter().filter_map(|(kind, every)| Some((kind, every?.duration()))).collect()
 }
 

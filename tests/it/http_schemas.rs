@@ -138,7 +138,7 @@ async fn discovery_announces_what_the_tenant_declares_and_no_other_tenant() {
     let app = app().await;
     let schemas = app.get("/Schemas").await.is(200);
     let ids: Vec<&Value> = schemas.body["Resources"].as_array().unwrap().iter().map(|schema| &schema["id"]).collect();
-    assert_eq!((ids.len(), schemas.body["totalResults"].as_u64()), (5, Some(5)));
+    assert_eq!((ids.len(), schemas.body["totalResults"].as_u64()), (7, Some(7)));
     assert!(ids.contains(&&json!(CUSTOM)) && ids.contains(&&json!(COST)), "{ids:?}");
     let schema = app.get(&format!("/Schemas/{CUSTOM}")).await.is(200);
     let pin =

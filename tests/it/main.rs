@@ -45,6 +45,7 @@ mod http_schemas;
 mod http_search;
 mod http_settle;
 mod http_users;
+mod import;
 mod last_login;
 mod late_creates;
 mod layers;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::seeding;
+use super::{import, seeding};
 use crate::cli::Failure;
 use crate::sandbox::{NewAccount, RateLimit, Sandbox, SandboxOptions};
 use crate::simulate::client::{Connection, Request, Service};
@@ -57,15 +57,40 @@ pub(in crate::cli) struct SandboxArgs {
     /// The rate limit that it has, and tells in its headers
     #[arg(long)]
     rate_limit: Option<RateLimit>,
+    /// Which groups it has
+    #[arg(long, default_value = "requests")]
+    kind: SandboxKind,
+}
+
+/// Which groups a sandbox has.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum SandboxKind {
+    /// Those that requests are measured with.
+    Requests,
+    /// Those of an import.
+    Import,
 }
 
 /// Starts the sandbox with an account for each person.
 pub(super) async fn sandbox(folder: &Path, users: u64, limit: Option<&str>) -> Result<SandboxChild, Failure> {
+    sandbox_like(folder, users, limit, SandboxKind::Requests).await
+}
+
+/// The same with groups of that kind.
+pub(super) async fn sandbox_like(
+    folder: &Path,
+    users: u64,
+    limit: Option<&str>,
+    kind: SandboxKind,
+) -> Result<SandboxChild, Failure> {
     let file = folder.join("keys");
     let path = file.to_str().ok_or("the folder for temporary files has a strange name")?;
     let mut started = command(&["bench-sandbox", "--users", &users.to_string(), "--keys", path])?;
     if let Some(limit) = limit {
         started.args(["--rate-limit", limit]);
+    }
+    if matches!(kind, SandboxKind::Import) {
+        started.args(["--kind", "import"]);
     }
     let mut child = started.stdout(Stdio::piped()).spawn()?;
     let out = child.stdout.take().ok_or("the sandbox has no output")?;
@@ -93,9 +118,17 @@ pub(in crate::cli) async fn run_sandbox(args: SandboxArgs) -> Result<(), Failure
             keys.push_str(&world.create_account(&account)?);
             keys.push('\n');
         }
-        for (name, size) in seeding::groups(args.users) {
+        let groups: Vec<(String, Vec<u64>)> = match args.kind {
+            SandboxKind::Requests => {
+                seeding::groups(args.users).into_iter().map(|(name, size)| (name, (0..size).collect())).collect()
+            }
+            SandboxKind::Import => import::groups(args.users)
+                .map(|(name, first)| (name, import::members(args.users, first).collect()))
+                .collect(),
+        };
+        for (name, members) in groups {
             world.create_group(&name)?;
-            for number in 0..size {
+            for number in members {
                 world.add_member(&name, &Person::new(0, number).user_name)?;
             }
         }
@@ -167,6 +200,12 @@ impl Daemon {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Starts a command whose output goes to a file.
+    pub(super) fn spawn(&self, arguments: &[&str], output: &Path) -> Result<Child, Failure> {
+        let mut started = command(arguments)?;
+        Ok(started.args(["--config", &self.config]).stdout(File::create(output)?).stderr(Stdio::null()).spawn()?)
+    }
+
     /// Starts the daemon and waits until it is ready.
     pub(super) async fn start(&self, settle: Option<&str>) -> Result<Running, Failure> {
         let mut serve = command(&["serve", "--config", &self.config])?;
@@ -191,16 +230,20 @@ impl Daemon {
     }
 }
 
+/// The most memory that a process had, in KiB.
+pub(super) fn peak_memory(id: u32) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
 /// The daemon's process.
 pub(super) struct Running(Child);
 
 impl Running {
     /// The most memory that it had, in KiB.
     pub(super) fn peak_memory(&self) -> Result<u64, Failure> {
-        let id = self.0.id().ok_or("the daemon ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        Ok(line.trim().trim_end_matches(" kB").parse()?)
+        peak_memory(self.0.id().ok_or("the daemon ended")?)
     }
 
     /// How long its processors have worked in all.

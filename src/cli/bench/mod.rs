@@ -5,6 +5,7 @@
 
 mod children;
 mod drain;
+mod import;
 mod measures;
 mod seeding;
 mod yardstick;
@@ -47,6 +48,9 @@ pub(super) struct Args {
     /// Connections at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
     connections: u16,
+    /// Measure instead what an import of so many people needs, each in ten groups of 200
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
+    import: Option<u64>,
     /// People who wait at once, for the measure of how well the target's pace is used; 0 leaves that out
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pending: u64,
@@ -81,8 +85,14 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     eprintln!("a private PostgreSQL with full durability ...");
     let embedded =
         Embedded::start(EmbeddedOptions { data_dir: folder.0.join("data"), bin_dir: None, throwaway: false }).await?;
+    let measuring = async {
+        match args.import {
+            Some(users) => import::run(users, &embedded).await,
+            None => measured(&args, &folder.0, &embedded).await,
+        }
+    };
     let measured = tokio::select! {
-        measured = measured(&args, &folder.0, &embedded) => measured,
+        measured = measuring => measured,
         () = life.soft().cancelled() => Err("interrupted".into()),
     };
     embedded.stop().await;

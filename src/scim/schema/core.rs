@@ -246,3 +246,26 @@ pub(super) static GROUP: Schema = Schema {
         list("members", MEMBERS, "The members of the group."),
     ],
 };
+
+const ORIGIN: &[Attribute] =
+    &[text("origin", "imported: it was found at the target, and no client has written to it since.")
+        .suggests(&["imported"])
+        .by_server()];
+
+/// Where a user comes from.
+pub(super) static ORIGIN_USER: Schema = Schema {
+    id: urn::ORIGIN_USER,
+    id_1: None,
+    name: "UserOrigin",
+    description: "Where the user comes from.",
+    attributes: ORIGIN,
+};
+
+/// Where a group comes from.
+pub(super) static ORIGIN_GROUP: Schema = Schema {
+    id: urn::ORIGIN_GROUP,
+    id_1: None,
+    name: "GroupOrigin",
+    description: "Where the group comes from.",
+    attributes: ORIGIN,
+};

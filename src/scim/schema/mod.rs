@@ -267,7 +267,7 @@ pub fn user() -> &'static ResourceType {
         endpoint: "/Users",
         description: "A person who may have an account at the target.",
         core: &core::USER,
-        extensions: &[&core::ENTERPRISE_USER],
+        extensions: &[&core::ENTERPRISE_USER, &core::ORIGIN_USER],
         common: core::COMMON,
     };
     &USER
@@ -280,7 +280,7 @@ fn user_with_login() -> &'static ResourceType {
         endpoint: "/Users",
         description: "A person who may have an account at the target.",
         core: &core::USER,
-        extensions: &[&core::ENTERPRISE_USER_WITH_LOGIN],
+        extensions: &[&core::ENTERPRISE_USER_WITH_LOGIN, &core::ORIGIN_USER],
         common: core::COMMON_WITH_LOGIN,
     };
     &USER
@@ -293,7 +293,7 @@ pub fn group() -> &'static ResourceType {
         endpoint: "/Groups",
         description: "A set of users and groups.",
         core: &core::GROUP,
-        extensions: &[],
+        extensions: &[&core::ORIGIN_GROUP],
         common: core::COMMON,
     };
     &GROUP

@@ -119,7 +119,7 @@ mod tests {
     fn nothing_declared_is_what_is_built_in() {
         assert_eq!(Types::declared(&[]).unwrap(), Types::built_in());
         let ids: Vec<&str> = Types::built_in().schemas().map(|schema| schema.id).collect();
-        assert_eq!(ids, [urn::USER, urn::ENTERPRISE_USER, urn::GROUP]);
+        assert_eq!(ids, [urn::USER, urn::ENTERPRISE_USER, urn::ORIGIN_USER, urn::GROUP, urn::ORIGIN_GROUP]);
     }
 
     #[test]
@@ -145,6 +145,9 @@ mod tests {
         assert!(std::ptr::eq(Types::declared(&[badge()]).unwrap().user, types.user));
         assert!(types.secrets().is_empty());
         let ids: Vec<&str> = types.schemas().map(|schema| schema.id).collect();
-        assert_eq!(ids, [urn::USER, urn::ENTERPRISE_USER, "urn:example:badge:1.0", urn::GROUP]);
+        assert_eq!(
+            ids,
+            [urn::USER, urn::ENTERPRISE_USER, urn::ORIGIN_USER, "urn:example:badge:1.0", urn::GROUP, urn::ORIGIN_GROUP]
+        );
     }
 }

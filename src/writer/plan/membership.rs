@@ -111,7 +111,9 @@ impl Planner<'_> {
     /// Whether a membership that nobody asks for is taken away.
     pub(super) fn takes_away(&self, key: &str, pair: &Pair) -> bool {
         let found = as_found(self.facts, self.user);
-        if !self.writes_groups() || found.is_some_and(|found| pair.theirs || found.groups.contains(key)) {
+        if !self.writes_groups()
+            || found.is_some_and(|found| pair.theirs || pair.imported || found.groups.contains(key))
+        {
             return false;
         }
         let groups = &self.rules.policy.groups;

@@ -5,6 +5,7 @@
 
 mod client;
 mod foul_weather;
+mod import;
 mod looks;
 mod manual;
 mod office;

@@ -7,6 +7,7 @@ mod access;
 mod foul_weather;
 mod groups;
 mod hosts;
+mod import;
 mod lists;
 mod people;
 mod profile;

@@ -1,0 +1,167 @@
+//! Two ways out. A reset forgets what is on record of a tenant's target: users and groups become tombstones, nobody goes into
+//! the outbox, and a fresh import finds the same ids again. A purge takes back what came from here: the same tombstones, as
+//! of people who never came, and the writer does the rest under the rules that hold for everything it writes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Inner;
+use super::runs::{Held, RunError};
+use crate::policy::OnGroupDelete;
+use crate::store::outbox::{self, NudgeAs};
+use crate::store::{StoreError, brake, import, removal};
+
+const USERS: &str = "users";
+const GROUPS: &str = "groups";
+const REST: &str = "rest";
+/// Users or groups of one transaction.
+const PAGE: i64 = 1000;
+/// How often a page is tried again that the database aborted as a deadlock.
+const TRIES: usize = 8;
+
+/// What a removal came to so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Users that became tombstones.
+    pub users: u64,
+    /// Groups that became tombstones.
+    pub groups: u64,
+}
+
+/// What a purge was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PurgeOptions {
+    /// The brake lets all of it through, and does not count it.
+    pub past_the_brake: bool,
+}
+
+/// Where a removal is: behind this user or group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    after: Uuid,
+}
+
+/// Which of the two.
+#[derive(Clone, Copy)]
+enum Way {
+    Reset,
+    Purge(PurgeOptions),
+}
+
+/// Forgets what is on record of the target.
+pub(super) async fn reset(inner: &Inner, held: &Held) -> Result<(), RunError> {
+    remove(inner, held, Way::Reset).await
+}
+
+/// Takes back what came from here.
+pub(super) async fn purge(inner: &Inner, held: &Held) -> Result<(), RunError> {
+    let options: PurgeOptions = held.options()?;
+    if options.past_the_brake {
+        let mut tx = held.begin(inner).await?;
+        brake::lock(&mut tx, held.tenant.id).await?;
+        removal::pass_groups(&mut tx, held.tenant.id).await?;
+        tx.commit().await?;
+    }
+    remove(inner, held, Way::Purge(options)).await?;
+    for runtime in inner.targets.values() {
+        runtime.wake.notify_one();
+    }
+    Ok(())
+}
+
+async fn remove(inner: &Inner, held: &Held, way: Way) -> Result<(), RunError> {
+    let (mut place, mut counters): (Place, Counters) = held.place()?;
+    let begun = held.run.stage.as_str();
+    let stages = [USERS, GROUPS, REST];
+    let first = stages.iter().position(|stage| *stage == begun).unwrap_or_default();
+    for stage in &stages[first..] {
+        let mut tries = 0;
+        loop {
+            match page(inner, held, way, stage, place, counters).await {
+                Ok(Some((next, so_far))) => (place, counters, tries) = (next, so_far, 0),
+                Ok(None) => break,
+                Err(RunError::Store(error)) if error.is_transient() && tries < TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        place = Place::default();
+    }
+    Ok(())
+}
+
+/// One page of a stage; nothing at its end.
+async fn page(
+    inner: &Inner,
+    held: &Held,
+    way: Way,
+    stage: &str,
+    place: Place,
+    counters: Counters,
+) -> Result<Option<(Place, Counters)>, RunError> {
+    let tenant_id = held.tenant.id;
+    let mut tx = held.begin(inner).await?;
+    let mut so_far = counters;
+    let last = match stage {
+        USERS => {
+            let users = removal::next_users(&mut tx, tenant_id, place.after, PAGE).await?;
+            so_far.users += users_out(&mut tx, held, way, &users).await?;
+            users.last().copied()
+        }
+        GROUPS => {
+            let groups = removal::next_groups(&mut tx, tenant_id, place.after, PAGE).await?;
+            so_far.groups += groups_out(&mut tx, held, way, &groups).await?;
+            groups.last().copied()
+        }
+        _ => match way {
+            Way::Reset if removal::forget_jira_groups(&mut tx, tenant_id, PAGE).await? > 0 => Some(Uuid::nil()),
+            Way::Reset | Way::Purge(_) => None,
+        },
+    };
+    let Some(after) = last else { return Ok(None) };
+    if so_far != counters {
+        let run = &held.run;
+        let body = json!({ "run": run.id, "kind": run.kind, "stage": stage, "so_far": so_far });
+        import::note(&mut tx, tenant_id, run.request_id, &run.actor, &body).await?;
+    }
+    held.commit(tx, stage, &Place { after }, &so_far).await?;
+    Ok(Some((Place { after }, so_far)))
+}
+
+async fn users_out(conn: &mut PgConnection, held: &Held, way: Way, users: &[Uuid]) -> Result<u64, StoreError> {
+    let tenant_id = held.tenant.id;
+    let undone = matches!(way, Way::Purge(_));
+    let buried = removal::bury_users(conn, tenant_id, users, undone).await?;
+    match way {
+        Way::Reset => removal::forget_users(conn, tenant_id, users).await?,
+        Way::Purge(options) => {
+            outbox::nudge(conn, tenant_id, "user", &buried, bulk(held)).await?;
+            if options.past_the_brake {
+                brake::lock(conn, tenant_id).await?;
+                removal::pass_users(conn, tenant_id, &buried).await?;
+            }
+        }
+    }
+    Ok(buried.len() as u64)
+}
+
+async fn groups_out(conn: &mut PgConnection, held: &Held, way: Way, groups: &[Uuid]) -> Result<u64, StoreError> {
+    let tenant_id = held.tenant.id;
+    let buried = removal::bury_groups(conn, tenant_id, groups).await?;
+    match way {
+        Way::Reset => removal::forget_groups(conn, tenant_id, groups).await?,
+        // The members are gone already, each with a plan of his own: only a Jira group that is to go is left.
+        Way::Purge(_) if held.policy.deprovision.on_group_delete == OnGroupDelete::Delete => {
+            let how = NudgeAs { fan_out: true, ..bulk(held) };
+            outbox::nudge(conn, tenant_id, "group", &buried, how).await?;
+        }
+        Way::Purge(_) => {}
+    }
+    Ok(buried.len() as u64)
+}
+
+fn bulk(held: &Held) -> NudgeAs {
+    NudgeAs { request_id: Some(held.run.request_id), ..NudgeAs::BULK }
+}

@@ -1,0 +1,33 @@
+//! An import of a Jira Cloud: people by their addresses, groups by their keys.
+
+use jira_scim::sandbox::NewPerson;
+use serde_json::json;
+
+use super::stories::{Stage, mail};
+use crate::import::{ORIGIN, imported};
+
+#[tokio::test]
+async fn people_and_groups_of_an_organisation_become_resources() {
+    // CLOUD-50
+    let stage = Stage::set().await;
+    stage.jira.change(|world| {
+        let crew = world.create_group("crew", "").unwrap();
+        for name in ["mara", "ivo", "synced"] {
+            let id = world.add_person(&NewPerson::named(&mail(name), &format!("{name} Lund")));
+            world.join(&id, &crew).unwrap();
+        }
+        world.edit_person(&mail("synced"), |person| person.synced = true).unwrap();
+    });
+    let counters = imported(&stage.app).await;
+    assert_eq!((counters.accounts.created, counters.memberships.created), (2, 2), "{counters:?}");
+    assert_eq!(counters.accounts.skipped["left alone: somebody else provisions it"], 1, "{counters:?}");
+    let found = stage.app.get(&format!("/Users?filter=userName%20eq%20%22{}%22", mail("mara"))).await.is(200);
+    let mara = &found.body["Resources"][0];
+    assert_eq!((&mara[ORIGIN]["origin"], &mara["displayName"]), (&json!("imported"), &json!("mara Lund")));
+    stage.told();
+    let path = format!("/Users/{}", mara["id"].as_str().unwrap());
+    stage.set_active(&path, false).await.is(200);
+    assert_ne!(stage.state("mara"), "active");
+    let again = imported(&stage.app).await;
+    assert_eq!((again.accounts.created, again.groups.created, again.memberships.created), (0, 0, 0), "{again:?}");
+}
