@@ -235,18 +235,19 @@ pub async fn grant(
 ) -> Result<(), StoreError> {
     let (kind, subject) = whose.columns();
     let mut sums = locked.clone();
-    let mut rows: (Vec<String>, Vec<String>, Vec<i64>, Vec<i64>, Vec<i64>) = Default::default();
+    let (mut places, mut classes) = (Vec::new(), Vec::new());
+    let (mut weights, mut before, mut gone_before) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in new {
         let weight = i64::try_from(wanted.weight).unwrap_or(i64::MAX);
         let sum = match wanted.class {
             BrakeClass::Accounts => &mut sums.accounts,
             BrakeClass::Memberships => &mut sums.memberships,
         };
-        rows.0.push(wanted.place.clone());
-        rows.1.push(wanted.class.as_str().to_owned());
-        rows.2.push(weight);
-        rows.3.push(*sum);
-        rows.4.push(sums.gone);
+        places.push(wanted.place.clone());
+        classes.push(wanted.class.as_str().to_owned());
+        weights.push(weight);
+        before.push(*sum);
+        gone_before.push(sums.gone);
         *sum = sum.saturating_add(weight);
         sums.gone += i64::from(wanted.gone);
     }
@@ -274,12 +275,12 @@ pub async fn grant(
         sums.memberships,
         window.as_secs_f64(),
         known,
-        &rows.0,
-        &rows.1,
-        &rows.2,
-        &rows.3,
+        &places,
+        &classes,
+        &weights,
+        &before,
         sums.gone,
-        &rows.4,
+        &gone_before,
     )
     .execute(conn)
     .await?;

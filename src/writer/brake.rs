@@ -132,7 +132,8 @@ pub async fn ask(
     let granted: Vec<Wanted> = unknown
         .iter()
         .zip(&decided.granted)
-        .filter_map(|(wanted, granted)| granted.then(|| (*wanted).clone()))
+        .filter(|(_, granted)| **granted)
+        .map(|(wanted, _)| (*wanted).clone())
         .collect();
     if !granted.is_empty() || !read.known.is_empty() {
         brake::grant(conn, tenant.id, &locked, window, whose, (&granted, &read.known)).await?;
