@@ -196,7 +196,7 @@ async fn decide(
         Some(name) => Some(user(desk, &tenants, name).await?.id),
         None => None,
     };
-    let filter = HeldFilter { user, class: part.class.map(Into::into) };
+    let filter = HeldFilter { user, class: part.class.map(Into::into), by: None };
     let mut told = |steps| {
         if std::io::stderr().is_terminal() {
             eprint!("\r{steps} steps");

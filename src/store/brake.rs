@@ -165,12 +165,14 @@ impl Levels {
 }
 
 /// What the book says of some things that are to be taken away.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Read {
     /// See [`Levels`].
     pub levels: Levels,
     /// Places that were let through already, or released by hand.
     pub known: Vec<String>,
+    /// The database's clock under the lock: whatever follows is later than what the lock's last holder did.
+    pub now: DateTime<Utc>,
 }
 
 /// Reads the book under the lock: the levels, and which of the places are let through in any case.
@@ -190,7 +192,7 @@ pub async fn read(
     // which counts a little more.
     let row = sqlx::query!(
         r#"-- brake.read
-        SELECT
+        SELECT clock_timestamp() AS "now!",
             (SELECT sum_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts' AND verdict = 'granted'
                 AND at > greatest(now() - make_interval(secs => $2), $3) ORDER BY at LIMIT 1) AS accounts_before,
             (SELECT gone_before FROM brake_grant WHERE tenant_id = $1 AND class = 'accounts' AND verdict = 'granted'
@@ -217,7 +219,7 @@ pub async fn read(
         people: u64::try_from(row.people).unwrap_or(0),
         gone: used(locked.gone, row.gone_before).unsigned_abs(),
     };
-    Ok(Read { levels, known: row.known })
+    Ok(Read { levels, known: row.known, now: row.now })
 }
 
 /// Enters what is let through. `known` are places that were let through before: a pass that is used lasts a window from

@@ -72,7 +72,7 @@ pub fn decide(brake: &Brake, levels: Levels, tripped: bool, wanted: &[(BrakeClas
 pub fn class_of(step: &Step) -> Option<BrakeClass> {
     match step {
         Step::SetActive { active: false, .. } | Step::Delete { .. } => Some(BrakeClass::Accounts),
-        Step::RemoveMember { .. } => Some(BrakeClass::Memberships),
+        Step::RemoveMember { .. } | Step::Revoke { .. } => Some(BrakeClass::Memberships),
         _ => None,
     }
 }
@@ -82,7 +82,8 @@ pub fn class_of(step: &Step) -> Option<BrakeClass> {
 fn in_the_book(place: &Place) -> Option<String> {
     match place {
         Place::Account(AccountStep::Active | AccountStep::Delete) => Some("account".to_owned()),
-        Place::Account(_) => None,
+        Place::Account(AccountStep::Write) => None,
+        Place::Account(access @ AccountStep::Access(_)) => Some(access.to_string()),
         Place::Pair(key) => Some(format!("member:{key}")),
         Place::Group(_) => Some("group".to_owned()),
     }
@@ -104,6 +105,8 @@ pub struct Asked {
     pub held: Vec<Option<String>>,
     /// The brake tripped just now.
     pub tripped: Option<Trip>,
+    /// The database's clock under the brake's lock; none where nobody had to be asked.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// Asks whether some things of one subject may be taken away, and enters in the book what is let through. Whatever follows
@@ -117,10 +120,9 @@ pub async fn ask(
     tenant: Asker<'_>,
     whose: &Whose,
     wanted: &[Wanted],
-    now: DateTime<Utc>,
 ) -> Result<Asked, StoreError> {
     if !rules.enabled || wanted.is_empty() {
-        return Ok(Asked { held: vec![None; wanted.len()], tripped: None });
+        return Ok(Asked { held: vec![None; wanted.len()], ..Asked::default() });
     }
     let window = rules.window.duration();
     let locked = brake::lock(conn, tenant.id).await?;
@@ -146,13 +148,14 @@ pub async fn ask(
                 BrakeClass::Memberships => levels.memberships += wanted.weight,
             });
             let more = unknown[granted.len()].weight;
-            Some(trip(conn, rules, tenant, Excess { class, levels, more, before: read.levels }, now).await?)
+            Some(trip(conn, rules, tenant, Excess { class, levels, more, before: read.levels }, read.now).await?)
         }
         None => None,
     };
     let why = tripped.as_ref().or(locked.trip.as_ref()).map(|trip| why_held(trip, tenant.slug)).unwrap_or_default();
     let through = |place: &String| read.known.contains(place) || granted.iter().any(|granted| granted.place == *place);
-    Ok(Asked { held: places.iter().map(|place| (!through(place)).then(|| why.clone())).collect(), tripped })
+    let held = places.iter().map(|place| (!through(place)).then(|| why.clone())).collect();
+    Ok(Asked { held, tripped, at: Some(read.now) })
 }
 
 /// What was too much.
@@ -279,14 +282,15 @@ impl Braking {
             }
         }
         let whose = Whose::User(facts.user_id);
-        let asked = ask(conn, &rules.policy.brake, tenant, &whose, &wanted, rules.now).await?;
+        let asked = ask(conn, &rules.policy.brake, tenant, &whose, &wanted).await?;
+        let at = asked.at.unwrap_or(rules.now);
         self.tripped = self.tripped.take().or(asked.tripped);
         let mut anew = false;
         for ((place, wanted), reason) in places.into_iter().zip(wanted).zip(asked.held) {
             match reason {
                 None => drop(self.granted.insert(wanted.place)),
                 Some(reason) => {
-                    let state = held(fingerprint(facts, rules, &place).unwrap_or_default(), reason, rules.now);
+                    let state = held(fingerprint(facts, rules, &place).unwrap_or_default(), reason, at);
                     set_state(facts, &place, Some(state));
                     self.held.push(wanted.class);
                     self.at.insert(place);

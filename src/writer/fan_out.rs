@@ -58,6 +58,9 @@ impl Inner {
             if ended.finish != (Finish::Done { due: None }) {
                 break;
             }
+            if deleted {
+                self.no_longer_held(&work, &fold(name)).await?;
+            }
         }
         // A Jira group that could not be deleted yet is not emptied before that is known.
         if deleted && ended.finish != (Finish::Done { due: None }) {

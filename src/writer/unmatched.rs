@@ -21,7 +21,7 @@ use crate::policy::{Policy, Protect, Unmatched, UnmatchedAccounts};
 use crate::store::brake::{BrakeClass, Wanted, Whose};
 use crate::store::by_hand::{self, Noted};
 use crate::store::tenant::{self, Origin, Tenant};
-use crate::store::{StoreError, target, unmatched};
+use crate::store::{StoreError, unmatched};
 use crate::telemetry::Chain;
 
 /// How often a tenant is compared.
@@ -373,8 +373,7 @@ impl Inner {
         let wanted = Wanted { class: BrakeClass::Accounts, place: "account".to_owned(), weight: 1, gone: false };
         let asker = Asker { id: tenant.id, slug: &tenant.slug };
         let mut tx = self.store.pool().begin().await?;
-        let now = target::state(&mut tx, &tenant.target).await?.now;
-        let asked = brake::ask(&mut tx, &policy.brake, asker, &whose, &[wanted], now).await?;
+        let asked = brake::ask(&mut tx, &policy.brake, asker, &whose, &[wanted]).await?;
         tx.commit().await?;
         if let Some(trip) = &asked.tripped {
             self.tell_trip(&tenant.slug, trip);

@@ -2,11 +2,14 @@
 
 use std::process::{Command, Stdio};
 
+use jira_scim::sandbox::{Role, SandboxOptions};
+use jira_scim::store::brake::{self, HeldAfter, HeldFilter};
+use jira_scim::store::tenant::TenantChange;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::brake::at_most;
-use crate::world::World;
+use crate::world::{Make, World};
 
 /// Exit code, standard output and standard error of a command on the world's database.
 pub async fn run(world: &World, line: &str) -> (i32, String, String) {
@@ -206,4 +209,44 @@ async fn a_deletion_of_a_group_that_is_given_up_leaves_its_members_to_the_brake(
     ok(&world, "brake drop acme").await;
     world.writer.drain().await.unwrap();
     assert_eq!((world.count("DELETE /group/user"), world.outbox().await), (3, 0));
+}
+
+#[tokio::test]
+async fn a_decision_is_about_what_was_held_when_it_was_made() {
+    let (world, users) = storm().await;
+    let mut conn = world.pool().acquire().await.unwrap();
+    let by = brake::reset(&mut conn, world.tenant.id, false).await.unwrap().at;
+    drop(conn);
+    // The storm goes on before anybody has paged: nobody has looked at those.
+    world.leave(&users[10..]).await;
+    assert_eq!(world.held().await, 10);
+    let mut conn = world.pool().acquire().await.unwrap();
+    let filter = HeldFilter { by: Some(by), ..HeldFilter::default() };
+    let (held, _) = brake::held(&mut conn, world.tenant.id, filter, &HeldAfter::default(), 100).await.unwrap();
+    assert_eq!(held.len(), 8);
+    assert!(held.iter().all(|held| !users[10..].contains(&held.id.unwrap())), "{held:?}");
+}
+
+#[tokio::test]
+async fn access_to_applications_is_under_the_limit_of_memberships() {
+    let limit = json!({ "memberships": { "max": 1, "percent": 100, "min": 1 } });
+    let policy = |applications: Value| json!({ "brake": limit, "applications": applications });
+    let roles = vec![Role::named("jira-core", None), Role::named("jira-software", None)];
+    let options = SandboxOptions { applications: roles, ..SandboxOptions::default() };
+    let make = Make { policy: policy(json!(["jira-core", "jira-software"])), ..Make::default() };
+    let mut world = World::over(make, options).await;
+    world.people("p", 3).await;
+    let change = TenantChange { policy: Some(policy(json!(["jira-core"]))), ..TenantChange::default() };
+    world.change_tenant(change).await;
+    world.writer.drain().await.unwrap();
+    assert_eq!(world.count("DELETE /user/application"), 1);
+    let json = status(&world).await;
+    assert_eq!((&json["memberships"]["held"], &json["accounts"]["held"]), (&json!(2), &json!(0)));
+    assert_eq!(json["held"][0]["step"], "access:jira-software");
+    ok(&world, "brake release acme --class accounts").await;
+    world.writer.drain().await.unwrap();
+    assert_eq!(world.count("DELETE /user/application"), 1);
+    ok(&world, "brake release acme --class memberships").await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.count("DELETE /user/application"), world.held().await), (3, 0));
 }

@@ -66,10 +66,15 @@ impl World {
     }
 
     pub async fn make(make: Make) -> Self {
+        Self::over(make, SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await
+    }
+
+    /// Over another Jira than the plainest.
+    pub async fn over(make: Make, options: SandboxOptions) -> Self {
         let db = fresh_database().await;
         let pool = db.pool().await;
         let store = Store::from_pool(pool.clone());
-        let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
+        let jira = Sandbox::start(options).await.unwrap();
         let new =
             NewTenant { slug: "acme".into(), target: TARGET.into(), mode: make.mode, policy: make.policy.clone() };
         let tenant = tenant::create(&mut pool.acquire().await.unwrap(), Uuid::now_v7(), &new, origin()).await.unwrap();

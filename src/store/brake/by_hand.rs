@@ -60,6 +60,8 @@ pub struct HeldFilter {
     pub user: Option<Uuid>,
     /// Only under this limit.
     pub class: Option<BrakeClass>,
+    /// Only what was held by then.
+    pub by: Option<DateTime<Utc>>,
 }
 
 /// The next things that a tenant's brake holds, and where to go on; none at the end. A page may be empty and not be the
@@ -78,11 +80,8 @@ pub async fn held(
     let start_of_members = HeldAfter::Members(Uuid::nil(), String::new());
     let start_of_groups = HeldAfter::Groups(String::new());
     Ok(match after {
-        HeldAfter::Accounts(..) if filter.class == Some(BrakeClass::Memberships) => {
-            (Vec::new(), Some(start_of_members))
-        }
         HeldAfter::Accounts(user, step) => {
-            let found = held_accounts(conn, tenant_id, filter.user, *user, step, limit).await?;
+            let found = held_accounts(conn, tenant_id, filter, *user, step, limit).await?;
             let next = match found.last() {
                 Some(Held { id: Some(id), step, .. }) if full(found.len()) => HeldAfter::Accounts(*id, step.clone()),
                 _ => start_of_members,
@@ -91,13 +90,13 @@ pub async fn held(
         }
         HeldAfter::Members(..) if filter.class == Some(BrakeClass::Accounts) => (Vec::new(), None),
         HeldAfter::Members(user, key) => {
-            let (found, last) = held_members(conn, tenant_id, filter.user, *user, key, limit).await?;
+            let (found, last) = held_members(conn, tenant_id, filter, *user, key, limit).await?;
             let next = last.filter(|_| full(found.len())).map(|(user, key)| HeldAfter::Members(user, key));
             (found, Some(next.unwrap_or(start_of_groups)))
         }
         HeldAfter::Groups(_) if filter.user.is_some() => (Vec::new(), None),
         HeldAfter::Groups(key) => {
-            let found = held_groups(conn, tenant_id, key, limit).await?;
+            let found = held_groups(conn, tenant_id, filter, key, limit).await?;
             let next = found.last().filter(|_| full(found.len())).map(|last| HeldAfter::Groups(last.subject.clone()));
             (found, next)
         }
@@ -107,7 +106,7 @@ pub async fn held(
 async fn held_accounts(
     conn: &mut PgConnection,
     tenant_id: Uuid,
-    only: Option<Uuid>,
+    only: HeldFilter,
     user: Uuid,
     step: &str,
     limit: i64,
@@ -119,12 +118,16 @@ async fn held_accounts(
         LEFT JOIN scim_user u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
         WHERE l.tenant_id = $1 AND l.stuck AND l.user_id >= $3 AND ($2::uuid IS NULL OR l.user_id = $2)
           AND (l.user_id, s.key COLLATE "C") > ($3, $4) AND s.value ->> 'state' = 'held' AND s.value ? 'brake'
+          AND ($6::timestamptz IS NULL OR (s.value ->> 'since')::timestamptz <= $6)
+          AND ($7::text IS NULL OR ($7 = 'memberships') = starts_with(s.key, 'access:'))
         ORDER BY l.user_id, s.key COLLATE "C" LIMIT $5"#,
         tenant_id,
-        only,
+        only.user,
         user,
         step,
         limit,
+        only.by,
+        only.class.map(BrakeClass::as_str),
     )
     .fetch_all(conn)
     .await?;
@@ -135,9 +138,10 @@ async fn held_accounts(
             id: Some(row.user_id),
             subject: row.user_id.to_string(),
             name: row.name,
+            // Access to an application is as good as a membership, and has a place of its own.
+            place: if row.step.starts_with("access:") { row.step.clone() } else { "account".to_owned() },
+            class: if row.step.starts_with("access:") { BrakeClass::Memberships } else { BrakeClass::Accounts },
             step: row.step,
-            place: "account".to_owned(),
-            class: BrakeClass::Accounts,
             since: row.since,
         })
         .collect())
@@ -146,7 +150,7 @@ async fn held_accounts(
 async fn held_members(
     conn: &mut PgConnection,
     tenant_id: Uuid,
-    only: Option<Uuid>,
+    only: HeldFilter,
     user: Uuid,
     key: &str,
     limit: i64,
@@ -160,12 +164,14 @@ async fn held_members(
         LEFT JOIN jira_group j ON j.tenant_id = m.tenant_id AND j.name_key = m.group_key
         WHERE m.tenant_id = $1 AND m.step IS NOT NULL AND m.step ->> 'state' = 'held' AND m.step ? 'brake'
           AND ($2::uuid IS NULL OR m.user_id = $2) AND (m.user_id, m.group_key) > ($3, $4)
+          AND ($6::timestamptz IS NULL OR (m.step ->> 'since')::timestamptz <= $6)
         ORDER BY m.user_id, m.group_key LIMIT $5"#,
         tenant_id,
-        only,
+        only.user,
         user,
         key,
         limit,
+        only.by,
     )
     .fetch_all(conn)
     .await?;
@@ -183,15 +189,23 @@ async fn held_members(
     Ok((found.collect(), last))
 }
 
-async fn held_groups(conn: &mut PgConnection, tenant_id: Uuid, key: &str, limit: i64) -> Result<Vec<Held>, StoreError> {
+async fn held_groups(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    only: HeldFilter,
+    key: &str,
+    limit: i64,
+) -> Result<Vec<Held>, StoreError> {
     let rows = sqlx::query!(
         r#"-- brake.held_groups
         SELECT name_key, name, (step ->> 'since')::timestamptz AS "since!" FROM jira_group
         WHERE tenant_id = $1 AND step ->> 'state' = 'held' AND step ? 'brake' AND name_key > $2
+          AND ($4::timestamptz IS NULL OR (step ->> 'since')::timestamptz <= $4)
         ORDER BY name_key LIMIT $3"#,
         tenant_id,
         key,
         limit,
+        only.by,
     )
     .fetch_all(conn)
     .await?;
@@ -226,8 +240,12 @@ pub async fn count_held(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Held
         r#"-- brake.count_held
         SELECT
             (SELECT count(*) FROM link l CROSS JOIN LATERAL jsonb_each(l.record -> 'steps') s
-             WHERE l.tenant_id = $1 AND l.stuck AND s.value ->> 'state' = 'held' AND s.value ? 'brake') AS "accounts!",
-            (SELECT count(*) FROM jira_membership
+             WHERE l.tenant_id = $1 AND l.stuck AND s.value ->> 'state' = 'held' AND s.value ? 'brake'
+               AND NOT starts_with(s.key, 'access:')) AS "accounts!",
+            (SELECT count(*) FROM link l CROSS JOIN LATERAL jsonb_each(l.record -> 'steps') s
+             WHERE l.tenant_id = $1 AND l.stuck AND s.value ->> 'state' = 'held' AND s.value ? 'brake'
+               AND starts_with(s.key, 'access:'))
+            + (SELECT count(*) FROM jira_membership
              WHERE tenant_id = $1 AND step IS NOT NULL AND step ->> 'state' = 'held' AND step ? 'brake')
             + (SELECT count(*) FROM jira_group WHERE tenant_id = $1 AND step ->> 'state' = 'held' AND step ? 'brake')
             AS "memberships!""#,
@@ -296,24 +314,48 @@ pub async fn decide(
     Ok(())
 }
 
+/// What a decision is about: what was held by the time of its answer. What is held afterwards nobody has looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// It was tripped.
+    pub was_tripped: bool,
+    /// The database's clock under the lock of the brake.
+    pub at: DateTime<Utc>,
+}
+
 /// Ends a trip. Released, what was let through so far does not count any more; else it does, so that the next step of the
-/// same storm trips it again. Says whether it was tripped.
+/// same storm trips it again.
 ///
 /// # Errors
 /// The database's.
-pub async fn reset(conn: &mut PgConnection, tenant_id: Uuid, forget: bool) -> Result<bool, StoreError> {
-    let was = super::lock(conn, tenant_id).await?.trip.is_some();
-    sqlx::query!(
-        "-- brake.reset
+pub async fn reset(conn: &mut PgConnection, tenant_id: Uuid, forget: bool) -> Result<Reset, StoreError> {
+    let was_tripped = super::lock(conn, tenant_id).await?.trip.is_some();
+    let at = sqlx::query_scalar!(
+        r#"-- brake.reset
         UPDATE brake SET tripped_at = NULL, class = NULL, reason = NULL,
             counts_since = CASE WHEN $2 THEN clock_timestamp() ELSE counts_since END
-        WHERE tenant_id = $1",
+        WHERE tenant_id = $1 RETURNING clock_timestamp() AS "at!""#,
         tenant_id,
         forget,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(was)
+    Ok(Reset { was_tripped, at })
+}
+
+/// The time under the lock of the brake, which stays as it is.
+///
+/// # Errors
+/// The database's.
+pub async fn clock(conn: &mut PgConnection, tenant_id: Uuid) -> Result<DateTime<Utc>, StoreError> {
+    super::lock(conn, tenant_id).await?;
+    let at = sqlx::query_scalar!(
+        r#"-- brake.clock
+        SELECT clock_timestamp() AS "at!""#,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(at)
 }
 
 /// The SCIM groups whose drive waits because the brake holds the deletion of a Jira group.

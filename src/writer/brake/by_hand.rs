@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -39,19 +40,20 @@ pub async fn decide_by_hand(
     filter: HeldFilter,
     told: &mut (dyn FnMut(u64) + Send),
 ) -> Result<DecidedByHand, StoreError> {
-    let hand = Hand { store, tenant, origin, decision, filter };
+    let mut hand = Hand { store, tenant, origin, decision, filter };
     let mut done = DecidedByHand::default();
-    if filter.user.is_none() && filter.class.is_none() {
-        done.reset = hand.reset().await?;
-    }
+    let part = filter.user.is_some() || filter.class.is_some();
+    let (reset, by) = if part { (false, hand.clock().await?) } else { hand.reset().await? };
+    done.reset = reset;
+    // Whatever is held from now on nobody has looked at.
+    hand.filter.by = Some(by);
     let mut after = Some(HeldAfter::default());
     while let Some(place) = after {
         let mut conn = store.pool().acquire().await?;
-        let (held, next) = brake::held(&mut conn, tenant.id, filter, &place, PAGE).await?;
+        let (held, next) = brake::held(&mut conn, tenant.id, hand.filter, &place, PAGE).await?;
         drop(conn);
         if !held.is_empty() {
-            hand.decide_persistently(&held).await?;
-            done.steps += held.len() as u64;
+            done.steps += hand.decide_persistently(&held, &place).await?;
             told(done.steps);
         }
         after = next;
@@ -68,26 +70,34 @@ struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    async fn reset(&self) -> Result<bool, StoreError> {
+    /// Whether it was tripped, and when it was reset.
+    async fn reset(&self) -> Result<(bool, DateTime<Utc>), StoreError> {
         let mut tx = self.store.pool().begin().await?;
-        let was = brake::reset(&mut tx, self.tenant.id, self.decision == Decision::Pass).await?;
-        self.note(&mut tx, json!({ "reset": was })).await?;
+        let reset = brake::reset(&mut tx, self.tenant.id, self.decision == Decision::Pass).await?;
+        self.note(&mut tx, json!({ "reset": reset.was_tripped })).await?;
         tx.commit().await?;
-        Ok(was)
+        Ok((reset.was_tripped, reset.at))
     }
 
-    async fn decide_persistently(&self, held: &[Held]) -> Result<(), StoreError> {
+    async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        let mut tx = self.store.pool().begin().await?;
+        let at = brake::clock(&mut tx, self.tenant.id).await?;
+        tx.commit().await?;
+        Ok(at)
+    }
+
+    async fn decide_persistently(&self, held: &[Held], place: &HeldAfter) -> Result<u64, StoreError> {
         for _ in 1..TRIES {
-            match self.decide(held).await {
+            match self.decide(held, place).await {
                 Err(error) if error.is_transient() => {}
                 other => return other,
             }
         }
-        self.decide(held).await
+        self.decide(held, place).await
     }
 
-    /// The outbox rows first: they are the locks of their subjects.
-    async fn decide(&self, held: &[Held]) -> Result<(), StoreError> {
+    /// The outbox rows first: they are the locks of their subjects. What is held is read again behind them.
+    async fn decide(&self, held: &[Held], place: &HeldAfter) -> Result<u64, StoreError> {
         let tenant_id = self.tenant.id;
         let users: BTreeSet<Uuid> = held.iter().filter_map(|held| held.id).collect();
         let any_group = held.iter().any(|held| held.id.is_none());
@@ -100,13 +110,15 @@ impl Hand<'_> {
                 outbox::nudge(&mut tx, tenant_id, kind, &ids, how).await?;
             }
         }
+        let (still, _) = brake::held(&mut tx, tenant_id, self.filter, place, PAGE).await?;
+        let held: Vec<Held> = still.into_iter().filter(|found| held.contains(found)).collect();
         brake::lock(&mut tx, tenant_id).await?;
-        brake::decide(&mut tx, tenant_id, self.decision, held).await?;
+        brake::decide(&mut tx, tenant_id, self.decision, &held).await?;
         let steps: Vec<_> =
             held.iter().map(|held| json!({ "name": held.name, "id": held.id, "step": held.step })).collect();
         self.note(&mut tx, json!({ "steps": steps })).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(held.len() as u64)
     }
 
     async fn note(&self, conn: &mut sqlx::PgConnection, body: serde_json::Value) -> Result<(), StoreError> {

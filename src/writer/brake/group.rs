@@ -29,7 +29,7 @@ impl Inner {
         key: &str,
         group: &JiraGroup,
     ) -> Result<GroupVerdict, StoreError> {
-        let (tenant_id, now) = (work.lease.tenant_id, work.rules.now);
+        let tenant_id = work.lease.tenant_id;
         let whose = Whose::Group(key.to_owned());
         let mut tx = self.store.pool().begin().await?;
         if brake::verdicts(&mut tx, tenant_id, &whose).await?.iter().any(|verdict| verdict.dropped) {
@@ -41,10 +41,13 @@ impl Inner {
         let weight = drive::members_on_record(&mut tx, tenant_id, key).await?;
         let wanted = Wanted { class: BrakeClass::Memberships, place: "group".to_owned(), weight, gone: false };
         let asker = Asker { id: tenant_id, slug: &work.tenant };
-        let asked = ask(&mut tx, &work.rules.policy.brake, asker, &whose, &[wanted], now).await?;
+        let asked = ask(&mut tx, &work.rules.policy.brake, asker, &whose, &[wanted]).await?;
+        let at = asked.at.unwrap_or(work.rules.now);
         let reason = asked.held.into_iter().flatten().next();
         if let Some(reason) = &reason {
-            let step = Some(held(FINGERPRINT.to_owned(), reason.clone(), now));
+            // Held again by its next drive, it is held since the first.
+            let since = group.step.as_ref().filter(|step| step.brake).map_or(at, |step| step.since);
+            let step = Some(held(FINGERPRINT.to_owned(), reason.clone(), since));
             save(&mut tx, tenant_id, key, JiraGroup { step, ..group.clone() }).await?;
         }
         tx.commit().await?;
@@ -54,6 +57,17 @@ impl Inner {
         let Some(reason) = reason else { return Ok(GroupVerdict::Through) };
         self.metrics.brake_held(&work.tenant, BrakeClass::Memberships.as_str());
         Ok(GroupVerdict::Held(reason))
+    }
+
+    /// The deletion of a Jira group is done, or not wanted any more: it is not held.
+    pub(crate) async fn no_longer_held(&self, work: &Structure, key: &str) -> Result<(), StoreError> {
+        let tenant_id = work.lease.tenant_id;
+        let mut conn = self.store.pool().acquire().await?;
+        let Some(group) = drive::jira_group(&mut conn, tenant_id, key).await? else { return Ok(()) };
+        if group.step.as_ref().is_some_and(|step| step.fingerprint == FINGERPRINT) {
+            save(&mut conn, tenant_id, key, JiraGroup { step: None, ..group }).await?;
+        }
+        Ok(())
     }
 }
 

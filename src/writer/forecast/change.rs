@@ -7,13 +7,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::super::brake::class_of;
 use super::super::facts::facts_of;
-use super::super::plan::{Place, Rules, Step, StepKind, kind_of, place_of, plan_user};
+use super::super::plan::{Place, Rules, Step, place_of, plan_user};
 use super::super::release::rules_for;
 use super::{BrakeSays, ForecastError};
 use crate::policy::Policy;
 use crate::policy::guard::Brake;
 use crate::policy::mapping::Ground;
+use crate::store::brake::BrakeClass;
 use crate::store::link::UserFacts;
 use crate::store::list::{self, Of, Wanted};
 use crate::store::tenant::{Mode, Tenant};
@@ -93,10 +95,10 @@ pub async fn taken_by_change(
         for (old, new) in old.iter().zip(&new) {
             let due = if observed { BTreeSet::new() } else { takes(old, &before) };
             unread += u64::from(looks(new, &after) && (observed || !looks(old, &before)));
-            for (kind, _) in takes(new, &after).difference(&due) {
-                match kind {
-                    StepKind::Leave => memberships += 1,
-                    _ => accounts += 1,
+            for (class, _) in takes(new, &after).difference(&due) {
+                match class {
+                    BrakeClass::Memberships => memberships += 1,
+                    BrakeClass::Accounts => accounts += 1,
                 }
             }
         }
@@ -110,14 +112,9 @@ fn looks(facts: &UserFacts, rules: &Rules) -> bool {
     linked && plan_user(facts, rules).steps.iter().any(|step| matches!(step, Step::Look { .. }))
 }
 
-fn takes(facts: &UserFacts, rules: &Rules) -> BTreeSet<(StepKind, Option<Place>)> {
+fn takes(facts: &UserFacts, rules: &Rules) -> BTreeSet<(BrakeClass, Option<Place>)> {
     let plan = plan_user(facts, rules);
-    let taking = plan.steps.iter().filter_map(|step| {
-        let kind = kind_of(step)?;
-        let takes = matches!(kind, StepKind::Deactivate | StepKind::Delete | StepKind::Leave);
-        takes.then(|| (kind, place_of(step)))
-    });
-    taking.collect()
+    plan.steps.iter().filter_map(|step| Some((class_of(step)?, place_of(step)))).collect()
 }
 
 /// What a brake says if all of it came within one window.
