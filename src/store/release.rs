@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 
-/// Makes subjects due with a release of these kinds; one that is there already is widened.
+/// Makes subjects due with a release of these kinds, each with its mark: a digest of what is wanted now. A release of the same
+/// is widened.
 ///
 /// # Errors
 /// The database's.
@@ -15,22 +16,27 @@ pub async fn release(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     kind: &str,
-    ids: &[Uuid],
+    marked: &[(Uuid, String)],
     kinds: &[String],
     request_id: Uuid,
 ) -> Result<(), StoreError> {
+    let (ids, marks): (Vec<Uuid>, Vec<String>) = marked.iter().cloned().unzip();
     sqlx::query!(
         "-- release.release
-        INSERT INTO outbox (tenant_id, kind, subject_id, priority, due_at, since, request_id, release)
-        SELECT $1, $2, id, 1, now(), now(), $5, $4 FROM unnest($3::uuid[]) AS id ORDER BY id
+        INSERT INTO outbox (tenant_id, kind, subject_id, priority, due_at, since, request_id, release, release_mark)
+        SELECT $1, $2, m.id, 1, now(), now(), $5, $4, m.mark
+        FROM unnest($3::uuid[], $6::text[]) AS m (id, mark) ORDER BY m.id
         ON CONFLICT (tenant_id, kind, subject_id) DO UPDATE SET seq = outbox.seq + 1, due_at = now(),
-            request_id = excluded.request_id, release = ARRAY(SELECT DISTINCT k FROM unnest(outbox.release || excluded.release) AS k
-                WHERE k IS NOT NULL)",
+            request_id = excluded.request_id, release_mark = excluded.release_mark,
+            release = CASE WHEN outbox.release_mark = excluded.release_mark
+                THEN ARRAY(SELECT DISTINCT k FROM unnest(outbox.release || excluded.release) AS k WHERE k IS NOT NULL)
+                ELSE excluded.release END",
         tenant_id,
         kind,
-        ids,
+        &ids,
         kinds,
         request_id,
+        &marks,
     )
     .execute(conn)
     .await?;

@@ -16,6 +16,7 @@ use super::brake::{Asker, Braking};
 use super::facts::user_facts;
 use super::last_administrator;
 use super::plan::{Place, Plan, Rules, Step, StepKind, caught_up, names, plan_user, refused, write_fingerprint};
+use super::release::user_mark;
 use super::runtime::Runtime;
 use crate::account::{Field, fold};
 use crate::policy::groups::Remove;
@@ -193,6 +194,12 @@ impl Inner {
             drive::finish(tx, &lease, &Finish::Done { due: None }).await?;
             return Ok(Claimed::Settled { facts: None, now });
         };
+        let as_released = || Some(user_mark(&facts, lease.rules.policy_version)) == lease.release_mark;
+        if rules.only.is_some() && !as_released() {
+            // What changed since somebody released it is only observed.
+            drive::finish(tx, &lease, &Finish::Done { due: None }).await?;
+            return Ok(Claimed::Observed);
+        }
         if first && matches!(facts.record.known, Known::Found(_)) && !plan_user(&facts, &rules).is_empty() {
             // An account that an earlier drive found may be gone by now.
             facts.record.known = Known::Nothing;

@@ -17,15 +17,15 @@ use super::facts::{facts_of, standing_for};
 use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
-use super::plan::{Place, Plan, Step, barred_fingerprint, group_fingerprint, plan_user, refused};
-use super::release::missing_groups;
+use super::plan::{Place, Plan, Step, StepKind, barred_fingerprint, group_fingerprint, plan_user, refused};
+use super::release::{group_mark, missing_groups};
 use crate::account::fold;
 use crate::jira::{Calls, TargetError};
 use crate::policy::groups::jira_groups;
 use crate::policy::{OnGroupDelete, Policy};
 use crate::store::StoreError;
 use crate::store::delivery;
-use crate::store::drive::{self, Finish};
+use crate::store::drive::{self, Finish, GroupFacts};
 use crate::store::link::{GroupKnown, JiraGroup, StepState, Stuck, UserFacts};
 use crate::store::outbox::{self, NudgeAs, Subject};
 use crate::store::tenant;
@@ -43,6 +43,10 @@ impl Inner {
             }
             Subject::User(_) | Subject::Tenant(_) => None,
         };
+        if work.rules.only.is_some() && !group.as_ref().is_some_and(|(_, facts)| still_released(facts, &work)) {
+            let nothing = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
+            return self.end_structure(&work, None, nothing).await;
+        }
         let groups = &work.rules.policy.groups;
         let names = group.as_ref().map(|(_, facts)| jira_groups(groups, &facts.alias)).unwrap_or_default();
         let mut ended = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
@@ -327,6 +331,13 @@ impl Inner {
             Some(Verdict::Retry { at, attempts, first_failure }) => again(at, attempts, Some(first_failure), error),
         })
     }
+}
+
+/// Whether a group of a tenant that observes is as it was when somebody released it: what changed since is only observed.
+fn still_released(group: &GroupFacts, work: &Structure) -> bool {
+    let mark = group_mark(&group.alias, work.lease.rules.policy_version);
+    let may = work.rules.only.as_ref().is_none_or(|only| only.contains(&StepKind::Group));
+    may && !group.deleted && work.lease.release_mark.as_ref() == Some(&mark)
 }
 
 struct Ended {

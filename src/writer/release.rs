@@ -1,11 +1,13 @@
 //! Releases a part of what a tenant in `observe` would write: the users and groups concerned get a row in the outbox that says
-//! which kinds of steps may be done, once. The tenant goes on observing. No call to a Jira is made here.
+//! which kinds of steps may be done, once, and a mark of what was wanted then: a change that comes before the writing does is
+//! observed like any other, and ends the release. The tenant goes on observing. No call to a Jira is made here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::facts::facts_of;
@@ -16,7 +18,7 @@ use crate::policy::Policy;
 use crate::policy::groups::jira_groups;
 use crate::policy::mapping::Ground;
 use crate::store::by_hand::{self, Noted};
-use crate::store::link::GroupKnown;
+use crate::store::link::{GroupKnown, UserFacts};
 use crate::store::tenant::{Mode, Origin, Tenant};
 use crate::store::{Store, StoreError, drive, release, target};
 
@@ -127,7 +129,8 @@ impl Release<'_> {
             after = *last;
             let facts = facts_of(&mut tx, self.tenant.id, &page, &self.rules).await?;
             let concerned = facts.iter().filter(|facts| !plan_user(facts, &self.rules).steps.is_empty());
-            let ids: Vec<Uuid> = concerned.map(|facts| facts.user_id).collect();
+            let version = self.tenant.policy_version;
+            let ids: Vec<(Uuid, String)> = concerned.map(|facts| (facts.user_id, user_mark(facts, version))).collect();
             self.put(&mut tx, "user", &ids).await?;
             tx.commit().await?;
             count += ids.len() as u64;
@@ -150,14 +153,17 @@ impl Release<'_> {
             let page = drive::aliases(&mut tx, self.tenant.id, after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(count) };
             after = *last;
-            let ids = missing_groups(&mut tx, self.tenant.id, &page, &self.rules).await?;
+            let missing = missing_groups(&mut tx, self.tenant.id, &page, &self.rules).await?;
+            let marked = page.into_iter().filter(|(id, _)| missing.contains(id));
+            let version = self.tenant.policy_version;
+            let ids: Vec<(Uuid, String)> = marked.map(|(id, alias)| (id, group_mark(&alias, version))).collect();
             self.put(&mut tx, "group", &ids).await?;
             tx.commit().await?;
             count += ids.len() as u64;
         }
     }
 
-    async fn put(&self, conn: &mut sqlx::PgConnection, kind: &str, ids: &[Uuid]) -> Result<(), StoreError> {
+    async fn put(&self, conn: &mut sqlx::PgConnection, kind: &str, ids: &[(Uuid, String)]) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -180,6 +186,26 @@ impl Release<'_> {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
         by_hand::note(&mut conn, noted).await
     }
+}
+
+/// What is wanted of a user, in short: what is wanted later was not released with it.
+pub(super) fn user_mark(facts: &UserFacts, policy_version: i64) -> String {
+    let user = facts.user.as_ref().map(|user| (user.version, user.active, user.deleted));
+    let mut groups: Vec<&str> = facts.groups_in.iter().map(|group| group.name.as_str()).collect();
+    groups.sort_unstable();
+    let wanted: Vec<&String> = facts.wanted.keys().collect();
+    let mut pins: Vec<Uuid> = facts.overrides.iter().map(|pin| pin.id).collect();
+    pins.sort_unstable();
+    digest(&format!("{policy_version} {user:?} {groups:?} {wanted:?} {pins:?}"))
+}
+
+/// The same of a group.
+pub(super) fn group_mark(alias: &str, policy_version: i64) -> String {
+    digest(&format!("{policy_version} {alias:?}"))
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Those SCIM groups of a page that stand for a Jira group which is not known to exist.

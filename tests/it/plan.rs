@@ -366,3 +366,46 @@ async fn the_plan_knows_that_the_last_administrator_stays() {
     assert!(summary.is_empty(), "{lines:#?}");
     assert!(lines.len() == 1 && lines[0].detail.contains("last administrator"), "{lines:#?}");
 }
+
+#[tokio::test]
+async fn what_changes_after_a_release_was_not_released() {
+    let world = World::make(Make {
+        mode: Mode::Observe,
+        policy: json!({ "deprovision": { "on_group_delete": "delete" } }),
+        ..Make::default()
+    })
+    .await;
+    let none = jira_scim::directory::Precondition::None;
+    let (anna, bert, cara) = (world.user("anna").await, world.user("bert").await, world.user("cara").await);
+    let team = world.group("Team", &[anna, bert, cara]).await;
+    let gone = world.group("Gone", &[]).await;
+    assert_eq!(run_and_drain(&world, "release acme --all").await.0, 0);
+    let all = ["anna", "bert", "cara"];
+    assert_eq!(world.jira.members("Team"), all);
+    for id in [anna, bert, cara] {
+        patch(&world, id, json!({ "displayName": "Somebody" })).await;
+    }
+    world.writer.drain().await.unwrap();
+    let (code, said, err) = run(&world, "release acme --all --wait 0s").await;
+    assert!(code == 5 && said.contains("3 users and 0 groups"), "{said} {err}");
+    // Before the daemon gets to it, the provider wants something else of one, of another's group, and of a group itself.
+    patch(&world, anna, json!({ "active": false })).await;
+    let remove = World::patch(json!([{ "op": "remove", "path": format!("members[value eq \"{bert}\"]") }]));
+    world.directory.patch_group(&world.caller_in_a_hurry(), &team.to_string(), remove, &none).await.unwrap();
+    world.directory.delete_group(&world.caller_in_a_hurry(), &gone.to_string(), &none).await.unwrap();
+    world.writer.drain().await.unwrap();
+    assert_eq!(world.outbox().await, 0);
+    let shown: Vec<(bool, String)> =
+        all.iter().map(|name| world.jira.account(name).unwrap()).map(|a| (a.active, a.display_name)).collect();
+    let kept = |name: &str| (true, name.to_owned());
+    assert_eq!(shown, [kept("anna"), kept("bert"), kept("Somebody")], "only cara is as she was when she was released");
+    assert_eq!(world.jira.members("Team"), all);
+    assert!(world.jira.groups().contains(&"Gone".to_owned()), "a group that is deleted in observe stays");
+
+    // A group that is deleted between its release and its making is not made.
+    let late = world.group("Late", &[]).await;
+    assert_eq!(run(&world, "release acme --kind group --wait 0s").await.0, 5);
+    world.directory.delete_group(&world.caller_in_a_hurry(), &late.to_string(), &none).await.unwrap();
+    world.writer.drain().await.unwrap();
+    assert!(!world.jira.groups().contains(&"Late".to_owned()));
+}

@@ -34,6 +34,8 @@ pub struct Lease {
     pub page_after: Option<Uuid>,
     /// Kinds of steps that may be done although the tenant observes.
     pub release: Option<Vec<String>>,
+    /// A digest of what was wanted when that was said.
+    pub release_mark: Option<String>,
     /// The database's clock when the lease was taken.
     pub now: DateTime<Utc>,
     /// The tenant's mode and policy, read with the lease, so that no replica writes on an old answer.
@@ -54,7 +56,7 @@ pub async fn take(
         FROM tenant t
         WHERE o.tenant_id = $1 AND o.kind = $2 AND o.subject_id = $3 AND t.id = o.tenant_id
           AND (o.lease_token IS NULL OR o.lease_until <= now() OR o.lease_token = $4)
-        RETURNING o.seq, o.attempts, o.first_failure, o.request_id, o.fan_out, o.page_after, o.release, now() AS "now!",
+        RETURNING o.seq, o.attempts, o.first_failure, o.request_id, o.fan_out, o.page_after, o.release, o.release_mark, now() AS "now!",
             t.slug, t.target, t.mode AS "mode: Mode", t.policy, t.policy_version"#,
         tenant_id,
         subject.kind(),
@@ -75,6 +77,7 @@ pub async fn take(
         fan_out: row.fan_out,
         page_after: row.page_after,
         release: row.release,
+        release_mark: row.release_mark,
         now: row.now,
         rules: TenantRules {
             slug: row.slug,
