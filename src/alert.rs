@@ -66,7 +66,7 @@ pub struct Sent {
     pub given_up: usize,
 }
 
-/// Sends alerts; without an address it only forgets them, because the log has told them already.
+/// Sends alerts; without an address it only forgets those that are old: the log has told them, and another replica may have one.
 #[derive(Clone)]
 pub struct Alerts {
     store: Store,
@@ -111,21 +111,21 @@ impl Alerts {
     /// The store's; a receiver that does not take an alert is no error.
     pub async fn run_once(&self) -> Result<Sent, StoreError> {
         let mut conn = self.store.pool().acquire().await?;
-        // Nobody else sends them while this process may be at it, one after the other.
-        let hold = self.hook.as_ref().map_or(LOOK, |hook| hook.timeout * (PAGE as u32 + 1));
-        let due = alert::take(&mut conn, hold, PAGE).await?;
-        drop(conn);
         let mut sent = Sent::default();
+        let Some(hook) = &self.hook else {
+            alert::forget_old(&mut conn, LONGEST.to_std().unwrap_or_default()).await?;
+            return Ok(sent);
+        };
+        // Nobody else sends them while this process may be at it, one after the other.
+        let due = alert::take(&mut conn, hook.timeout * (PAGE as u32 + 1), PAGE).await?;
+        drop(conn);
         for alert in due {
-            let told = match &self.hook {
-                None => Ok(()),
-                Some(hook) => hook.send(&alert, self.body(&alert).await?).await,
-            };
+            let told = hook.send(self.body(&alert).await?).await;
             let mut conn = self.store.pool().acquire().await?;
             match told {
                 Ok(()) => {
                     alert::done(&mut conn, alert.tenant_id, alert.id).await?;
-                    sent.taken += usize::from(self.hook.is_some());
+                    sent.taken += 1;
                 }
                 Err(why) if alert.now - alert.at >= LONGEST => {
                     tracing::warn!(alert.kind, alert.id = %alert.id, tenant = alert.tenant, "an alert was given up: {why}");
@@ -176,8 +176,8 @@ impl Hook {
     }
 
     /// Why it was not taken. The address is not repeated: it may be a secret.
-    async fn send(&self, alert: &Alert, body: String) -> Result<(), String> {
-        let timestamp = alert.now.timestamp().to_string();
+    async fn send(&self, body: String) -> Result<(), String> {
+        let timestamp = chrono::Utc::now().timestamp().to_string();
         let mut request = self
             .http
             .post(self.url.clone())

@@ -95,6 +95,21 @@ pub async fn done(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<
     Ok(())
 }
 
+/// Forgets what is that old, taken or not.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_old(conn: &mut PgConnection, age: Duration) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- alert.forget_old
+        DELETE FROM alert WHERE at <= now() - make_interval(secs => $1)",
+        age.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// It was not taken: once more after a while.
 ///
 /// # Errors

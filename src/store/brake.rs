@@ -335,6 +335,22 @@ pub async fn verdicts(conn: &mut PgConnection, tenant_id: Uuid, whose: &Whose) -
     Ok(rows.into_iter().map(|row| Verdict { place: row.place, dropped: row.dropped }).collect())
 }
 
+/// Those of some users about whose steps something was decided since they were held.
+///
+/// # Errors
+/// The database's.
+pub async fn decided(conn: &mut PgConnection, tenant_id: Uuid, users: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- brake.decided
+        SELECT DISTINCT u.id AS "id!" FROM unnest($2::uuid[]) AS u (id)
+        JOIN brake_grant g ON g.tenant_id = $1 AND g.kind = 'user' AND g.subject = u.id::text AND g.until > now()"#,
+        tenant_id,
+        users,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// What was given up is on record now: it is not given up again.
 ///
 /// # Errors

@@ -312,6 +312,19 @@ pub(crate) fn let_go(facts: &mut UserFacts, rules: &Rules) -> bool {
     !rules.policy.brake.enabled
 }
 
+/// Those of some users whom the brake holds no more, because somebody decided so, and who do not know it yet.
+pub(crate) async fn decided(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    all: &[UserFacts],
+) -> Result<BTreeSet<Uuid>, StoreError> {
+    let held: Vec<Uuid> = all.iter().filter(|facts| !held_in(facts).is_empty()).map(|facts| facts.user_id).collect();
+    if held.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    Ok(brake::decided(conn, tenant_id, &held).await?.into_iter().collect())
+}
+
 /// The steps of a user that the brake holds.
 fn held_in(facts: &UserFacts) -> Vec<(Place, StepState)> {
     let account = facts.record.steps.iter().map(|(step, state)| (Place::Account(step.clone()), state));

@@ -132,15 +132,18 @@ impl Inner {
             None => drive::users_of_tenant(&mut tx, tenant_id, after, PAGE).await?,
         };
         let Some(last) = users.last().copied() else { return Ok(None) };
-        let concerned: Vec<Uuid> = facts_of(&mut tx, tenant_id, &users, &work.rules)
-            .await?
+        let all = facts_of(&mut tx, tenant_id, &users, &work.rules).await?;
+        // What was decided while the tenant only observed.
+        let decided = brake::decided(&mut tx, tenant_id, &all).await?;
+        let concerned: Vec<Uuid> = all
             .into_iter()
             .filter_map(|mut facts| {
                 // What a brake holds that the policy has switched off is to be done.
                 brake::let_go(&mut facts, &work.rules);
                 let plan = plan_user(&facts, &work.rules);
                 // Also who waits for a time: while the tenant only observed, that was forgotten.
-                (!plan.is_empty() || plan.due.is_some()).then_some(facts.user_id)
+                let concerned = !plan.is_empty() || plan.due.is_some() || decided.contains(&facts.user_id);
+                concerned.then_some(facts.user_id)
             })
             .collect();
         if !concerned.is_empty() {

@@ -107,9 +107,13 @@ async fn an_alert_that_nobody_takes_is_given_up_after_a_day_and_says_nothing_of_
 }
 
 #[tokio::test]
-async fn without_an_address_alerts_are_forgotten() {
+async fn without_an_address_alerts_are_left_to_another_replica_for_a_day() {
     let world = tripped().await;
     assert_eq!(world.number("SELECT count(*) FROM alert").await, 1);
-    assert_eq!(Alerts::new(world.store.clone(), None).unwrap().run_once().await.unwrap(), Sent::default());
+    let alerts = Alerts::new(world.store.clone(), None).unwrap();
+    assert_eq!(alerts.run_once().await.unwrap(), Sent::default());
+    assert_eq!(world.number("SELECT count(*) FROM alert WHERE due_at <= now()").await, 1);
+    world.later(90_000).await;
+    assert_eq!(alerts.run_once().await.unwrap(), Sent::default());
     assert_eq!(world.number("SELECT count(*) FROM alert").await, 0);
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use jira_scim::sandbox::{Role, SandboxOptions};
 use jira_scim::store::brake::{self, HeldAfter, HeldFilter};
-use jira_scim::store::tenant::TenantChange;
+use jira_scim::store::tenant::{Mode, TenantChange};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -249,4 +249,34 @@ async fn access_to_applications_is_under_the_limit_of_memberships() {
     ok(&world, "brake release acme --class memberships").await;
     world.writer.drain().await.unwrap();
     assert_eq!((world.count("DELETE /user/application"), world.held().await), (3, 0));
+}
+
+#[tokio::test]
+async fn what_was_held_is_released_while_the_tenant_only_observes_and_nothing_else_is_written() {
+    let (mut world, users) = storm().await;
+    let mode = |mode| TenantChange { mode: Some(mode), ..TenantChange::default() };
+    world.change_tenant(mode(Mode::Observe)).await;
+    for user in &users {
+        world.set(*user, json!({ "displayName": "Renamed" })).await;
+    }
+    world.writer.drain().await.unwrap();
+    assert_eq!(world.active_of("p", 12), 10);
+    ok(&world, "brake release acme").await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.active_of("p", 12), world.held().await), (2, 0));
+    assert!((0..12).all(|number| world.jira.account(&format!("p{number}")).unwrap().display_name != "Renamed"));
+}
+
+#[tokio::test]
+async fn a_decision_that_nobody_has_taken_over_is_found_when_the_tenant_enforces_again() {
+    let (mut world, _) = storm().await;
+    let mode = |mode| TenantChange { mode: Some(mode), ..TenantChange::default() };
+    // Decided while it enforced, and observing before anybody drove it.
+    ok(&world, "brake release acme").await;
+    world.change_tenant(mode(Mode::Observe)).await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.active_of("p", 12), world.held().await), (10, 8));
+    world.change_tenant(mode(Mode::Enforce)).await;
+    world.writer.drain().await.unwrap();
+    assert_eq!((world.active_of("p", 12), world.held().await), (2, 0));
 }

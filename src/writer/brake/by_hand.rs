@@ -10,8 +10,9 @@ use uuid::Uuid;
 use crate::store::brake::{self, Decision, Held, HeldAfter, HeldFilter};
 use crate::store::by_hand::{Noted, note};
 use crate::store::outbox::{self, NudgeAs};
-use crate::store::tenant::{Origin, Tenant};
-use crate::store::{Store, StoreError};
+use crate::store::tenant::{Mode, Origin, Tenant};
+use crate::store::{Store, StoreError, release};
+use crate::writer::plan::StepKind;
 
 /// Things that are decided about in one transaction.
 const PAGE: i64 = 500;
@@ -105,9 +106,14 @@ impl Hand<'_> {
         let how = NudgeAs { priority, request_id: Some(self.origin.request_id), ..NudgeAs::BULK };
         let mut tx = self.store.pool().begin().await?;
         let groups = if any_group { brake::waiting_groups(&mut tx, tenant_id).await? } else { Vec::new() };
-        for (kind, ids) in [("user", users.into_iter().collect()), ("group", groups)] {
-            if !ids.is_empty() {
-                outbox::nudge(&mut tx, tenant_id, kind, &ids, how).await?;
+        let subjects: [(&str, Vec<Uuid>); 2] = [("user", users.into_iter().collect()), ("group", groups)];
+        for (kind, ids) in subjects.into_iter().filter(|(_, ids)| !ids.is_empty()) {
+            match self.tenant.mode {
+                Mode::Enforce => drop(outbox::nudge(&mut tx, tenant_id, kind, &ids, how).await?),
+                // Of a tenant that observes only what is released is done: these steps, and nothing else of the person.
+                Mode::Observe => {
+                    release::release(&mut tx, tenant_id, kind, &ids, &kinds_of(held), self.origin.request_id).await?;
+                }
             }
         }
         let (still, _) = brake::held(&mut tx, tenant_id, self.filter, place, PAGE).await?;
@@ -136,4 +142,17 @@ impl Hand<'_> {
         };
         note(conn, noted).await
     }
+}
+
+/// The kinds of some steps that are held, as a release names them.
+fn kinds_of(held: &[Held]) -> Vec<String> {
+    let kind = |held: &Held| match held.step.split(':').next() {
+        Some("active") => StepKind::Deactivate,
+        Some("delete") => StepKind::Delete,
+        Some("access") => StepKind::Access,
+        Some("group") => StepKind::Group,
+        _ => StepKind::Leave,
+    };
+    let kinds: BTreeSet<&str> = held.iter().map(|held| kind(held).name()).collect();
+    kinds.into_iter().map(str::to_owned).collect()
 }
