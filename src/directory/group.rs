@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::group_change::refuse_unknown;
+use super::group_change::{refuse_depth, refuse_unknown};
 use super::members;
 use super::undo::Before;
 use super::user::check;
@@ -57,6 +57,10 @@ impl Directory {
                 }
                 Err(error) => return Err(error),
             };
+            if !delta.add.is_empty() {
+                let nested = group::groups_among(&mut tx, deed.tenant_id, &delta.add).await?;
+                refuse_depth(&mut tx, deed.tenant_id, id, &nested).await?;
+            }
             let with = With { attrs_changed: true, nudge_group: true, moves: false };
             let moved = group::change_members(&mut tx, &deed, id, &delta, with).await?;
             tx.commit().await.map_err(StoreError::from)?;

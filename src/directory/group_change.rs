@@ -295,8 +295,25 @@ async fn refuse_circle(
         let detail = "members: a group cannot be a member of itself, directly or through other groups.";
         return Err(ScimError::invalid_value(detail).into());
     }
-    Ok(())
+    refuse_depth(tx, tenant_id, id, nested).await
 }
+
+/// Groups in groups in groups: each read of a person's groups climbs all of it.
+pub(super) async fn refuse_depth(
+    tx: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Uuid,
+    nested: &[Uuid],
+) -> Result<(), DirectoryError> {
+    if nested.is_empty() || group::depth_through(tx, tenant_id, nested, id, DEEPEST).await? <= DEEPEST {
+        return Ok(());
+    }
+    Err(ScimError::invalid_value(format!("members: groups may lie {DEEPEST} deep in one another, and no deeper."))
+        .into())
+}
+
+/// So many groups may lie one in the other.
+const DEEPEST: i32 = 20;
 
 /// A filter of a PATCH path that is more than an id is asked of the members that are there.
 async fn name_those_meant(

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::group_change::write_attrs;
 use super::user::document;
 use super::{Caller, Directory, DirectoryError, Undo};
-use crate::policy::groups::OnRename;
+use crate::account::fold;
+use crate::policy::groups::{OnRename, jira_groups};
 use crate::scim::{self, Attrs};
 use crate::store::StoreError;
 use crate::store::group::{self, Delta, With};
@@ -62,7 +63,10 @@ impl Directory {
                     .filter(|row| !row.is_group)
                     .map(|row| row.member_id)
                     .collect();
-                let undone = group::unmake(&mut tx, deed.tenant_id, id).await?;
+                let facts = crate::store::drive::group_facts(&mut tx, deed.tenant_id, id).await?;
+                let names = facts.map(|facts| jira_groups(&caller.groups, &facts.alias)).unwrap_or_default();
+                let keys: Vec<String> = names.iter().map(|name| fold(name)).collect();
+                let undone = group::unmake(&mut tx, deed.tenant_id, id, &keys).await?;
                 if undone {
                     group::audit(&mut tx, &deed, id, &[]).await?;
                     outbox::nudge(&mut tx, deed.tenant_id, "user", &members, deed.nudge).await?;

@@ -1,6 +1,6 @@
 //! From SCIM groups to Jira groups: which of them a SCIM group stands for, and what happens to memberships. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct Groups {
     /// On the fly: letter case, after the renaming.
     pub case: Case,
     /// SCIM group to Jira groups; a group that stands in here goes by nothing else.
-    pub table: BTreeMap<String, Vec<String>>,
+    pub table: Table,
     /// See [`OnRename`].
     pub on_rename: OnRename,
     /// Whether the members of a group in a group are members of the outer one.
@@ -50,7 +50,7 @@ impl Default for Groups {
             exclude: Vec::new(),
             rename: Vec::new(),
             case: Case::default(),
-            table: BTreeMap::new(),
+            table: Table::default(),
             on_rename: OnRename::default(),
             nesting: true,
             default_groups: Vec::new(),
@@ -59,6 +59,32 @@ impl Default for Groups {
             remove: Remove::default(),
             remove_exclude: Vec::new(),
         }
+    }
+}
+
+/// SCIM group to Jira groups, found by folded name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, Vec<String>>", into = "BTreeMap<String, Vec<String>>")]
+pub struct Table {
+    written: BTreeMap<String, Vec<String>>,
+    folded: HashMap<String, Vec<String>>,
+}
+
+impl From<BTreeMap<String, Vec<String>>> for Table {
+    fn from(written: BTreeMap<String, Vec<String>>) -> Self {
+        let each_once = |names: &Vec<String>| {
+            let mut known = HashSet::new();
+            let trimmed = names.iter().map(|name| name.trim().to_owned());
+            trimmed.filter(|name| known.insert(fold(name))).collect()
+        };
+        let folded = written.iter().map(|(from, names)| (fold(from.trim()), each_once(names))).collect();
+        Self { written, folded }
+    }
+}
+
+impl From<Table> for BTreeMap<String, Vec<String>> {
+    fn from(table: Table) -> Self {
+        table.written
     }
 }
 
@@ -134,15 +160,8 @@ pub enum Remove {
 /// The names of the Jira groups that a SCIM group of this name stands for, each once.
 pub fn jira_groups(rules: &Groups, name: &str) -> Vec<String> {
     let name = name.trim();
-    let key = fold(name);
-    if let Some((_, listed)) = rules.table.iter().find(|(from, _)| fold(from.trim()) == key) {
-        let mut names: Vec<String> = Vec::with_capacity(listed.len());
-        for name in listed.iter().map(|name| name.trim()) {
-            if !names.iter().any(|known| fold(known) == fold(name)) {
-                names.push(name.to_owned());
-            }
-        }
-        return names;
+    if let Some(listed) = rules.table.folded.get(&fold(name)) {
+        return listed.clone();
     }
     let fits = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.is_match(name));
     if rules.mode == Mode::Manual || (!rules.include.is_empty() && !fits(&rules.include)) || fits(&rules.exclude) {
@@ -160,12 +179,12 @@ pub fn jira_groups(rules: &Groups, name: &str) -> Vec<String> {
 impl Groups {
     /// Whether the table says what a SCIM group of this name stands for.
     pub fn lists(&self, name: &str) -> bool {
-        self.table.keys().any(|from| fold(from.trim()) == fold(name.trim()))
+        self.table.folded.contains_key(&fold(name.trim()))
     }
 
     /// Whether every SCIM group stands for the Jira group of its own name.
     pub fn is_plain(&self) -> bool {
-        self.mode == Mode::OnTheFly && self.rename.is_empty() && self.table.is_empty()
+        self.mode == Mode::OnTheFly && self.rename.is_empty() && self.table.written.is_empty()
     }
 
     /// Whether an account keeps this group although nobody asks for it.
@@ -179,11 +198,12 @@ impl Groups {
         if blank(&self.default_groups) {
             problems.push("policy.groups.default_groups: a group name is empty.".to_owned());
         }
-        for (name, listed) in &self.table {
+        let mut known = HashSet::new();
+        for (name, listed) in &self.table.written {
             if name.trim().is_empty() || blank(listed) {
                 problems.push(format!("policy.groups.table.{name}: a group name is empty."));
             }
-            if self.table.keys().filter(|other| fold(other.trim()) == fold(name.trim())).count() > 1 {
+            if !known.insert(fold(name.trim())) {
                 problems.push(format!("policy.groups.table.{name}: the group stands in the table twice."));
             }
         }
@@ -196,7 +216,7 @@ impl Groups {
                 ));
             }
         }
-        if self.mode == Mode::Manual && self.table.is_empty() {
+        if self.mode == Mode::Manual && self.table.written.is_empty() {
             problems.push("policy.groups.table: mode = \"manual\" needs it.".to_owned());
         }
         if self.remove != Remove::All && !self.remove_exclude.is_empty() {

@@ -229,6 +229,7 @@ mod tests {
             (json!({"groups": {"mode": "manual"}}), "policy.groups.table"),
             (json!({"protect": {"users": [".*"]}}), "policy.protect.users"),
             (json!({"protect": {"groups": ["^.*$"]}}), "policy.protect.groups"),
+            (json!({"protect": {"groups": ["(?-i)^Board$"]}}), "policy.protect.groups"),
             (json!({"brake": {"window": "0"}}), "policy.brake.window"),
             (json!({"brake": {"accounts": {"max": 1, "percent": 5, "min": 9}}}), "policy.brake.accounts.min"),
             (

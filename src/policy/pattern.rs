@@ -38,6 +38,15 @@ impl Pattern {
         self.0.as_str()
     }
 
+    /// Whether letter case counts, or may count.
+    pub(super) fn regards_case(&self) -> bool {
+        // `(?-i)`, `(?s-i:...)`: flags behind a minus.
+        self.as_str().split("(?").skip(1).any(|tail| {
+            let flags = tail.split([')', ':']).next().unwrap_or_default();
+            flags.split_once('-').is_some_and(|(_, off)| off.contains('i'))
+        })
+    }
+
     /// Whether there is hardly a name that does not fit.
     pub(super) fn fits_everybody(&self) -> bool {
         ANYBODY.iter().all(|name| self.is_match(name))

@@ -36,6 +36,12 @@ impl Protect {
         if self.allow.iter().any(|name| name.trim().is_empty()) {
             problems.push("policy.protect.allow: a group name is empty.".to_owned());
         }
+        for pattern in self.groups.iter().filter(|pattern| pattern.regards_case()) {
+            problems.push(format!(
+                "policy.protect.groups: Jira does not regard letter case in names of groups, and \"{}\" does.",
+                pattern.as_str()
+            ));
+        }
         for (key, patterns) in [("users", &self.users), ("groups", &self.groups)] {
             for pattern in patterns.iter().filter(|pattern| pattern.fits_everybody()) {
                 problems.push(format!(
@@ -55,7 +61,7 @@ pub struct Protected {
     pub own: Option<SeenAccount>,
     /// Folded names of groups that the target labels as administrative.
     pub administrative: BTreeSet<String>,
-    /// Who is in them, without ourselves.
+    /// Who is in them and can log in, without ourselves.
     pub administrators: BTreeSet<AccountId>,
 }
 

@@ -76,12 +76,13 @@ pub async fn facts(
         )
         SELECT u.id, u.attrs, u.active, u.version, u.deleted_at, u.undone, u.origin,
             l.record AS "record?: Json<LinkRecord>", l.look_at AS "look_at?",
-            (SELECT jsonb_agg(jsonb_build_object('name', g.alias, 'direct', up.direct)) FROM up
-             JOIN scim_group g ON g.tenant_id = $1 AND g.id = up.group_id
-             WHERE up.user_id = u.id) AS "groups_in: Json<Vec<InGroup>>",
+            (SELECT jsonb_agg(jsonb_build_object('name', n.alias, 'shown', n.shown, 'direct', n.direct) ORDER BY n.alias, n.id)
+             FROM (SELECT g.id, g.alias, coalesce(g.attrs ->> 'displayName', '') AS shown, bool_or(up.direct) AS direct
+                FROM up JOIN scim_group g ON g.tenant_id = $1 AND g.id = up.group_id
+                WHERE up.user_id = u.id GROUP BY g.tenant_id, g.id) n) AS "groups_in: Json<Vec<InGroup>>",
             (SELECT jsonb_agg(to_jsonb(o)) FROM (
-                SELECT id, what, group_key, group_name, until FROM override
-                WHERE tenant_id = $1 AND user_id = u.id AND lifted IS NULL ORDER BY id) o) AS "overrides: Json<Vec<Override>>",
+                SELECT id, what, group_key, group_name, least(until, lifted) AS until FROM override
+                WHERE tenant_id = $1 AND user_id = u.id AND (lifted IS NULL OR what = 'member') ORDER BY id) o) AS "overrides: Json<Vec<Override>>",
             (SELECT jsonb_object_agg(m.group_key, jsonb_build_object('written', m.written, 'maybe', m.maybe, 'theirs', m.theirs,
                     'imported', m.imported,
                     'step', m.step))
@@ -90,7 +91,7 @@ pub async fn facts(
                     'administrative', j.administrative, 'id', j.target_id, 'step', j.step))
              FROM jira_group j WHERE j.tenant_id = $1 AND (j.name_key = ANY($3)
                 OR j.name_key IN (SELECT o.group_key FROM override o
-                    WHERE o.tenant_id = $1 AND o.user_id = u.id AND o.lifted IS NULL AND o.group_key IS NOT NULL)
+                    WHERE o.tenant_id = $1 AND o.user_id = u.id AND o.group_key IS NOT NULL)
                 OR j.name_key IN (SELECT g.alias_key FROM up
                     JOIN scim_group g ON g.tenant_id = $1 AND g.id = up.group_id WHERE up.user_id = u.id)
                 OR j.name_key IN (SELECT m.group_key FROM jira_membership m WHERE m.tenant_id = $1 AND m.user_id = u.id)

@@ -219,6 +219,37 @@ pub async fn groups_among(conn: &mut PgConnection, tenant_id: Uuid, ids: &[Uuid]
     .await?)
 }
 
+/// How many groups lie one in the other when `members` are in `group`, counted no further than one beyond `limit`.
+pub async fn depth_through(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    members: &[Uuid],
+    group: Uuid,
+    limit: i32,
+) -> Result<i32, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- group.depth_through
+        WITH RECURSIVE down (id, depth) AS (
+            SELECT unnest($2::uuid[]), 1
+          UNION
+            SELECT m.member_id, down.depth + 1 FROM down
+            JOIN group_member m ON m.tenant_id = $1 AND m.group_id = down.id AND m.is_group WHERE down.depth <= $4
+        ), up (id, depth) AS (
+            SELECT $3::uuid, 1
+          UNION
+            SELECT m.group_id, up.depth + 1 FROM up
+            JOIN group_member m ON m.tenant_id = $1 AND m.member_id = up.id AND m.is_group WHERE up.depth <= $4
+        )
+        SELECT (SELECT max(depth) FROM down) + (SELECT max(depth) FROM up) AS "depth!""#,
+        tenant_id,
+        members,
+        group,
+        limit,
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Whether `group` can be reached from `members` downwards: adding them would close a circle.
 pub async fn reaches(
     conn: &mut PgConnection,
@@ -327,24 +358,30 @@ pub async fn delete(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Resul
     Ok(done == 1)
 }
 
-/// Takes back a create that nobody has built on.
-pub async fn unmake(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<bool, StoreError> {
+/// Takes back a create that nobody has built on, with what was refused of the Jira groups of these keys.
+pub async fn unmake(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    id: Uuid,
+    jira_keys: &[String],
+) -> Result<bool, StoreError> {
     let done = sqlx::query_scalar!(
         r#"-- group.unmake
         WITH done AS (
             DELETE FROM scim_group WHERE tenant_id = $1 AND id = $2 AND version = 1 AND deleted_at IS NULL
-            RETURNING id, alias_key
+            RETURNING id
         ), edges AS (DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND m.group_id = done.id
         ), parents AS (DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND m.member_id = done.id
         ), touches AS (DELETE FROM group_touch t USING done WHERE t.tenant_id = $1 AND t.group_id = done.id
         ), refusal AS (
-            DELETE FROM jira_group j USING done WHERE j.tenant_id = $1 AND j.name_key = done.alias_key AND j.known = 'unknown'
+            DELETE FROM jira_group j USING done WHERE j.tenant_id = $1 AND j.name_key = ANY($3) AND j.known = 'unknown'
         ), row_gone AS (
             DELETE FROM outbox o USING done WHERE o.tenant_id = $1 AND o.kind = 'group' AND o.subject_id = done.id
         ), counted AS (INSERT INTO tally_delta (tenant_id, kind, delta) SELECT $1, 'group', -1 FROM done)
         SELECT count(*) AS "n!" FROM done"#,
         tenant_id,
-        id
+        id,
+        jira_keys,
     )
     .fetch_one(conn)
     .await?;

@@ -273,7 +273,7 @@ pub struct UserFacts {
     pub groups_in: Vec<InGroup>,
     /// Jira groups that those stand for by the tenant's policy: key to name.
     pub wanted: BTreeMap<String, String>,
-    /// What is pinned by hand, ended or not.
+    /// What is pinned by hand; memberships also when that is over.
     pub overrides: Vec<Override>,
     /// The account on record.
     pub record: LinkRecord,
@@ -290,6 +290,9 @@ pub struct UserFacts {
 pub struct InGroup {
     /// The name that the rules see.
     pub name: String,
+    /// The name that it has now.
+    #[serde(default)]
+    pub shown: String,
     /// Whether the user is a member of the group itself, or of a group in it.
     pub direct: bool,
 }

@@ -215,8 +215,13 @@ pub async fn leave(conn: &mut PgConnection, replica: Uuid) -> Result<(), StoreEr
 }
 
 /// Locks the target's row until the transaction ends, and counts those of these accounts that are not on record as switched
-/// off, and not about to be.
-pub async fn lock_active_among(conn: &mut PgConnection, target: &str, accounts: &[String]) -> Result<i64, StoreError> {
+/// off or out of one of these groups, and not about to be.
+pub async fn lock_active_among(
+    conn: &mut PgConnection,
+    target: &str,
+    accounts: &[String],
+    administrative: &[String],
+) -> Result<i64, StoreError> {
     sqlx::query!("-- target.lock\n SELECT name FROM target_state WHERE name = $1 FOR UPDATE", target)
         .fetch_optional(&mut *conn)
         .await?;
@@ -226,9 +231,12 @@ pub async fn lock_active_among(conn: &mut PgConnection, target: &str, accounts: 
         WHERE NOT EXISTS (
             SELECT 1 FROM claim c JOIN link l ON l.tenant_id = c.tenant_id AND l.user_id = c.user_id
             WHERE c.target = $1 AND c.what = 'account' AND c.key = a.key
-              AND (l.record #>> '{known,linked,seen,active}' = 'false' OR l.record #>> '{known,linked,maybe}' = 'true'))"#,
+              AND (l.record #>> '{known,linked,seen,active}' = 'false' OR l.record #>> '{known,linked,maybe}' = 'true'
+                OR EXISTS (SELECT 1 FROM jira_membership m WHERE m.tenant_id = c.tenant_id AND m.user_id = c.user_id
+                    AND m.group_key = ANY($3) AND m.maybe)))"#,
         target,
         accounts,
+        administrative,
     )
     .fetch_one(conn)
     .await?)

@@ -68,8 +68,8 @@ pub struct Times {
 /// How long until something that takes away is tried again after a refusal.
 const DAILY: TimeDelta = TimeDelta::days(1);
 
-/// How long until somebody who waits for a seat is tried again.
-const SEATS: TimeDelta = TimeDelta::hours(1);
+/// How long until it is looked again for what others have to give: a seat, a group.
+const HOURLY: TimeDelta = TimeDelta::hours(1);
 
 /// Puts the states on record that the plan changes without a call.
 pub fn set_states(facts: &mut UserFacts, plan: &Plan) {
@@ -169,7 +169,10 @@ pub fn absorb(facts: &mut UserFacts, step: &Step, done: Done, times: Times) {
         }
         (Step::EnsureGroup { key, name, create }, Done::NoGroup { reason }) => {
             let group = facts.groups.entry(key.clone()).or_insert_with(|| named(name));
-            group.step = Some(refused(group_fingerprint(name, *create), reason, None, times.now));
+            let state = refused(group_fingerprint(name, *create), reason, None, times.now);
+            // Somebody may make it by hand.
+            let retry_at = (!create).then(|| times.now + HOURLY);
+            group.step = Some(StepState { retry_at, ..state });
         }
         (Step::AddMember { key, .. }, Done::PairWritten) => {
             facts.pairs.insert(key.clone(), Pair { written: true, ..Pair::default() });
@@ -209,7 +212,7 @@ pub fn absorb_error(facts: &mut UserFacts, step: &Step, error: &TargetError, tim
 /// No seat is left, and the policy says to wait for one.
 pub fn hold(facts: &mut UserFacts, step: &Step, reason: &str, times: Times) {
     let state = refused(String::new(), reason.to_owned(), None, times.now);
-    stick(facts, step, StepState { state: Stuck::Held, retry_at: Some(times.now + SEATS), ..state });
+    stick(facts, step, StepState { state: Stuck::Held, retry_at: Some(times.now + HOURLY), ..state });
 }
 
 /// The state of a step that was refused; what takes away is tried again daily, because a refusal must not hand access back.

@@ -215,11 +215,11 @@ impl Inner {
                     if last_administrator::concerns(&plan, &rules) && runtime.administrators().is_none() {
                         return Ok(Claimed::Asks(runtime));
                     }
-                    let guarded = last_administrator::guard(tx, &runtime.name, &facts, &rules, &plan).await?;
-                    if guarded.is_some() && !asked {
-                        // Somebody else may have become one since.
+                    if !asked && last_administrator::taken(&facts, &rules, &plan).is_some() {
+                        // Who else there is has to be known as of now.
                         return Ok(Claimed::Asks(runtime));
                     }
+                    let guarded = last_administrator::guard(tx, &runtime.name, &facts, &rules, &plan).await?;
                     if let Some((place, state)) = guarded {
                         absorb::set_state(&mut facts, &place, Some(state));
                     } else if !braking.hold_back(tx, asker, &mut facts, &rules, &mut plan).await? {

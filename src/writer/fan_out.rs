@@ -74,7 +74,8 @@ impl Inner {
             let mut after = work.lease.page_after.unwrap_or(Uuid::nil());
             let keys: Vec<String> = names.iter().map(|name| fold(name)).collect();
             let group = group.as_ref().map(|(id, _)| (*id, keys.as_slice()));
-            while let Some(last) = self.page(&work, group, after).await? {
+            let keeps = deleted && work.rules.policy.deprovision.on_group_delete == OnGroupDelete::Keep;
+            while let Some(last) = self.page(&work, group, keeps, after).await? {
                 after = last;
             }
             if group.is_none() {
@@ -120,6 +121,7 @@ impl Inner {
         &self,
         work: &Structure,
         group: Option<(Uuid, &[String])>,
+        keeps: bool,
         after: Uuid,
     ) -> Result<Option<Uuid>, StoreError> {
         let tenant_id = work.lease.tenant_id;
@@ -132,7 +134,12 @@ impl Inner {
             None => drive::users_of_tenant(&mut tx, tenant_id, after, PAGE).await?,
         };
         let Some(last) = users.last().copied() else { return Ok(None) };
-        let all = facts_of(&mut tx, tenant_id, &users, &work.rules).await?;
+        let mut all = facts_of(&mut tx, tenant_id, &users, &work.rules).await?;
+        for key in group.filter(|_| keeps).map(|(_, keys)| keys).unwrap_or_default() {
+            let left = all.iter_mut().filter(|facts| !facts.wanted.contains_key(key));
+            let users: Vec<Uuid> = left.filter_map(|facts| facts.pairs.remove(key).map(|_| facts.user_id)).collect();
+            drive::forget_pairs(&mut tx, tenant_id, key, &users).await?;
+        }
         // What was decided while the tenant only observed.
         let decided = brake::decided(&mut tx, tenant_id, &all).await?;
         let concerned: Vec<Uuid> = all
@@ -197,13 +204,8 @@ impl Inner {
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
         let policy = &work.rules.policy;
         match policy.deprovision.on_group_delete {
-            OnGroupDelete::Empty => return Ok(done),
-            OnGroupDelete::Keep => {
-                if standing_for(&mut conn, tenant_id, &policy.groups, &key).await?.is_empty() {
-                    drive::forget_pairs(&mut conn, tenant_id, &key).await?;
-                }
-                return Ok(done);
-            }
+            // What is kept is forgotten page by page, of those who are in no other group that stands for it.
+            OnGroupDelete::Empty | OnGroupDelete::Keep => return Ok(done),
             OnGroupDelete::Delete => {}
         }
         let Some(group) = drive::jira_group(&mut conn, tenant_id, &key).await?.filter(|group| group.made) else {
@@ -240,7 +242,7 @@ impl Inner {
                 return Ok(true);
             }
         }
-        Ok(drive::is_pinned_group(conn, target, key).await?)
+        drive::is_pinned_group(conn, target, key).await
     }
 
     /// Does the steps about one Jira group, with their marks before and their record after.

@@ -24,8 +24,13 @@ pub(super) async fn guard(
 ) -> Result<Option<(Place, StepState)>, StoreError> {
     let Some(taken) = taken(facts, rules, plan) else { return Ok(None) };
     let others: Vec<String> = taken.others.iter().map(|id| id.0.clone()).collect();
-    let stays = target::lock_active_among(tx, target, &others).await? > 0;
+    let stays = target::lock_active_among(tx, target, &others, &administrative(rules)).await? > 0;
     Ok((!stays).then_some((taken.place, taken.state)))
+}
+
+/// The groups that grant administration.
+pub(super) fn administrative(rules: &Rules) -> Vec<String> {
+    rules.protected.administrative.iter().cloned().collect()
 }
 
 /// An administrator whom a plan takes away.

@@ -322,6 +322,10 @@ impl<'a> Planner<'a> {
 
     fn linked(&self, seen: &SeenAccount, plan: &mut Plan) {
         if !self.managed {
+            // What somebody decides by hand is done all the same.
+            if self.forced.is_some() {
+                self.set_active(seen, plan);
+            }
             return;
         }
         if self.user.deleted {
@@ -404,7 +408,13 @@ impl<'a> Planner<'a> {
 /// Whether the person is in one of the groups that the policy asks for.
 fn required(facts: &UserFacts, policy: &Policy) -> bool {
     let required = &policy.users.required_groups;
-    let is_in = |name: &String| names(&facts.groups_in, &policy.groups).any(|group| fold(group) == fold(name.trim()));
+    // By its first name, or by the one that it has now: nobody is put out because a group is renamed.
+    let counts = |group: &&InGroup| group.direct || policy.groups.nesting;
+    let called = |group: &InGroup, name: &str| fold(&group.name) == name || fold(&group.shown) == name;
+    let is_in = |name: &String| {
+        let name = fold(name.trim());
+        facts.groups_in.iter().filter(counts).any(|group| called(group, &name))
+    };
     required.is_empty() || required.iter().any(is_in)
 }
 
@@ -422,6 +432,10 @@ pub fn caught_up(facts: &UserFacts) -> Vec<uuid::Uuid> {
 }
 
 impl Pinned {
+    fn is_member_of(&self, group: &str) -> bool {
+        matches!(self, Self::Member { key, .. } if key == group)
+    }
+
     fn activity(&self) -> Option<bool> {
         match self {
             Self::Active => Some(true),

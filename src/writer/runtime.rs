@@ -122,7 +122,7 @@ impl Runtime {
         Some(Protected { administrators: self.administrators().unwrap_or_default(), ..protected_by(probe) })
     }
 
-    /// Who administers the target besides ourselves, where somebody asked lately.
+    /// Who administers the target besides ourselves and can log in, where somebody asked lately.
     pub(crate) fn administrators(&self) -> Option<BTreeSet<AccountId>> {
         let known = self.administrators.lock().unwrap_or_else(PoisonError::into_inner);
         known.as_ref().filter(|(read, _)| read.elapsed() < ADMINISTRATORS).map(|(_, who)| who.clone())
@@ -134,21 +134,38 @@ impl Runtime {
         let calls = Calls::new(Uuid::now_v7(), &gate);
         let found = async {
             let groups = self.target.administrative_groups(&calls).await?;
-            administrators(self.target.as_ref(), &calls, &groups).await
+            let mut who = administrators(self.target.as_ref(), &calls, &groups).await?;
+            let own = self.copy().state.probe.as_ref().and_then(|probe| probe.own_account.clone());
+            who.retain(|id| own.as_ref().is_none_or(|own| own.id != *id));
+            match who.len() {
+                0..=FEW => self.who_can_log_in(&calls, who).await,
+                len if len > MANY => Ok(BTreeSet::new()),
+                _ => Ok(who),
+            }
         };
         match found.await {
-            Ok(mut who) => {
-                let own = self.copy().state.probe.as_ref().and_then(|probe| probe.own_account.clone());
-                who.retain(|id| own.as_ref().is_none_or(|own| own.id != *id));
-                if who.len() > MANY {
-                    who.clear();
-                }
+            Ok(who) => {
                 *self.administrators.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), who));
                 Ok(true)
             }
             Err(TargetError::Stopped { .. }) => Ok(false),
             Err(error) => self.pause_because(inner, &error).await.map(|()| true),
         }
+    }
+
+    /// Lists of members name those who are switched off, too.
+    async fn who_can_log_in(
+        &self,
+        calls: &Calls<'_>,
+        who: BTreeSet<AccountId>,
+    ) -> Result<BTreeSet<AccountId>, TargetError> {
+        let mut active = BTreeSet::new();
+        for id in who {
+            if self.target.get_account(calls, &id).await?.is_some_and(|account| account.active) {
+                active.insert(id);
+            }
+        }
+        Ok(active)
     }
 
     /// Reads the shared state anew.
@@ -291,6 +308,9 @@ impl Runtime {
 
 /// How long it is believed who administers a target.
 const ADMINISTRATORS: Duration = Duration::from_secs(600);
+
+/// Of so many administrators it is looked who can log in; of more, enough can.
+const FEW: usize = 20;
 
 /// So many administrators are never all gone by accident: nobody counts them.
 const MANY: usize = 500;

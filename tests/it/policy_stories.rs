@@ -208,6 +208,23 @@ async fn members_of_a_group_in_a_group_count_where_nesting_is_on() {
 }
 
 #[tokio::test]
+async fn groups_lie_no_deeper_in_one_another_than_the_limit() {
+    let stage = Stage::set(json!({})).await;
+    let ann = stage.hire("ann").await;
+    let mut inner = stage.group("g1", &[&ann]).await;
+    for n in 2..=20 {
+        inner = stage.group(&format!("g{n}"), &[&inner]).await;
+    }
+    stage.pass().await;
+    assert_eq!(stage.groups_of("ann").len(), 20);
+    let answer = stage.app.post("/Groups", json!({"displayName": "g21", "members": [{"value": inner}]})).await;
+    assert!(answer.refuses(400, "invalidValue").detail().contains("20 deep"));
+    let top = stage.group("top", &[]).await;
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": inner}]}]);
+    stage.app.patch(&format!("/Groups/{top}"), add).await.refuses(400, "invalidValue");
+}
+
+#[tokio::test]
 async fn default_groups_come_once_with_the_account_or_always() {
     let policy = |when: &str| json!({"groups": {"default_groups": ["jira-users"], "default_groups_when": when}});
     let stage = Stage::set(policy("create")).await;
@@ -294,8 +311,12 @@ async fn a_group_that_is_kept_is_forgotten_only_where_no_other_stands_for_it() {
     .await;
     let ann = stage.hire("ann").await;
     let (eu, us) = (stage.group("ops-eu", &[&ann]).await, stage.group("ops-us", &[&ann]).await);
+    let bo = stage.hire("bo").await;
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": bo}]}]);
+    stage.app.patch(&format!("/Groups/{eu}"), add).await.is(204);
     stage.app.delete(&format!("/Groups/{eu}")).await.is(204);
     stage.pass().await;
+    assert_eq!(stage.groups_of("bo"), ["ops"], "kept");
     stage.leave(&us, &ann).await;
     assert!(stage.groups_of("ann").is_empty(), "it was still ours");
 }

@@ -195,13 +195,23 @@ pub async fn purge_group_edges(conn: &mut PgConnection, tenant_id: Uuid, group_i
 }
 
 /// Forgets that pairs of a Jira group are ours (policy `on_group_delete = "keep"`).
-pub async fn forget_pairs(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM jira_membership WHERE tenant_id = $1 AND group_key = $2", tenant_id, key)
-        .execute(conn)
-        .await?;
+pub async fn forget_pairs(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    key: &str,
+    users: &[Uuid],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- drive.forget_pairs
+        DELETE FROM jira_membership WHERE tenant_id = $1 AND group_key = $2 AND user_id = ANY($3)",
+        tenant_id,
+        key,
+        users
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
-
 /// How many people are on record as members of a Jira group through us, or may be.
 pub async fn members_on_record(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> Result<u64, StoreError> {
     let n = sqlx::query_scalar!(

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::super::claim::why_held;
 use super::super::facts::facts_of;
+use super::super::last_administrator;
 use super::super::plan::{Step, plan_user};
 use super::sight::{Answers, Claimed, Held, Memory, Need, digest};
 use super::{Forecast, ForecastError};
@@ -143,8 +144,9 @@ impl Forecast<'_> {
         let mut active = HashSet::new();
         // The lock of the target ends with the transaction, which changes nothing.
         let mut tx = self.inner.store.pool().begin().await?;
+        let groups = last_administrator::administrative(&self.rules);
         for id in &self.rules.protected.administrators {
-            if target::lock_active_among(&mut tx, &self.runtime.name, std::slice::from_ref(&id.0)).await? > 0 {
+            if target::lock_active_among(&mut tx, &self.runtime.name, std::slice::from_ref(&id.0), &groups).await? > 0 {
                 active.insert(id.clone());
             }
         }

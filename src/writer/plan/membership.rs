@@ -118,7 +118,8 @@ impl Planner<'_> {
         }
         let groups = &self.rules.policy.groups;
         match groups.remove {
-            Remove::Never => false,
+            // What was given for a time by hand is taken back all the same.
+            Remove::Never => !pair.theirs && self.facts.overrides.iter().any(|over| over.what.is_member_of(key)),
             Remove::Ours => !pair.theirs,
             Remove::All => {
                 let name = self.facts.groups.get(key).map_or(key, |group| &group.name);
@@ -148,6 +149,7 @@ impl Planner<'_> {
             if let Some(state) = &group.step
                 && state.blocks(&group_fingerprint(key, create), self.rules.now)
             {
+                state.retry_at.into_iter().for_each(|at| plan.due_at(at));
                 let reason = format!("Waits for the Jira group {name}: {}", state.reason);
                 let waiting = StepState { state: Stuck::Waiting, ..refused(fingerprint, reason, None, self.rules.now) };
                 plan.stuck.push((Place::Pair(key.to_owned()), waiting));
@@ -190,6 +192,8 @@ impl Planner<'_> {
         match &pair.step {
             Some(state) if state.state == Stuck::Waiting => {
                 let ensured = group_fingerprint(key, self.rules.policy.groups.create_missing);
+                let retry_at = group.step.as_ref().and_then(|step| step.retry_at).filter(|at| *at > self.rules.now);
+                retry_at.into_iter().for_each(|at| plan.due_at(at));
                 group.known != GroupKnown::Exists
                     && group.step.as_ref().is_some_and(|step| step.blocks(&ensured, self.rules.now))
                     && state.fingerprint == fingerprint

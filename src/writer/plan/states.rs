@@ -119,10 +119,11 @@ impl Planner<'_> {
             is_void.then(|| Place::Account(step.clone()))
         });
         let pairs = self.facts.pairs.iter().filter_map(|(key, pair)| {
-            let is_void = self.pair_fingerprint(key).as_ref() != Some(&pair.step.as_ref()?.fingerprint);
+            let state = pair.step.as_ref()?;
+            let is_void = self.pair_fingerprint(key).as_ref() != Some(&state.fingerprint);
             is_void.then(|| Place::Pair(key.clone()))
         });
-        let groups = self.wanted_groups().into_iter().filter_map(|(key, _)| {
+        let groups = self.wanted_groups().into_keys().filter_map(|key| {
             let group = self.facts.groups.get(&key)?;
             let is_void = group.step.is_some() && group.known == GroupKnown::Exists && !self.bars(&key);
             is_void.then_some(Place::Group(key))
@@ -149,7 +150,11 @@ impl Planner<'_> {
                 let rule = if self.rules.policy.adopt == Adopt::Ask { ASK } else { NO_ADOPTION };
                 (!self.user.deleted).then(|| by_rule(rule, &write))
             }
-            (_, Known::Linked { .. }) if !self.managed => None,
+            (step, Known::Linked { .. })
+                if !self.managed && (*step != AccountStep::Active || self.forced.is_none()) =>
+            {
+                None
+            }
             (AccountStep::Write, Known::Linked { seen, .. }) => {
                 let change = change(seen, &self.desired);
                 let renames = change.username.is_some();

@@ -92,7 +92,7 @@ fn with(mut facts: UserFacts, change: impl FnOnce(&mut UserFacts)) -> UserFacts 
 
 fn wants(facts: UserFacts, group: &str) -> UserFacts {
     with(facts, |f| {
-        f.groups_in.push(InGroup { name: group.to_owned(), direct: true });
+        f.groups_in.push(InGroup { name: group.to_owned(), direct: true, ..InGroup::default() });
         f.wanted.insert(fold(group), group.to_owned());
     })
 }

@@ -32,6 +32,12 @@ fn what_is_pinned_beats_the_identity_provider_until_its_time_is_over() {
         ("locked for a time", pinned(off(linked()), Pinned::Inactive, Some(60)), rules(), &[]),
         ("and in again", pinned(off(linked()), Pinned::Inactive, Some(-1)), rules(), &["active=true"]),
         ("in a group", pinned(linked(), member("Ops"), Some(60)), rules(), &["ensure Ops", "add Ops"]),
+        (
+            "out again where nothing else is taken away",
+            pinned(pair(pair(linked(), "dev", true, false), "ops", true, false), member("Ops"), Some(0)),
+            policy(|p| p.groups.remove = crate::policy::groups::Remove::Never),
+            &["remove ops"],
+        ),
         ("out again", pinned(pair(linked(), "ops", true, false), member("Ops"), Some(0)), rules(), &["remove ops"]),
     ]);
     let due = plan_user(&active(inactive(linked()), Some(60)), &rules()).due;
@@ -76,6 +82,7 @@ fn what_was_imported_is_not_written_until_somebody_claims_it() {
         ("named otherwise", imported(other), rules(), &[]),
         ("without an account", imported(ann()), rules(), &[]),
         ("inactive there", imported(off(linked())), rules(), &[]),
+        ("locked by hand", imported(pinned(linked(), Pinned::Inactive, None)), rules(), &["active=false"]),
         ("a client puts it into a group", imported(wants(linked(), "Dev")), default(), &["ensure Dev", "add Dev"]),
         ("a client takes it out", imported(pair(linked(), "dev", true, false)), rules(), &["remove dev"]),
     ]);

@@ -162,8 +162,7 @@ impl World {
 
     fn check(&mut self) {
         let desired = Planner::new(&self.facts, &self.rules).unwrap();
-        let wanted: BTreeSet<String> =
-            desired.wanted_groups().into_iter().map(|(key, _)| key).filter(|key| key != "admins").collect();
+        let wanted: BTreeSet<String> = desired.wanted_groups().into_keys().filter(|key| key != "admins").collect();
         let (account, user) = (desired.desired.clone(), self.facts.user.clone().unwrap());
         let made = self.jira.accounts.iter().filter(|account| self.jira.made.contains(&account.id.0)).count();
         assert!(made <= 1, "somebody is twice: {:#?}", self.jira);

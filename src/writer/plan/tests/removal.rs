@@ -142,7 +142,7 @@ fn groups_can_be_left_alone_altogether() {
 fn the_rules_say_for_which_groups_the_groups_stand_and_whether_nesting_counts() {
     let of = |groups: serde_json::Value| {
         let rules: Groups = serde_json::from_value(groups).unwrap();
-        let direct = |name: &str, direct| InGroup { name: name.to_owned(), direct };
+        let direct = |name: &str, direct| InGroup { name: name.to_owned(), direct, ..InGroup::default() };
         wanted(&[direct("Red", true), direct("Blue", true), direct("All", false)], &rules)
             .into_values()
             .collect::<Vec<_>>()
