@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::DateTime;
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -17,6 +18,7 @@ use crate::account::fold;
 use crate::policy::Policy;
 use crate::policy::groups::jira_groups;
 use crate::policy::mapping::Ground;
+use crate::policy::protect::Protected;
 use crate::store::by_hand::{self, Noted};
 use crate::store::link::{GroupKnown, UserFacts};
 use crate::store::tenant::{Mode, Origin, Tenant};
@@ -197,6 +199,34 @@ pub(super) fn user_mark(facts: &UserFacts, policy_version: i64) -> String {
     let mut pins: Vec<Uuid> = facts.overrides.iter().map(|pin| pin.id).collect();
     pins.sort_unstable();
     digest(&format!("{policy_version} {user:?} {groups:?} {wanted:?} {pins:?}"))
+}
+
+/// Users or groups with their marks, for what else lets a tenant that observes do something.
+pub(super) async fn marked(
+    conn: &mut sqlx::PgConnection,
+    tenant: &Tenant,
+    kind: &str,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let version = tenant.policy_version;
+    let mut marked = Vec::with_capacity(ids.len());
+    if kind == "group" {
+        for id in ids {
+            let facts = drive::group_facts(conn, tenant.id, *id).await?;
+            marked.extend(facts.map(|facts| (*id, group_mark(&facts.alias, version))));
+        }
+        return Ok(marked);
+    }
+    // A mark is of what is wanted: nothing of it depends on the target.
+    let rules = Rules {
+        policy: Arc::new(Policy::from_value(&tenant.policy).unwrap_or_default()),
+        protected: Protected::default(),
+        ground: Ground::default(),
+        now: DateTime::UNIX_EPOCH,
+        only: None,
+    };
+    let facts = facts_of(conn, tenant.id, ids, &rules).await?;
+    Ok(facts.iter().map(|facts| (facts.user_id, user_mark(facts, version))).collect())
 }
 
 /// The same of a group.

@@ -13,6 +13,7 @@ use crate::store::outbox::{self, NudgeAs};
 use crate::store::tenant::{Mode, Origin, Tenant};
 use crate::store::{Store, StoreError, release};
 use crate::writer::plan::StepKind;
+use crate::writer::release::marked;
 
 /// Things that are decided about in one transaction.
 const PAGE: i64 = 500;
@@ -112,7 +113,9 @@ impl Hand<'_> {
                 Mode::Enforce => drop(outbox::nudge(&mut tx, tenant_id, kind, &ids, how).await?),
                 // Of a tenant that observes only what is released is done: these steps, and nothing else of the person.
                 Mode::Observe => {
-                    release::release(&mut tx, tenant_id, kind, &ids, &kinds_of(held), self.origin.request_id).await?;
+                    let marked = marked(&mut tx, self.tenant, kind, &ids).await?;
+                    release::release(&mut tx, tenant_id, kind, &marked, &kinds_of(held), self.origin.request_id)
+                        .await?;
                 }
             }
         }
