@@ -18,10 +18,11 @@ pub async fn users_of(
         SELECT c.user_id,
             EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1 AND o.kind = 'user' AND o.subject_id = c.user_id) AS "open!"
         FROM claim c
-        JOIN scim_user u ON u.tenant_id = $1 AND u.id = c.user_id AND u.deleted_at IS NULL
-        JOIN link l ON l.tenant_id = $1 AND l.user_id = c.user_id
         WHERE c.target = $2 AND c.what = 'account' AND c.key = ANY($3) AND c.tenant_id = $1
-          AND l.record #>> '{known,linked,seen,id}' = c.key"#,
+          -- One look each, by key: as joins, these read all of both tables for each page until somebody has counted their rows.
+          AND (SELECT u.deleted_at IS NULL FROM scim_user u WHERE u.tenant_id = $1 AND u.id = c.user_id)
+          AND (SELECT l.record #>> '{known,linked,seen,id}' FROM link l WHERE l.tenant_id = $1 AND l.user_id = c.user_id)
+              = c.key"#,
         tenant_id,
         target,
         accounts,
