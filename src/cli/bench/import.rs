@@ -30,7 +30,15 @@ struct Imported {
 /// The groups for so many people: the name of each, and its first member's number; the rest are those behind it, in a circle.
 pub(super) fn groups(users: u64) -> impl Iterator<Item = (String, u64)> {
     let count = users * GROUPS_EACH / CREW;
-    (0..count).map(move |number| (format!("crew-{number:06}"), number * CREW % users.max(1)))
+    (0..count).map(move |number| (name(number), number * CREW % users.max(1)))
+}
+
+/// Four letters and digits that have nothing in common with those of other groups: a Data Center lists more than a thousand groups
+/// only by what their names have in common.
+fn name(number: u64) -> String {
+    const ALL: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mixed = number.wrapping_mul(1_000_003) % 36_u64.pow(4);
+    [1, 36, 36 * 36, 36 * 36 * 36].iter().map(|unit| char::from(ALL[(mixed / unit % 36) as usize])).collect()
 }
 
 /// The numbers of a group's members.
