@@ -60,6 +60,8 @@ CREATE TABLE scim_group (
     deleted_at timestamptz,
     -- As of a user.
     origin text COLLATE "C",
+    -- A tombstone of a reset: an import may bring it back. One that a client deleted stays deleted.
+    forgotten boolean NOT NULL DEFAULT false,
     CONSTRAINT scim_group_pkey PRIMARY KEY (tenant_id, id)
 );
 
@@ -67,6 +69,7 @@ CREATE UNIQUE INDEX scim_group_display_name_key ON scim_group (tenant_id, displa
 -- A new group of the name that a renamed one had would get the renamed one's Jira group.
 CREATE UNIQUE INDEX scim_group_alias_key ON scim_group (tenant_id, alias_key) WHERE deleted_at IS NULL AND alias_reserved;
 CREATE INDEX scim_group_alias ON scim_group (tenant_id, alias_key) WHERE deleted_at IS NULL;
+CREATE INDEX scim_group_tombstone_alias ON scim_group (tenant_id, alias_key) WHERE deleted_at IS NOT NULL;
 CREATE INDEX scim_group_external_id ON scim_group (tenant_id, external_id) WHERE deleted_at IS NULL AND external_id IS NOT NULL;
 CREATE INDEX scim_group_modified ON scim_group (tenant_id, modified, id);
 CREATE INDEX scim_group_tombstone_age ON scim_group (deleted_at) WHERE deleted_at IS NOT NULL;

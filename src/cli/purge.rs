@@ -69,7 +69,12 @@ async fn answer(args: &Args, desk: &Desk) -> Result<String, Failure> {
         return Err(format!("the purge failed: {why}").into());
     }
     let left = if args.background { look(desk, &tenant).await? } else { written(desk, &tenant).await? };
-    told(args, &tenant, sizes, &run, left)
+    let text = told(args, &tenant, sizes, &run, left)?;
+    if left.waiting + left.stuck == 0 || args.background {
+        return Ok(text);
+    }
+    println!("{text}");
+    Err(super::plan::Pending(format!("{} users and groups still wait, {} are stuck", left.waiting, left.stuck)).into())
 }
 
 /// What would be done, in sentences.

@@ -192,7 +192,8 @@ impl Directory {
         if !write_attrs(&mut tx, caller, id, old.row_version, attrs, false).await? {
             return Ok(Tried::Again);
         }
-        let delta = Delta { replace: true, ..delta.clone() };
+        // A client that names nobody puts its members in afterwards: that takes nobody out.
+        let delta = Delta { replace: !delta.add.is_empty() || !delta.odd.is_empty(), ..delta.clone() };
         let with = With { attrs_changed: true, nudge_group: true, moves: false };
         let moved = group::change_members(&mut tx, deed, id, &delta, with).await?;
         tx.commit().await.map_err(StoreError::from)?;

@@ -83,7 +83,8 @@ pub async fn bury_groups(conn: &mut PgConnection, tenant_id: Uuid, groups: &[Uui
         WITH locked AS (
             SELECT id FROM scim_group WHERE tenant_id = $1 AND id = ANY($2) AND deleted_at IS NULL ORDER BY id FOR UPDATE
         ), done AS (
-            UPDATE scim_group g SET deleted_at = now(), version = g.version + 1, modified = now(), origin = NULL
+            UPDATE scim_group g SET deleted_at = now(), version = g.version + 1, modified = now(), origin = NULL,
+                forgotten = true
             FROM locked WHERE g.tenant_id = $1 AND g.id = locked.id RETURNING g.id
         ), edges AS (
             DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND (m.group_id = done.id OR m.member_id = done.id)

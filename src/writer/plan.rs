@@ -145,7 +145,8 @@ impl<'a> Planner<'a> {
         let forced = in_force(facts, rules.now).filter_map(|pinned| pinned.what.activity()).next_back();
         let entitled = forced.unwrap_or(user.active && required(facts, &rules.policy));
         let active = match (as_found(facts, user), forced) {
-            (Some(found), _) => found.active,
+            // Nobody is switched on for having been in once: a purge may come years after somebody left.
+            (Some(found), _) => found.active && facts.record.linked().is_none_or(|seen| seen.active),
             (None, Some(forced)) => forced,
             (None, None) if user.imported => facts.record.linked().map_or(user.active, |seen| seen.active),
             (None, None) => entitled && !user.deleted,

@@ -76,16 +76,19 @@ pub async fn create_groups(
             LEFT JOIN LATERAL (
                 SELECT g.id FROM scim_group g
                 WHERE g.tenant_id = $1 AND g.display_name_key = n.key AND g.deleted_at IS NOT NULL
-                  AND g.alias_key = n.key
+                  AND g.alias_key = n.key AND g.forgotten
                   AND NOT EXISTS (SELECT FROM outbox o WHERE o.tenant_id = $1 AND o.kind = 'group' AND o.subject_id = g.id)
                 ORDER BY g.deleted_at DESC LIMIT 1
             ) ghost ON true
             WHERE NOT EXISTS (SELECT FROM scim_group o WHERE o.tenant_id = $1 AND o.deleted_at IS NULL
                 AND (o.display_name_key = n.key OR o.alias_key = n.key))
+              AND NOT EXISTS (SELECT FROM scim_group o WHERE o.tenant_id = $1 AND o.deleted_at IS NOT NULL
+                AND NOT o.forgotten AND o.alias_key = n.key)
         ), revived AS (
             UPDATE scim_group g SET attrs = n.attrs || jsonb_strip_nulls(jsonb_build_object('externalId', g.external_id)),
                 folded = n.folded || jsonb_strip_nulls(jsonb_build_object('externalId', g.external_id)),
-                alias = n.name, version = g.version + 1, modified = now(), deleted_at = NULL, origin = 'imported'
+                alias = n.name, version = g.version + 1, modified = now(), deleted_at = NULL, origin = 'imported',
+                forgotten = false
             FROM new n WHERE g.tenant_id = $1 AND g.id = n.ghost AND g.deleted_at IS NOT NULL RETURNING g.display_name_key AS key
         ), inserted AS (
             INSERT INTO scim_group (tenant_id, id, display_name_key, attrs, folded, alias, alias_key, created,

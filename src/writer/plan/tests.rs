@@ -337,7 +337,7 @@ fn an_account_that_an_undone_create_had_adopted_is_left_as_it_was_found() {
     table(vec![
         ("only ours goes", undone(true, joined()), delete(), &["remove dev"]),
         ("inactive again", undone(false, linked()), rules(), &["active=false"]),
-        ("active again", undone(true, with(linked(), deactivated)), rules(), &["active=true"]),
+        ("nobody is switched on", undone(true, with(linked(), deactivated)), rules(), &[]),
         ("gone meanwhile", with(undone(true, ann()), |f| f.record.known = Known::Absent), rules(), &[]),
         ("made by us", with(undone(true, linked()), |f| f.record.found = None), rules(), &["active=false"]),
     ]);

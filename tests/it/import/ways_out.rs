@@ -75,7 +75,7 @@ async fn a_purge_takes_back_what_came_from_here_and_leaves_the_rest_as_it_was_fo
     assert_eq!(run.counters["users"], 4, "{run:?}");
     stage.app.later(60).await;
     assert_eq!(stage.app.open().await, 0);
-    assert!(stage.jira.account("ann").unwrap().active, "as she was found");
+    assert!(!stage.jira.account("ann").unwrap().active, "who left stays out");
     assert_eq!(stage.jira.groups_of("ann"), ["crew"]);
     assert!(!stage.jira.account("eve").unwrap().active, "made here");
     assert_eq!(stage.jira.groups_of("eve"), Vec::<String>::new());
