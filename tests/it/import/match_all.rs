@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Stage;
 
-/// As many as a test may take; the same with 20,000 is a part of `make bench`.
+/// As many as a test may take.
 const PEOPLE: u32 = 2_000;
 
 #[tokio::test]
