@@ -33,6 +33,8 @@ CREATE TABLE run (
 
 -- A tenant has at most one open run of a kind.
 CREATE UNIQUE INDEX run_open ON run (tenant_id, kind) WHERE state IN ('queued', 'running');
+-- What decides who is in the store goes one after the other: an import beside a reset would bring back what that buries.
+CREATE UNIQUE INDEX run_population ON run (tenant_id) WHERE state = 'running' AND kind IN ('import', 'reset', 'purge');
 CREATE INDEX run_history ON run (tenant_id, kind, requested);
 
 -- The membership was there when it was imported: nobody of ours gave it, so a removal of all that came from here leaves it.

@@ -3,12 +3,11 @@
 use clap::Subcommand;
 
 use super::desk::Desk;
-use super::runs::done;
+use super::runs::{done, tenant};
 use super::table::table;
 use super::{ConfigArgs, Failure};
 use crate::store::drift::{self, Found};
 use crate::store::run::Kind;
-use crate::store::tenant::{self, Tenant};
 use crate::writer::reconcile::Counters;
 
 /// Rows that are read at a time.
@@ -63,7 +62,7 @@ pub(super) async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
 }
 
 async fn compare(args: &ReconcileArgs, desk: &Desk) -> Result<Counters, Failure> {
-    let tenant = named(desk, &args.tenant).await?;
+    let tenant = tenant(desk, &args.tenant).await?;
     let run = done(desk, &tenant, Kind::Reconcile).await?;
     match run.error {
         Some(why) => Err(format!("the target could not be compared: {why}").into()),
@@ -108,7 +107,7 @@ enum Form {
 }
 
 async fn print(desk: &Desk, slug: &str, form: Form) -> Result<(), Failure> {
-    let tenant = named(desk, slug).await?;
+    let tenant = tenant(desk, slug).await?;
     let mut conn = desk.store.pool().acquire().await?;
     let mut page = drift::list(&mut conn, tenant.id, ("", "", ""), PAGE).await?;
     match form {
@@ -139,11 +138,6 @@ async fn print(desk: &Desk, slug: &str, form: Form) -> Result<(), Failure> {
         println!("\n]");
     }
     Ok(())
-}
-
-async fn named(desk: &Desk, slug: &str) -> Result<Tenant, Failure> {
-    let tenant = tenant::get(desk.store.pool(), slug).await?;
-    tenant.ok_or_else(|| format!("there is no tenant {slug}").into())
 }
 
 const HEAD: [&str; 7] = ["name", "field", "written", "found", "wanted", "done", "since"];

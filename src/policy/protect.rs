@@ -61,8 +61,8 @@ pub struct Protected {
     pub own: Option<SeenAccount>,
     /// Folded names of groups that the target labels as administrative.
     pub administrative: BTreeSet<String>,
-    /// Who is in them and can log in, without ourselves.
-    pub administrators: BTreeSet<AccountId>,
+    /// Who is in them and can log in, without ourselves; `None` where nobody asked lately.
+    pub administrators: Option<BTreeSet<AccountId>>,
 }
 
 impl Protected {

@@ -9,24 +9,6 @@ use uuid::Uuid;
 
 use super::StoreError;
 
-/// A page of a tenant's users, tombstones included, by id.
-pub async fn next_users(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    after: Uuid,
-    limit: i64,
-) -> Result<Vec<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        "-- removal.next_users
-        SELECT id FROM scim_user WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-        tenant_id,
-        after,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
 /// A page of a tenant's groups, tombstones included, by id.
 pub async fn next_groups(
     conn: &mut PgConnection,

@@ -200,13 +200,15 @@ pub async fn take_next(
     lease: Duration,
 ) -> Result<Option<Run>, StoreError> {
     let kinds = Kind::ALL.map(|kind| kind.as_str().to_owned());
-    Ok(sqlx::query_as!(
+    let taken = sqlx::query_as!(
         Run,
         r#"-- run.take_next
         WITH next AS (
             SELECT r.tenant_id, r.id FROM run r JOIN tenant t ON t.id = r.tenant_id
             WHERE t.target = $1 AND r.kind = ANY($2) AND r.state IN ('queued', 'running') AND r.due_at <= now()
               AND (r.lease_until IS NULL OR r.lease_until <= now())
+              AND NOT (r.kind IN ('import', 'reset', 'purge') AND EXISTS (SELECT FROM run o WHERE o.tenant_id = r.tenant_id
+                AND o.id <> r.id AND o.state = 'running' AND o.kind IN ('import', 'reset', 'purge')))
               AND NOT EXISTS (SELECT FROM target_state s WHERE s.name = t.target AND s.failures > 0)
             ORDER BY r.requested, r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
         )
@@ -221,12 +223,13 @@ pub async fn take_next(
         lease.as_secs_f64(),
     )
     .fetch_optional(conn)
-    .await?)
+    .await;
+    unless_another_works(taken)
 }
 
-/// Takes up this run, unless somebody works on it or it is over.
+/// Takes up this run, unless somebody works on it, it is over, or another that decides who is in the store is being worked on.
 pub async fn take(conn: &mut PgConnection, hold: Hold, lease: Duration) -> Result<Option<Run>, StoreError> {
-    Ok(sqlx::query_as!(
+    let taken = sqlx::query_as!(
         Run,
         r#"-- run.take
         UPDATE run r SET state = 'running', started = coalesce(started, now()), lease_token = $3,
@@ -241,7 +244,16 @@ pub async fn take(conn: &mut PgConnection, hold: Hold, lease: Duration) -> Resul
         lease.as_secs_f64(),
     )
     .fetch_optional(conn)
-    .await?)
+    .await;
+    unless_another_works(taken)
+}
+
+/// Another run that decides who is in the store is being worked on: this one has its turn later.
+fn unless_another_works(taken: Result<Option<Run>, sqlx::Error>) -> Result<Option<Run>, StoreError> {
+    match taken.map_err(StoreError::from) {
+        Err(error) if error.constraint() == Some("run_population") => Ok(None),
+        taken => taken,
+    }
 }
 
 /// Makes the lease last from now on, and in a transaction keeps the run from everybody else until its end. False when the

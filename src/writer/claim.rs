@@ -212,7 +212,7 @@ impl Inner {
             let mut plan = plan_user(&facts, &rules);
             match reserve(tx, &runtime.name, me, &facts, &rules, &plan, insist).await? {
                 Reserved::Nothing | Reserved::Mine(None) => {
-                    if last_administrator::concerns(&plan, &rules) && runtime.administrators().is_none() {
+                    if last_administrator::has_to_ask(&plan, &rules) {
                         return Ok(Claimed::Asks(runtime));
                     }
                     if !asked && last_administrator::taken(&facts, &rules, &plan).is_some() {

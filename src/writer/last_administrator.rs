@@ -52,7 +52,7 @@ impl Taken {
 
 /// The administrator whom a plan would take away, if it does.
 pub(super) fn taken(facts: &UserFacts, rules: &Rules, plan: &Plan) -> Option<Taken> {
-    let administrators = &rules.protected.administrators;
+    let administrators = rules.protected.administrators.as_ref()?;
     let seen = facts.record.linked().filter(|seen| administrators.contains(&seen.id))?;
     let (place, fingerprint) = plan.steps.iter().find_map(|step| takes_away(step, rules))?;
     let reason = format!(
@@ -68,9 +68,13 @@ pub(super) fn taken(facts: &UserFacts, rules: &Rules, plan: &Plan) -> Option<Tak
     })
 }
 
-/// Whether somebody has to know who administers the target before this is done.
-pub(super) fn concerns(plan: &Plan, rules: &Rules) -> bool {
-    rules.ground.capabilities.groups && plan.steps.iter().any(|step| takes_away(step, rules).is_some())
+/// Whether it has to be asked who administers the target before this is done.
+///
+/// By what the rules were read with: what another drive has learned since does not make them know it.
+pub(super) fn has_to_ask(plan: &Plan, rules: &Rules) -> bool {
+    rules.protected.administrators.is_none()
+        && rules.ground.capabilities.groups
+        && plan.steps.iter().any(|step| takes_away(step, rules).is_some())
 }
 
 fn takes_away(step: &Step, rules: &Rules) -> Option<(Place, String)> {

@@ -11,7 +11,7 @@ use super::Inner;
 use super::runs::{Held, RunError};
 use crate::policy::OnGroupDelete;
 use crate::store::outbox::{self, NudgeAs};
-use crate::store::{StoreError, brake, import, removal};
+use crate::store::{StoreError, brake, drive, import, removal};
 
 const USERS: &str = "users";
 const GROUPS: &str = "groups";
@@ -106,7 +106,7 @@ async fn page(
     let mut so_far = counters;
     let last = match stage {
         USERS => {
-            let users = removal::next_users(&mut tx, tenant_id, place.after, PAGE).await?;
+            let users = drive::users_of_tenant(&mut tx, tenant_id, place.after, PAGE).await?;
             so_far.users += users_out(&mut tx, held, way, &users).await?;
             users.last().copied()
         }

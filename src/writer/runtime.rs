@@ -119,7 +119,7 @@ impl Runtime {
     pub(crate) fn protected(&self) -> Option<Protected> {
         let copy = self.copy();
         let probe = copy.state.probe.as_ref()?;
-        Some(Protected { administrators: self.administrators().unwrap_or_default(), ..protected_by(probe) })
+        Some(Protected { administrators: self.administrators(), ..protected_by(probe) })
     }
 
     /// Who administers the target besides ourselves and can log in, where somebody asked lately.
@@ -346,7 +346,7 @@ pub(super) fn protected_by(probe: &ProbeRecord) -> Protected {
     Protected {
         own: probe.own_account.clone(),
         administrative: probe.administrative.iter().cloned().collect(),
-        administrators: BTreeSet::new(),
+        administrators: None,
     }
 }
 

@@ -1,27 +1,9 @@
 //! `jira-scim reconcile`, `drift list` and `last-login` as a person runs them, against a Jira that somebody changed by hand.
 
-use std::process::{Command, Stdio};
-
 use serde_json::{Value, json};
 
+use crate::plan::run;
 use crate::world::World;
-
-/// Exit code, standard output and standard error of a command on the world's database and Jira.
-async fn run(world: &World, line: &str) -> (i32, String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let (url, token) = (world.jira.base_url(), world.jira.token());
-    let file = format!("[[target]]\nname = 'jira'\nurl = '{url}'\ntoken = '{token}'\n");
-    std::fs::write(folder.path().join("jira-scim.toml"), file).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jira-scim"));
-    command.args(line.split_whitespace()).current_dir(folder.path()).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JIRA_SCIM")) {
-        command.env_remove(name);
-    }
-    command.env("JIRA_SCIM__DATABASE__URL", &world.db.url).env("USER", "anna").env_remove("SUDO_USER");
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-}
 
 async fn ok(world: &World, line: &str) -> String {
     let (code, out, err) = run(world, line).await;

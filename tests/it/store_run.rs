@@ -73,6 +73,22 @@ async fn a_tenant_has_one_open_run_of_a_kind() {
 }
 
 #[tokio::test]
+async fn what_decides_who_is_in_the_store_goes_one_after_the_other() {
+    let stage = Stage::set().await;
+    let (import, reset) = (stage.request(Kind::Import).await.unwrap(), stage.request(Kind::Reset).await.unwrap());
+    let first = stage.take().await.unwrap();
+    assert_eq!(first.id, import);
+    assert!(stage.take().await.is_none(), "the reset waits");
+    let hold = Hold { tenant_id: stage.acme.id, id: reset, token: Uuid::new_v4() };
+    let by_name = run::take(&mut *stage.conn().await, hold, LEASE).await.unwrap();
+    assert!(by_name.is_none(), "also for who asks for it by name");
+    stage.request(Kind::LastLogin).await.unwrap();
+    assert_ne!(stage.take().await.unwrap().id, reset, "what only reads goes on");
+    assert!(run::finish(&mut *stage.conn().await, first, State::Done, None).await.unwrap());
+    assert_eq!(stage.take().await.unwrap().id, reset);
+}
+
+#[tokio::test]
 async fn a_run_whose_holder_died_goes_on_from_its_place_and_the_dead_one_writes_nothing_more() {
     let stage = Stage::set().await;
     stage.request(Kind::Import).await.unwrap();

@@ -1,7 +1,7 @@
 //! Groups and their members: `/rest/api/2/group`, `/group/user`, `/group/member` and `/groups/picker`. A group has no
 //! identity but its name (DC-60), and most of its errors need a look to be understood.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -265,8 +265,8 @@ struct Gathering {
     seen: BTreeMap<String, SeenGroup>,
     /// Every character that has been seen in a name; a name made of others only would not be found.
     letters: BTreeSet<char>,
-    /// Parts whose answer was cut off, and what has been tried to complete them.
-    short: VecDeque<String>,
+    /// Parts whose answer was cut off, with how many names have them; the last is completed first.
+    short: Vec<(String, usize)>,
     asked: BTreeSet<String>,
 }
 
@@ -275,7 +275,9 @@ impl Gathering {
     fn take(&mut self, part: &str, page: Page) -> usize {
         let total = page.total.unwrap_or(page.groups.len());
         if page.groups.len() < total {
-            self.short.push_back(part.to_owned());
+            // As many names have the longer part as have a shorter one in it: then they are the same names.
+            self.short.retain(|(shorter, hits)| !(part.contains(shorter.as_str()) && *hits == total));
+            self.short.push((part.to_owned(), total));
         }
         self.asked.insert(part.to_owned());
         for group in page.groups {
@@ -292,16 +294,32 @@ impl Gathering {
         if self.seen.len() >= total {
             return None;
         }
-        while let Some(part) = self.short.front() {
-            let usual = ('a'..='z').chain('0'..='9').chain(['-', '_', '.', ' ']);
-            let longer =
-                usual.chain(self.letters.iter().copied()).flat_map(|c| [format!("{part}{c}"), format!("{c}{part}")]);
-            if let Some(next) = longer.into_iter().find(|next| !self.asked.contains(next)) {
+        while let Some((part, hits)) = self.short.last() {
+            let complete = self.seen.keys().filter(|name| name.contains(part.as_str())).count() >= *hits;
+            if !complete && let Some(next) = self.longer(part) {
                 return Some(next);
             }
-            self.short.pop_front();
+            self.short.pop();
         }
         None
+    }
+
+    /// The part with one letter more that was not asked for yet: one that is seen beside it, then any that names have here,
+    /// then any that names have elsewhere.
+    fn longer(&self, part: &str) -> Option<String> {
+        let beside = |end: bool| {
+            self.seen.keys().filter_map(move |name| {
+                let (head, tail) = name.split_once(part)?;
+                if end { tail.chars().next() } else { head.chars().next_back() }
+            })
+        };
+        let usual = ('a'..='z').chain('0'..='9').chain(['-', '_', '.', ' ']);
+        let (after, before): (BTreeSet<char>, BTreeSet<char>) = (beside(true).collect(), beside(false).collect());
+        let known = || self.letters.iter().copied();
+        let at_end = after.into_iter().chain(known()).map(|c| format!("{part}{c}"));
+        let at_start = before.into_iter().chain(known()).map(|c| format!("{c}{part}"));
+        let others = usual.flat_map(|c| [format!("{part}{c}"), format!("{c}{part}")]);
+        at_end.chain(at_start).chain(others).find(|next| !self.asked.contains(next))
     }
 }
 
@@ -335,6 +353,18 @@ mod tests {
         // DC-70
         let names: Vec<String> = (0..400).map(|n| format!("crew {}{n}", char::from(b'a' + (n % 26) as u8))).collect();
         assert_eq!(gather(&names, 50).0, 400);
+    }
+
+    #[test]
+    fn names_that_begin_alike_are_told_apart_by_their_ends() {
+        let mut names: Vec<String> = (0..5000).map(|n| format!("crew-{n:06}")).collect();
+        names.extend(["jira-administrators", "jira-software-users", "Équipe Zoé"].map(str::to_owned));
+        let (found, questions) = gather(&names, 1000);
+        assert_eq!(found, names.len());
+        assert!(questions < 100, "{questions}");
+        let (found, questions) = gather(&names, 200);
+        assert_eq!(found, names.len());
+        assert!(questions < QUESTIONS, "{questions}");
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Forecast<'_> {
         // The lock of the target ends with the transaction, which changes nothing.
         let mut tx = self.inner.store.pool().begin().await?;
         let groups = last_administrator::administrative(&self.rules);
-        for id in &self.rules.protected.administrators {
+        for id in self.rules.protected.administrators.iter().flatten() {
             if target::lock_active_among(&mut tx, &self.runtime.name, std::slice::from_ref(&id.0), &groups).await? > 0 {
                 active.insert(id.clone());
             }
