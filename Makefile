@@ -22,7 +22,8 @@ setup: ## Install what is missing: a C linker, the PostgreSQL server's programs
 demo: setup ## An Okta-like session against a sandbox Jira, shown live (TARGET=data-center, cloud or align)
 	@cargo run --quiet --locked -- demo --target $(TARGET)
 
-test: setup ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
+test: ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
+	@.make/setup.sh browser
 	@.make/test.sh
 
 crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_SEED replays)

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what building and testing needs and this machine lacks, and says so; changes nothing when all is there.
+# With the argument `browser` also what the tests of the admin page drive.
 # Exit codes: 0 all there, 1 something could not be installed, 3 no suitable cargo.
 set -eu
 cd "$(dirname "$0")/.."
@@ -45,6 +46,9 @@ has_linker() {
     return "$linked"
 }
 
+# The tests of the admin page drive Chromium; nothing else needs it.
+has_browser() { has chromedriver && has chromium; }
+
 has_postgres() { .make/postgres-bin.sh "$oldest_postgres" >/dev/null 2>&1; }
 
 # Runs a command as root.
@@ -87,28 +91,38 @@ install_postgres() {
 check_cargo
 linker=
 postgres=
+browser=
 has_linker || linker=yes
 has_postgres || postgres=yes
-if [ -z "$linker$postgres" ]; then
+[ "${1:-}" != browser ] || has_browser || browser=yes
+if [ -z "$linker$postgres$browser" ]; then
     exit 0
 fi
 
-say "missing here:${linker:+ a C linker}${linker:+${postgres:+ and}}${postgres:+ the PostgreSQL server programs}"
+[ -z "$linker" ] || say 'missing here: a C linker'
+[ -z "$postgres" ] || say 'missing here: the PostgreSQL server programs'
+[ -z "$browser" ] || say 'missing here: chromium and chromedriver, for the tests of the admin page'
 if ! has apt-get; then
-    say "this is neither Debian nor Ubuntu: please install a C compiler and PostgreSQL $oldest_postgres or newer (initdb, postgres)"
+    say "this is neither Debian nor Ubuntu: please install a C compiler, PostgreSQL $oldest_postgres or newer (initdb, postgres) and, for the tests, chromium with chromedriver"
     exit 1
 fi
 if [ -n "$linker" ]; then say 'installing with apt-get: gcc libc6-dev'; fi
 if [ -n "$postgres" ]; then
     say 'installing with apt-get: postgresql (its programs only: no cluster is made or started, port 5432 stays free)'
 fi
+if [ -n "$browser" ]; then say 'installing with apt-get: chromium chromium-driver'; fi
 as_root apt-get update >&2
 if [ -n "$linker" ]; then install_packages gcc libc6-dev; fi
 if [ -n "$postgres" ]; then install_postgres; fi
+if [ -n "$browser" ]; then install_packages chromium chromium-driver; fi
 
 has_linker || { say 'a C program still cannot be linked'; exit 1; }
 has_postgres || {
     say "PostgreSQL $oldest_postgres or newer is still not here: this system is too old; see https://www.postgresql.org/download/"
     exit 1
 }
+if [ "${1:-}" = browser ] && ! has_browser; then
+    say 'chromium and chromedriver are still not here'
+    exit 1
+fi
 say 'all is there now'
