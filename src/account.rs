@@ -53,6 +53,29 @@ impl FromStr for Kind {
     }
 }
 
+/// What an account is found by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// The login name.
+    Username(String),
+    /// The e-mail address.
+    Email(String),
+    /// The account's key.
+    Id(AccountId),
+}
+
+impl By {
+    /// Whether an account has it.
+    pub fn is(&self, seen: &SeenAccount) -> bool {
+        match self {
+            Self::Username(username) => fold(&seen.username) == fold(username),
+            Self::Email(email) => seen.email.as_ref().is_some_and(|address| fold(address) == fold(email)),
+            Self::Id(id) => seen.id == *id,
+        }
+    }
+}
+
 /// What an account's login name is made of, unless the policy says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Naming {

@@ -244,8 +244,8 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
     Ok(())
 }
 
-/// Says in the log when what the file declares of a tenant would take away more than the brake lets through. It is declared all
-/// the same: the brake holds it.
+/// Says in the log when what the file declares of a tenant would touch more people, or take more away, than the brake lets
+/// through. It is declared all the same: the brake holds what takes away.
 async fn warn_of_change(
     store: &Store,
     conn: &mut sqlx::PgConnection,
@@ -262,10 +262,9 @@ async fn warn_of_change(
     match tokio::time::timeout(FORECAST_PATIENCE, taken).await {
         Ok(Ok(taken)) if taken.is_too_much() => tracing::warn!(
             tenant = new.slug,
-            "the configuration's rules for tenant {} take away {} of {} users; see jira-scim plan",
+            "the configuration's rules for tenant {} {}; see jira-scim plan",
             new.slug,
-            taken.sentence(),
-            taken.users
+            taken.sentence()
         ),
         Ok(Err(error)) => {
             tracing::warn!(tenant = new.slug, error = %Chain(&error), "a change of rules could not be counted");

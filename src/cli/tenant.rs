@@ -75,7 +75,7 @@ enum Command {
         /// Another mode
         #[arg(long, group = "change")]
         mode: Option<ModeArg>,
-        /// Also when it would take away more than the brake lets through at a time
+        /// Also when it would touch more people, or take more away, than the brake lets through at a time
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -206,7 +206,7 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
     }
 }
 
-/// Fails where a change of rules would take away more than the brake lets through.
+/// Fails where a change of rules would touch more people, or take more away, than the brake lets through.
 async fn must_be_little(desk: &Desk, tenant: &Tenant, change: &TenantChange) -> Result<(), Failure> {
     if change.policy.is_none() && change.mode.is_none() {
         return Ok(());
@@ -218,10 +218,8 @@ async fn must_be_little(desk: &Desk, tenant: &Tenant, change: &TenantChange) -> 
     let taken = taken_by_change(&desk.store, tenant, ground, policy, mode).await?;
     if taken.is_too_much() {
         return Err(format!(
-            "this would take away {} of {} users; nothing is changed. Look at it with jira-scim plan {} --policy FILE, and \
-             repeat with --yes",
+            "this would {}; nothing is changed. Look at it with jira-scim plan {} --policy FILE, and repeat with --yes",
             taken.sentence(),
-            taken.users,
             tenant.slug
         )
         .into());

@@ -246,6 +246,8 @@ pub trait Target: Send + Sync {
     fn examine<'a>(&'a self, calls: &'a Calls<'a>) -> Answer<'a, Examination>;
     /// The account of that login name (compared without regard to case), with its groups; `None` when there is none.
     fn find_account<'a>(&'a self, calls: &'a Calls<'a>, username: &'a str) -> Answer<'a, Option<SeenAccount>>;
+    /// The account that alone has this address; several are refused.
+    fn find_by_email<'a>(&'a self, calls: &'a Calls<'a>, email: &'a str) -> Answer<'a, Option<SeenAccount>>;
     /// The account of that key, with its groups; `None` when there is none.
     fn get_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, Option<SeenAccount>>;
     /// Creates an account, active as asked for, with the access asked for.

@@ -27,7 +27,7 @@ pub use self::leaving::{Deprovision, OnDelete, OnGroupDelete};
 pub use self::protect::Protect;
 pub use self::scim::Scim;
 use self::tables::{Table, Tables};
-use crate::account::Access;
+use crate::account::{Access, Kind};
 
 /// What to do about an account that exists at the target already when a user is provisioned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,18 @@ pub enum Adopt {
     Ask,
     /// The IdP gets 409.
     Off,
+}
+
+/// By what a user without an account finds the one that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Match {
+    /// The account whose login name is the externalId; of Cloud the one whose account id it is.
+    ExternalId,
+    /// The account that has the login name that the user is to have.
+    UserName,
+    /// The only account that has the e-mail address that the user is to have.
+    Email,
 }
 
 /// What happens when no licence seat is left for somebody.
@@ -71,8 +83,10 @@ fn user_role() -> String {
 /// A tenant's rules. Every key has a default, so `{}` is a working policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[derive(Default)]
 pub struct Policy {
+    /// See [`Match`]; the first that finds an account counts.
+    #[serde(rename = "match")]
+    pub matching: Vec<Match>,
     /// See [`Adopt`].
     pub adopt: Adopt,
     /// What an account is made of, where the defaults are not what is wanted.
@@ -138,6 +152,30 @@ impl Default for Users {
     }
 }
 
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            matching: vec![Match::UserName],
+            adopt: Adopt::default(),
+            account: AccountRules::default(),
+            tables: BTreeMap::new(),
+            users: Users::default(),
+            unmatched_accounts: UnmatchedAccounts::default(),
+            groups: Groups::default(),
+            deprovision: Deprovision::default(),
+            protect: Protect::default(),
+            brake: Brake::default(),
+            import: Import::default(),
+            drift: Drift::default(),
+            last_login: LastLogin::default(),
+            applications: Vec::new(),
+            products: Vec::new(),
+            seats: Seats::default(),
+            scim: Scim::default(),
+        }
+    }
+}
+
 impl Policy {
     /// The applications and products that every active user has access to.
     pub fn access(&self) -> BTreeSet<Access> {
@@ -166,6 +204,7 @@ impl Policy {
         })?;
         let blank = |names: &[String]| names.iter().any(|n| n.trim().is_empty());
         let mut problems = Vec::new();
+        problems.extend(policy.match_problem());
         problems.extend(policy.groups.problems());
         problems.extend(policy.protect.problems());
         problems.extend(policy.deprovision.problems(&policy.groups));
@@ -188,7 +227,17 @@ impl Policy {
 impl Policy {
     /// What is wrong with the expressions where the installation's tables are known, too.
     pub fn problems_on(&self, ground: &mapping::Ground) -> Vec<String> {
-        self.expression_problems(Some(&ground.tables))
+        let mut problems = self.expression_problems(Some(&ground.tables));
+        if ground.capabilities.kind == Kind::Align && self.matching != [Match::UserName] {
+            problems.push("policy.match: Jira Align finds people by what target.align.match_on says.".to_owned());
+        }
+        problems
+    }
+
+    fn match_problem(&self) -> Option<String> {
+        let different: BTreeSet<Match> = self.matching.iter().copied().collect();
+        let wrong = self.matching.is_empty() || different.len() < self.matching.len();
+        wrong.then(|| "policy.match: one or more of external_id, user_name and email, each once.".to_owned())
     }
 
     fn expression_problems(&self, shared: Option<&Arc<Tables>>) -> Vec<String> {

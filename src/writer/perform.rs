@@ -2,7 +2,7 @@
 
 use super::absorb::Done;
 use super::plan::Step;
-use crate::account::fold;
+use crate::account::{By, SeenAccount, fold};
 use crate::jira::{AccountRef, Calls, EnsuredGroup, GroupRef, Switch, Target, TargetError};
 use crate::store::link::UserFacts;
 
@@ -19,7 +19,10 @@ pub async fn perform(
     };
     match step {
         Step::Look { id: Some(id), .. } => target.get_account(calls, id).await.map(Done::Looked),
-        Step::Look { id: None, username } => target.find_account(calls, username).await.map(Done::Looked),
+        Step::Look { username, by, .. } if by.is_empty() => {
+            target.find_account(calls, username).await.map(Done::Looked)
+        }
+        Step::Look { by, .. } => find(target, calls, by).await.map(Done::Looked),
         Step::Link { .. } => Ok(Done::Linked),
         Step::Create { account, .. } => target.create_account(calls, account).await.map(Done::Created),
         Step::Update { change, .. } => target.update_account(calls, linked()?, change).await.map(Done::Written),
@@ -41,6 +44,22 @@ pub async fn perform(
             target.remove_member(calls, group(facts, key, name), linked()?).await.map(|()| Done::PairWritten)
         }
     }
+}
+
+/// The account that the first of several finds.
+async fn find(target: &dyn Target, calls: &Calls<'_>, by: &[By]) -> Result<Option<SeenAccount>, TargetError> {
+    for by in by {
+        let found = match by {
+            By::Username(username) => target.find_account(calls, username).await?,
+            By::Email(email) => target.find_by_email(calls, email).await?,
+            By::Id(id) => target.get_account(calls, id).await?,
+        };
+        // What it says of itself counts: else the plan would look again and again.
+        if let Some(seen) = found.filter(|seen| by.is(seen)) {
+            return Ok(Some(seen));
+        }
+    }
+    Ok(None)
 }
 
 fn group<'a>(facts: &'a UserFacts, key: &str, name: &'a str) -> GroupRef<'a> {

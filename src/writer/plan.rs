@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::account::{Account, Field, SeenAccount, fold};
+use crate::account::{Account, AccountId, By, Field, Kind, SeenAccount, fold};
 use crate::jira::AccountChange;
 use crate::policy::groups::{Groups, Remove, jira_groups};
 use crate::policy::mapping::{self, Ground};
 use crate::policy::protect::Protected;
-use crate::policy::{Adopt, OnDelete, Policy};
+use crate::policy::{Adopt, Match, OnDelete, Policy};
 use crate::store::link::{
     AccountStep, AsFound, InGroup, Known, Override, Pinned, StepState, Stuck, UserFacts, UserNow,
 };
@@ -160,41 +160,71 @@ impl<'a> Planner<'a> {
     /// Whether something has to be read before anything can be planned.
     fn look(&self) -> Option<Step> {
         let record = &self.facts.record;
-        let by_name = |username: &str| Some(Step::Look { id: None, username: username.to_owned() });
+        let by_name = |username: &str| Some(Step::Look { id: None, username: username.to_owned(), by: Vec::new() });
+        let by_id = |seen: &SeenAccount| {
+            let (id, username) = (Some(seen.id.clone()), seen.username.clone());
+            Some(Step::Look { id, username, by: Vec::new() })
+        };
         let late = self.facts.look_at.is_some_and(|at| at <= self.rules.now);
         match &record.known {
-            Known::Linked { seen, maybe } if late || *maybe => {
-                Some(Step::Look { id: Some(seen.id.clone()), username: seen.username.clone() })
-            }
-            Known::Linked { seen, .. } if self.awaits_survey(seen) => {
-                Some(Step::Look { id: Some(seen.id.clone()), username: seen.username.clone() })
-            }
+            Known::Linked { seen, maybe } if late || *maybe => by_id(seen),
+            Known::Linked { seen, .. } if self.awaits_survey(seen) => by_id(seen),
             Known::Linked { .. } => None,
             Known::Nothing | Known::Absent if !self.managed && !self.looks_for_account() => None,
-            Known::Nothing | Known::Absent | Known::Found(_) if late => {
-                by_name(record.maybe_created.last().map_or(&self.desired.username, |sent| &sent.username))
-            }
+            Known::Nothing | Known::Absent | Known::Found(_) if late => match record.maybe_created.last() {
+                Some(sent) => by_name(&sent.username),
+                None => self.look_for_account(),
+            },
             Known::Nothing => match record.maybe_created.last() {
                 Some(sent) => by_name(&sent.username),
-                None if !self.managed => by_name(&self.desired.username),
+                None if !self.managed => self.look_for_account(),
                 // Somebody of that name who may log in although the IdP says that the person may not.
-                None if !self.user.deleted && !self.entitled => by_name(&self.desired.username),
+                None if !self.user.deleted && !self.entitled => self.look_for_account(),
+                // A create tells only of who has the login name.
+                None if !self.user.deleted => self.look_for_account().filter(Step::finds_otherwise),
                 None => None,
             },
             // The name that was found is not the name that is wanted any more. Our own creation is renamed instead.
             Known::Found(seen)
                 if fold(&seen.username) != fold(&self.desired.username)
+                    && !self.matches(seen)
                     && !self.user.deleted
                     && !self.is_our_creation(seen) =>
             {
-                by_name(&self.desired.username)
+                self.look_for_account()
             }
             // It was not there the last time.
             Known::Absent if !self.managed && self.facts.record.steps.contains_key(&AccountStep::Write) => {
-                by_name(&self.desired.username)
+                self.look_for_account()
             }
             Known::Absent | Known::Found(_) => None,
         }
+    }
+
+    /// A look for an account that the user may have already.
+    fn look_for_account(&self) -> Option<Step> {
+        let matching = &self.rules.policy.matching;
+        let by = if *matching == [Match::UserName] { Vec::new() } else { self.finders() };
+        Some(Step::Look { id: None, username: self.desired.username.clone(), by })
+    }
+
+    /// What the policy finds an account by, with this user's values.
+    fn finders(&self) -> Vec<By> {
+        let finder = |by: &Match| match by {
+            Match::UserName => Some(By::Username(self.desired.username.clone())),
+            Match::Email => Some(By::Email(self.desired.email.clone())),
+            Match::ExternalId => {
+                let id = self.user.attrs.get("externalId")?.as_str()?.to_owned();
+                let cloud = self.rules.ground.capabilities.kind == Kind::Cloud;
+                Some(if cloud { By::Id(AccountId(id)) } else { By::Username(id) })
+            }
+        };
+        self.rules.policy.matching.iter().filter_map(finder).collect()
+    }
+
+    /// Whether an account is one that the policy would find for this user.
+    fn matches(&self, seen: &SeenAccount) -> bool {
+        self.finders().iter().any(|by| by.is(seen))
     }
 
     /// Whether an account is looked for that we would not make: not again before its time.
@@ -294,10 +324,17 @@ impl<'a> Planner<'a> {
                 let welcome = if made { self.welcome() } else { BTreeMap::new() };
                 plan.steps.push(Step::Link { account: seen.clone(), made, welcome });
             }
-        } else if !self.user.deleted && self.rules.policy.adopt == Adopt::Ask {
+        } else if !self.user.deleted && self.asks_for(seen) {
             self.ask(seen, plan);
         } else if !self.user.deleted {
-            let reason = format!("An account named {} exists in Jira already, and adoption is off.", seen.username);
+            let name = &seen.username;
+            let reason = if self.matches(seen) {
+                format!("An account named {name} exists in Jira already, and adoption is off.")
+            } else {
+                format!(
+                    "An account named {name} exists in Jira already, and policy.match does not find people by that."
+                )
+            };
             self.forbid(plan, by_rule(NO_ADOPTION, &fingerprint), reason, Some(Field::Username));
         }
     }
@@ -306,7 +343,12 @@ impl<'a> Planner<'a> {
     fn adopts(&self, seen: &SeenAccount) -> bool {
         let approved = self.facts.record.approved.as_ref() == Some(&seen.id);
         let adopt = self.rules.policy.adopt;
-        !self.user.deleted && (adopt == Adopt::Link || (adopt == Adopt::Ask && approved))
+        !self.user.deleted && self.matches(seen) && (adopt == Adopt::Link || (adopt == Adopt::Ask && approved))
+    }
+
+    /// Whether the found account becomes the user's once somebody approves.
+    fn asks_for(&self, seen: &SeenAccount) -> bool {
+        self.rules.policy.adopt == Adopt::Ask && self.matches(seen)
     }
 
     fn ask(&self, seen: &SeenAccount, plan: &mut Plan) {

@@ -255,7 +255,7 @@ impl Inner {
     }
 
     /// Reads the whole list.
-    async fn strays(
+    pub(super) async fn strays(
         &self,
         runtime: &Arc<Runtime>,
         calls: &Calls<'_>,

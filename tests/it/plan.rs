@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use jira_scim::sandbox::{JournalEntry, NewAccount};
 use jira_scim::store::tenant::{Mode, TenantChange};
-use jira_scim::writer::forecast::{Asked, Kind, Line, Summary, Told};
+use jira_scim::writer::forecast::{Asked, Kind, Line, Strays, Summary, Told};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -347,6 +347,41 @@ async fn a_policy_that_would_take_away_too_much_is_shown_first() {
     let (code, _, err) = run(&world, &format!("tenant update acme --policy-file {nobody} --yes")).await;
     assert_eq!(code, 0, "{err}");
     assert_eq!(world.outbox().await, 1, "the tenant's own row");
+}
+
+#[tokio::test]
+async fn a_policy_that_renames_too_many_is_shown_first() {
+    let world = World::new().await;
+    for number in 0..12 {
+        world.user(&format!("p{number}")).await;
+    }
+    world.writer.drain().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.json");
+    std::fs::write(&other, r#"{"account": {"username": "{{ userName }}.x"}}"#).unwrap();
+    let (code, _, err) = run(&world, &format!("tenant update acme --policy-file {}", other.display())).await;
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("change something of 12 of 12 users, and take away nothing"), "{err}");
+}
+
+#[tokio::test]
+async fn accounts_that_nobody_claims_are_in_the_plan_where_they_would_be_switched_off() {
+    let unmatched =
+        |limit: u32| json!({"unmatched_accounts": {"action": "deactivate", "limit": limit, "except": "^boss$"}});
+    let mut world = World::make(Make { mode: Mode::Observe, policy: unmatched(2), ..Make::default() }).await;
+    for name in ["stray-1", "stray-2", "boss", "ann"] {
+        world.jira.add_account(&account(name, name)).unwrap();
+    }
+    world.user("ann").await;
+    let (lines, summary) = planned(&world).await;
+    let mut told: Vec<String> = lines.iter().map(words).collect();
+    told.sort();
+    assert_eq!(told, ["deactivate stray-1", "deactivate stray-2", "link ann", "update ann"]);
+    assert_eq!(summary.unmatched, Some(Strays { found: 2, limit: 2 }));
+    world.change_tenant(TenantChange { policy: Some(unmatched(1)), ..TenantChange::default() }).await;
+    let (lines, summary) = planned(&world).await;
+    assert_eq!(lines.iter().map(words).collect::<Vec<_>>(), ["link ann", "update ann"], "more than the limit: none");
+    assert_eq!(summary.unmatched, Some(Strays { found: 2, limit: 1 }));
 }
 
 #[tokio::test]

@@ -385,6 +385,47 @@ async fn a_deletion_waits_out_its_grace_and_a_returner_keeps_the_account() {
 }
 
 #[tokio::test]
+async fn people_find_their_accounts_by_what_the_policy_matches_by() {
+    let stage = Stage::set(json!({"match": ["external_id", "email", "user_name"]})).await;
+    for (name, email) in [("amoss", "ann@example.test"), ("e-7", "bo@example.test"), ("cy", "cy@example.test")] {
+        let account = NewAccount { email: email.to_owned(), ..NewAccount::named(name) };
+        stage.jira.add_account(&account).unwrap();
+    }
+    for twin in ["dee-1", "dee-2"] {
+        let account = NewAccount { email: "dee@example.test".to_owned(), ..NewAccount::named(twin) };
+        stage.jira.add_account(&account).unwrap();
+    }
+    let keys = |names: [&str; 3]| names.map(|name| stage.jira.account(name).unwrap().key);
+    let before = keys(["amoss", "e-7", "cy"]);
+    let user = |name: &str, id: &str| {
+        json!({"userName": name, "externalId": id, "active": true,
+            "emails": [{"value": format!("{name}@example.test"), "primary": true}]})
+    };
+    for (name, id) in [("ann", "e-1"), ("bo", "e-7"), ("cy", "e-3"), ("eve", "e-9")] {
+        stage.app.post("/Users", user(name, id)).await.is(201);
+    }
+    stage.pass().await;
+    assert_eq!(keys(["ann", "bo", "cy"]), before, "found, and renamed to what the identity provider calls them");
+    assert!(stage.jira.account("amoss").is_none() && stage.is_active("eve"));
+    let refused = stage.app.post("/Users", user("dee", "e-4")).await.is(400);
+    assert!(
+        refused.detail().contains("more than one account has the address dee@example.test"),
+        "{}",
+        refused.detail()
+    );
+    assert!(stage.jira.account("dee").is_none());
+}
+
+#[tokio::test]
+async fn who_has_the_name_and_is_not_matched_is_somebody_else() {
+    let stage = Stage::set(json!({"match": ["email"]})).await;
+    stage.there("ann", &[]);
+    let user = json!({"userName": "ann", "emails": [{"value": "ann.moss@example.test"}]});
+    let refused = stage.app.post("/Users", user).await.is(409);
+    assert!(refused.detail().contains("policy.match does not find people by that"), "{}", refused.detail());
+}
+
+#[tokio::test]
 async fn an_adoption_waits_for_approval_and_the_rest_goes_on() {
     let stage = Stage::set(json!({"adopt": "ask"})).await;
     stage.there("ann", &[]);

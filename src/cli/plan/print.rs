@@ -185,6 +185,12 @@ pub(in crate::cli) fn sums(tenant: &Tenant, summary: &Summary) -> String {
     parts.extend(shown(&["seats of", "needed", "free"], summary.seats.iter().map(tally).collect()));
     let reasons = summary.refused.iter().map(|(reason, count)| vec![count.to_string(), reason.clone()]).collect();
     parts.extend(shown(&["not done", "because"], reasons));
+    if let Some(strays) = summary.unmatched.filter(|strays| strays.found > strays.limit) {
+        parts.push(format!(
+            "{} accounts are nobody's, more than unmatched_accounts.limit, which is {}: none would be switched off",
+            strays.found, strays.limit
+        ));
+    }
     for says in summary.brake.iter().filter(|says| says.trips) {
         parts.push(format!(
             "the brake would trip: {} {} would be taken away, the limit is {}",

@@ -191,6 +191,12 @@ impl Target for Align {
         Box::pin(self.account_of(calls, username))
     }
 
+    fn find_by_email<'a>(&'a self, _: &'a Calls<'a>, _: &'a str) -> Answer<'a, Option<SeenAccount>> {
+        // Refused when the policy is written; a stored one may be older than its target's kind.
+        let reason = "Jira Align finds people by what target.align.match_on says, not by policy.match";
+        Box::pin(async move { Err(TargetError::Refused { reason: reason.to_owned(), field: None }) })
+    }
+
     fn get_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, Option<SeenAccount>> {
         Box::pin(self.account(calls, id))
     }

@@ -247,6 +247,10 @@ impl Target for Cloud {
         Box::pin(self.person_with_email(calls, username))
     }
 
+    fn find_by_email<'a>(&'a self, calls: &'a Calls<'a>, email: &'a str) -> Answer<'a, Option<SeenAccount>> {
+        Box::pin(self.person_with_email(calls, email))
+    }
+
     fn get_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, Option<SeenAccount>> {
         Box::pin(self.person_with_id(calls, id))
     }

@@ -12,7 +12,7 @@ use super::group::{MEMBERS, named, trimmed};
 use super::user::the_account;
 use super::walk::{Walk, known_cap, may_be_capped};
 use super::{DataCenter, get, refuse};
-use crate::account::{AccountId, SeenAccount};
+use crate::account::{AccountId, By, SeenAccount};
 
 const LIST: &str = "/rest/api/2/user/list";
 const SEARCH: &str = "/rest/api/2/user/search";
@@ -155,6 +155,24 @@ impl DataCenter {
         let next = next.map(|walk| serde_json::to_string(&walk)).transpose();
         let next = next.map_err(|error| refuse(format!("the place in the list cannot be written: {error}")))?;
         Ok(Page { items, next: next.map(|walk| format!("walk {walk}")) })
+    }
+
+    /// The only account of that address, with its groups. A search finds more than it is asked for, and may be cut off (DC-40).
+    pub(super) async fn account_with_email(
+        &self,
+        calls: &Calls<'_>,
+        email: &str,
+    ) -> Result<Option<SeenAccount>, TargetError> {
+        let rows = self.search(calls, email).await?;
+        let cut_off = may_be_capped(rows.len(), known_cap(&self.known().version));
+        let wanted = By::Email(email.to_owned());
+        let mut having = rows.into_iter().filter(|seen| wanted.is(seen));
+        match (having.next(), having.next()) {
+            (Some(_), Some(_)) => Err(refuse(format!("more than one account has the address {email}"))),
+            _ if cut_off => Err(refuse(format!("Jira cuts its search for {email} off: there may be more accounts"))),
+            (Some(seen), None) => self.account_with_key(calls, &seen.id).await,
+            (None, _) => Ok(None),
+        }
     }
 
     async fn search(&self, calls: &Calls<'_>, text: &str) -> Result<Vec<SeenAccount>, TargetError> {

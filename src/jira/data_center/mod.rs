@@ -130,6 +130,10 @@ impl Target for DataCenter {
         Box::pin(self.account_named(calls, username))
     }
 
+    fn find_by_email<'a>(&'a self, calls: &'a Calls<'a>, email: &'a str) -> Answer<'a, Option<SeenAccount>> {
+        Box::pin(self.account_with_email(calls, email))
+    }
+
     fn get_account<'a>(&'a self, calls: &'a Calls<'a>, id: &'a AccountId) -> Answer<'a, Option<SeenAccount>> {
         Box::pin(self.account_with_key(calls, id))
     }

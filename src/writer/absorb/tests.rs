@@ -111,7 +111,12 @@ fn a_create_that_may_still_come_is_remembered_after_the_link() {
         times(),
     );
     assert_eq!(facts.record.maybe_created, [account()]);
-    absorb(&mut facts, &Step::Look { id: Some(id()), username: "ann".to_owned() }, Done::Looked(Some(seen())), times());
+    absorb(
+        &mut facts,
+        &Step::Look { id: Some(id()), username: "ann".to_owned(), by: Vec::new() },
+        Done::Looked(Some(seen())),
+        times(),
+    );
     assert_eq!((facts.record.maybe_created.len(), facts.look_at), (0, None));
 }
 
@@ -249,7 +254,7 @@ fn a_look_by_key_brings_pairs_up_to_what_jira_shows() {
     }
     facts.record.watch.insert("old".to_owned());
     let groups = ["Dev", "Old", "qa", "Unrelated"].map(str::to_owned).to_vec();
-    let look = Step::Look { id: Some(id()), username: "ann".to_owned() };
+    let look = Step::Look { id: Some(id()), username: "ann".to_owned(), by: Vec::new() };
     absorb(&mut facts, &look, Done::Looked(Some(SeenAccount { groups: Some(groups), ..seen() })), times());
     let written: Vec<_> = facts.pairs.iter().map(|(key, pair)| (key.as_str(), pair.written, pair.maybe)).collect();
     assert_eq!(written, [("dev", true, false), ("old", true, false), ("ops", false, false), ("qa", true, false)]);
@@ -261,7 +266,7 @@ fn a_look_by_key_brings_pairs_up_to_what_jira_shows() {
 
 #[test]
 fn a_look_by_name_finds_or_not_and_is_certain_only_late() {
-    let look = Step::Look { id: None, username: "ann".to_owned() };
+    let look = Step::Look { id: None, username: "ann".to_owned(), by: Vec::new() };
     let created = |late: bool| {
         let mut facts = UserFacts { look_at: late.then(now), ..UserFacts::default() };
         facts.record.maybe_created = vec![account()];
@@ -343,7 +348,7 @@ fn an_address_that_may_have_been_written_is_not_known_any_more() {
     assert_eq!(facts.record.linked().unwrap().email, None);
     // Jira hides it: so it is written again.
     let hidden = SeenAccount { email: None, ..seen() };
-    let look = Step::Look { id: Some(id()), username: "ann".to_owned() };
+    let look = Step::Look { id: Some(id()), username: "ann".to_owned(), by: Vec::new() };
     absorb(&mut facts, &look, Done::Looked(Some(hidden)), times());
     assert_eq!(facts.record.linked().unwrap().email, None);
 }

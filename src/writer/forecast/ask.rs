@@ -32,10 +32,12 @@ impl Forecast<'_> {
         memory: &mut Memory,
     ) -> Result<(), ForecastError> {
         let (mut ids, mut names, mut groups, mut claims) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut emails = Vec::new();
         for need in needs {
             match need {
                 Need::Account(id) => ids.push(id),
                 Need::Named(name) => names.push(name),
+                Need::Email(email) => emails.push(email),
                 Need::Group(name) => groups.push(name),
                 Need::Claim(what, key) => claims.push((what, key)),
                 Need::Administrators => memory.administrators = Some(self.active_administrators().await?),
@@ -46,6 +48,16 @@ impl Forecast<'_> {
             .map(|id| async move { target.get_account(calls, &id).await.map(|seen| (id, seen)) })
             .buffer_unordered(AT_ONCE);
         answers.accounts.extend(found.try_collect::<Vec<_>>().await?);
+        let found = futures_util::stream::iter(emails)
+            .map(|email| async move {
+                match target.find_by_email(calls, &email).await {
+                    // Said of this person, not of the target.
+                    Err(error) if !matches!(error, TargetError::Refused { .. }) => Err(error),
+                    told => Ok((fold(&email), told)),
+                }
+            })
+            .buffer_unordered(AT_ONCE);
+        answers.emails.extend(found.try_collect::<Vec<_>>().await?);
         self.ask_names(names, answers, memory).await?;
         self.ask_groups(groups, memory).await?;
         if !claims.is_empty() {

@@ -3,6 +3,7 @@
 use super::play::{Played, play};
 use super::sight::{Answers, Memory, Need, Sight};
 use crate::account::{AccountId, SeenAccount, SeenGroup, fold};
+use crate::jira::TargetError;
 use crate::store::drive::Holder;
 use crate::store::link::UserFacts;
 use crate::writer::plan::{Rules, Step};
@@ -13,6 +14,8 @@ pub(in crate::writer) trait Asked {
     fn is_named(&self, username: &str) -> Option<SeenAccount>;
     /// The account of that key.
     fn is_keyed(&self, id: &AccountId) -> Option<SeenAccount>;
+    /// What it says of who has that address.
+    fn has_address(&self, email: &str) -> Result<Option<SeenAccount>, TargetError>;
     /// Whether there is a group.
     fn has_group(&self, key: &str) -> bool;
 }
@@ -26,6 +29,7 @@ pub(in crate::writer) fn foretold(facts: &UserFacts, rules: &Rules, jira: &impl 
             Ok(Played { moves, after, .. }) => return (moves.into_iter().map(|(step, _)| step).collect(), after),
             Err(Need::Account(id)) => drop(answers.accounts.insert(id.clone(), jira.is_keyed(&id))),
             Err(Need::Named(name)) => drop(answers.named.insert(fold(&name), jira.is_named(&name))),
+            Err(Need::Email(email)) => drop(answers.emails.insert(fold(&email), jira.has_address(&email))),
             Err(Need::Claim(what, key)) => drop(answers.claims.insert((what, key), None)),
             Err(Need::Administrators) => memory.administrators = Some(Default::default()),
             Err(Need::Group(name)) => {

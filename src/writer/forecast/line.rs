@@ -10,6 +10,7 @@ use crate::account::{Access, SeenAccount, fold};
 use crate::jira::AccountChange;
 use crate::store::link::Stuck;
 use crate::writer::plan::{Place, Step};
+use crate::writer::unmatched::Stray;
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -171,6 +172,18 @@ impl Line {
         }
     }
 
+    /// Of an account that nobody claims, which is switched off.
+    pub(super) fn of_stray(stray: &Stray) -> Self {
+        Self {
+            kind: Kind::Deactivate,
+            id: None,
+            user: String::new(),
+            account: stray.username.clone(),
+            group: None,
+            detail: "nobody claims it".to_owned(),
+        }
+    }
+
     /// Of a step that is not done.
     pub(super) fn of_state(
         whom: &Whom,
@@ -237,6 +250,15 @@ pub struct BrakeSays {
     pub trips: bool,
 }
 
+/// Accounts that nobody claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Strays {
+    /// How many there are.
+    pub found: u64,
+    /// With more than so many, none is switched off.
+    pub limit: u64,
+}
+
 /// The most reasons of refusals that are counted one by one.
 const REASONS: usize = 100;
 
@@ -255,10 +277,16 @@ pub struct Summary {
     pub groups: BTreeMap<String, Tally>,
     /// By application: who gets access, and who gives it up.
     pub seats: BTreeMap<String, Tally>,
+    /// Accounts that nobody claims, where the policy switches them off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unmatched: Option<Strays>,
     /// Why something is not done, with how often.
     pub refused: BTreeMap<String, u64>,
     /// What the brake would say; empty where it is off.
     pub brake: Vec<BrakeSays>,
+    /// Access that would be taken away.
+    #[serde(skip)]
+    pub(super) revoked: u64,
     /// The groups by key, with the spelling that is shown.
     #[serde(skip)]
     spelled: BTreeMap<String, String>,
@@ -294,7 +322,10 @@ impl Summary {
         match step {
             Step::Create { account, .. } => account.access.iter().for_each(|a| self.seat(a).plus += 1),
             Step::Grant { access } => self.seat(access).plus += 1,
-            Step::Revoke { access } => self.seat(access).minus += 1,
+            Step::Revoke { access } => {
+                self.revoked += 1;
+                self.seat(access).minus += 1;
+            }
             Step::SetActive { active: false, .. } | Step::Delete { .. } => {
                 held.into_iter().for_each(|access| self.seat(access).minus += 1);
             }

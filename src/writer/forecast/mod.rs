@@ -25,13 +25,13 @@ use super::gate::OpenGate;
 use super::plan::{Place, Rules, plan_user};
 use super::release::missing_groups;
 use super::runtime::Runtime;
-use super::unmatched::PausedGate;
+use super::unmatched::{PausedGate, UnmatchedError};
 use super::{Inner, Writer};
 use crate::account::fold;
 use crate::jira::{Calls, TargetError};
-use crate::policy::Policy;
 use crate::policy::groups::jira_groups;
 use crate::policy::mapping::Ground;
+use crate::policy::{Policy, Unmatched};
 use crate::store::drive::{self, Holder};
 use crate::store::link::{StepState, UserFacts};
 use crate::store::list::{self, Of, Wanted};
@@ -39,7 +39,7 @@ use crate::store::tenant::Tenant;
 use crate::store::{StoreError, target};
 
 pub use change::{Taken, taken_by_change};
-pub use line::{BrakeSays, Kind, Line, Summary, Tally};
+pub use line::{BrakeSays, Kind, Line, Strays, Summary, Tally};
 
 /// Users of one page.
 const PAGE: i64 = 500;
@@ -181,6 +181,7 @@ impl Forecast<'_> {
         }
         if asked.users.is_none() {
             self.empty_groups(&mut memory, &mut summary, teller).await?;
+            self.strays(&mut summary, teller).await?;
         }
         summary.brake = self.brake(&summary);
         Ok(summary)
@@ -203,7 +204,8 @@ impl Forecast<'_> {
         let brake = &self.rules.policy.brake;
         let accounts = summary.count(Kind::Deactivate) + summary.count(Kind::Delete);
         match brake.enabled {
-            true => change::says(brake, self.people, accounts, summary.count(Kind::Leave)),
+            // Access is taken away as memberships are.
+            true => change::says(brake, self.people, accounts, summary.count(Kind::Leave) + summary.revoked),
             false => Vec::new(),
         }
     }
@@ -238,6 +240,36 @@ impl Forecast<'_> {
                 }
             }
         }
+    }
+
+    /// Accounts that nobody claims, where the policy switches them off. Where there are more than its limit, none is.
+    async fn strays(&self, summary: &mut Summary, teller: &mut Teller<'_>) -> Result<(), ForecastError> {
+        let unmatched = &self.rules.policy.unmatched_accounts;
+        if unmatched.action != Unmatched::Deactivate {
+            return Ok(());
+        }
+        let found = match self.inner.strays(&self.runtime, self.calls, &self.rules.policy).await {
+            Ok(comparison) => comparison.strays,
+            // Then nobody is switched off, and the rest of the plan stands.
+            Err(UnmatchedError::Target(TargetError::Refused { reason, .. })) => {
+                *summary.refused.entry(format!("accounts that nobody claims: {reason}")).or_default() += 1;
+                return Ok(());
+            }
+            Err(UnmatchedError::Target(error)) => return Err(error.into()),
+            Err(UnmatchedError::Store(error)) => return Err(error.into()),
+            Err(error) => return Err(ForecastError::Policy(error.to_string())),
+        };
+        let strays = Strays { found: found.len() as u64, limit: u64::from(unmatched.limit) };
+        summary.unmatched = Some(strays);
+        if strays.found > strays.limit {
+            return Ok(());
+        }
+        for stray in &found {
+            let line = Line::of_stray(stray);
+            summary.add(&line);
+            teller(Told::Line(&line))?;
+        }
+        Ok(())
     }
 
     /// Whether a group of that name would be made: it is not there, and nobody who was played makes it.

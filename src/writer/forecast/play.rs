@@ -131,7 +131,8 @@ fn answer(facts: &UserFacts, step: &Step, sight: &Sight<'_>) -> Result<Result<Do
             Ok(Done::Looked(made.map(|made| SeenAccount { groups: Some(Vec::new()), ..made })))
         }
         Step::Look { id: Some(id), .. } => Ok(Done::Looked(sight.by_id(id)?.cloned())),
-        Step::Look { id: None, username } => Ok(Done::Looked(sight.by_name(username)?.cloned())),
+        Step::Look { username, by, .. } if by.is_empty() => Ok(Done::Looked(sight.by_name(username)?.cloned())),
+        Step::Look { by, .. } => sight.by_any(by)?.map(|found| Done::Looked(found.cloned())),
         Step::Link { .. } => Ok(Done::Linked),
         Step::Create { account, .. } => Ok(Done::Created(match sight.by_name(&account.username)? {
             Some(there) => Created::Exists(there.clone()),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::play::Played;
-use crate::account::{AccountId, SeenAccount, SeenGroup, fold};
+use crate::account::{AccountId, By, SeenAccount, SeenGroup, fold};
+use crate::jira::TargetError;
 use crate::store::drive::{Holder, What};
 
 /// What has to be asked before a play can go on.
@@ -14,6 +15,8 @@ pub(super) enum Need {
     Account(AccountId),
     /// The account of this login name, whose folded form is the key of the answer.
     Named(String),
+    /// The account of this address, whose folded form is the key of the answer.
+    Email(String),
     /// Whether there is a group of this name.
     Group(String),
     /// Who holds a name or an account.
@@ -46,6 +49,8 @@ pub(super) struct Answers {
     pub(super) accounts: HashMap<AccountId, Option<SeenAccount>>,
     /// By folded name.
     pub(super) named: HashMap<String, Option<SeenAccount>>,
+    /// By folded address; what the target refuses to tell, too.
+    pub(super) emails: HashMap<String, Result<Option<SeenAccount>, TargetError>>,
     /// `None`: nobody has it.
     pub(super) claims: HashMap<(What, String), Option<Held>>,
 }
@@ -117,6 +122,26 @@ impl Sight<'_> {
             return Ok(None);
         }
         self.answers.named.get(&key).map(Option::as_ref).ok_or_else(|| Need::Named(username.to_owned()))
+    }
+
+    /// The account that the first of several finds, as a look would.
+    pub(super) fn by_any(&self, by: &[By]) -> Result<Result<Option<&SeenAccount>, TargetError>, Need> {
+        for by in by {
+            let found = match by {
+                By::Username(username) => self.by_name(username)?,
+                By::Id(id) => self.by_id(id)?,
+                By::Email(email) => {
+                    match self.answers.emails.get(&fold(email)).ok_or_else(|| Need::Email(email.clone()))? {
+                        Ok(found) => found.as_ref(),
+                        Err(error) => return Ok(Err(error.clone())),
+                    }
+                }
+            };
+            if let Some(seen) = found.filter(|seen| by.is(seen)) {
+                return Ok(Ok(Some(seen)));
+            }
+        }
+        Ok(Ok(None))
     }
 
     pub(super) fn group(&self, key: &str, name: &str) -> Result<Option<SeenGroup>, Need> {

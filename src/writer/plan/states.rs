@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{Place, Plan, Planner, Rules, Step, change};
 use crate::account::{Account, fold};
 use crate::jira::AccountChange;
-use crate::policy::{Adopt, OnDelete};
+use crate::policy::OnDelete;
 use crate::store::link::{AccountStep, GroupKnown, Known, UserFacts};
 
 /// The place that the state of a step has.
@@ -146,8 +146,8 @@ impl Planner<'_> {
                 self.bar(seen).map(|bar| self.barred_write(&bar)).filter(|_| *step == AccountStep::Write)
             }
             (AccountStep::Write, Known::Found(seen)) if self.is_our_creation(seen) || self.adopts(seen) => Some(write),
-            (AccountStep::Write, Known::Found(_)) => {
-                let rule = if self.rules.policy.adopt == Adopt::Ask { ASK } else { NO_ADOPTION };
+            (AccountStep::Write, Known::Found(seen)) => {
+                let rule = if self.asks_for(seen) { ASK } else { NO_ADOPTION };
                 (!self.user.deleted).then(|| by_rule(rule, &write))
             }
             (step, Known::Linked { .. })

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Access, Account, AccountId, OffSwitch, SeenAccount};
+use crate::account::{Access, Account, AccountId, By, OffSwitch, SeenAccount};
 use crate::jira::AccountChange;
 use crate::store::link::{AccountStep, StepState};
 
@@ -19,6 +19,9 @@ pub enum Step {
         id: Option<AccountId>,
         /// Else by login name.
         username: String,
+        /// Where the policy says by what an account is found: by the first of these that finds one, and not by the login name.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        by: Vec<By>,
     },
     /// Make the found account the user's own. No call; the claim decides.
     Link {
@@ -163,6 +166,13 @@ impl StepKind {
             Self::Join => "join",
             Self::Leave => "leave",
         }
+    }
+}
+
+impl Step {
+    /// Whether it is a look for an account by more than its login name.
+    pub(super) fn finds_otherwise(&self) -> bool {
+        matches!(self, Self::Look { by, .. } if !by.is_empty())
     }
 }
 

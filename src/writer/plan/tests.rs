@@ -116,12 +116,21 @@ fn policy(change: impl FnOnce(&mut Policy)) -> Rules {
     rules
 }
 
+fn finder(by: &By) -> String {
+    match by {
+        By::Username(name) => format!("name {name}"),
+        By::Email(email) => format!("address {email}"),
+        By::Id(id) => format!("key {id}"),
+    }
+}
+
 /// A plan in few words.
 fn words(facts: &UserFacts, rules: &Rules) -> Vec<String> {
     let plan = plan_user(facts, rules);
     let steps = plan.steps.iter().map(|step| match step {
         Step::Look { id: Some(id), .. } => format!("look {id}"),
-        Step::Look { id: None, username } => format!("look {username}"),
+        Step::Look { username, by, .. } if by.is_empty() => format!("look {username}"),
+        Step::Look { by, .. } => format!("look by {}", by.iter().map(finder).collect::<Vec<_>>().join(", ")),
         Step::Link { account, made, .. } => format!("link {} {}", account.id, if *made { "made" } else { "adopted" }),
         Step::Create { account, .. } => format!("create {}", account.username),
         Step::Update { change, .. } => {
@@ -155,6 +164,52 @@ fn table(rows: Vec<(&str, UserFacts, Rules, &[&str])>) {
     for (what, facts, rules, expected) in rows {
         assert_eq!(words(&facts, &rules), expected, "{what}");
     }
+}
+
+#[test]
+fn an_account_is_found_by_what_the_policy_matches_by() {
+    let by = |matching: &[Match]| policy(|p| p.matching = matching.to_vec());
+    let either = || by(&[Match::Email, Match::UserName]);
+    let cloud = || with_kind(by(&[Match::ExternalId, Match::Email]), Kind::Cloud);
+    let numbered = |facts: UserFacts| {
+        with(facts, |f| {
+            f.user.as_mut().unwrap().attrs.insert("externalId".to_owned(), "e-7".into());
+        })
+    };
+    let there = |name: &str, email: &str| {
+        with(ann(), |f| {
+            let seen = SeenAccount { email: Some(email.to_owned()), ..seen("JIRAUSER7", name) };
+            f.record.known = Known::Found(seen);
+        })
+    };
+    let absent = with(ann(), |f| f.record.known = Known::Absent);
+    table(vec![
+        (
+            "nothing known: a create would find by name only",
+            ann(),
+            either(),
+            &["look by address ann@users.invalid, name ann"],
+        ),
+        ("looked, nobody", absent, either(), &["create ann"]),
+        ("by the address", there("amoss", "Ann@users.invalid"), either(), &["link JIRAUSER7 adopted"]),
+        ("by the name", there("ann", "other@users.invalid"), either(), &["link JIRAUSER7 adopted"]),
+        ("by neither", there("bo", "bo@users.invalid"), either(), &["look by address ann@users.invalid, name ann"]),
+        (
+            "the name is somebody's who does not count",
+            there("ann", "bo@users.invalid"),
+            by(&[Match::Email]),
+            &["refused write"],
+        ),
+        ("no external id", ann(), by(&[Match::ExternalId]), &["create ann"]),
+        ("an external id", numbered(ann()), by(&[Match::ExternalId]), &["look by name e-7"]),
+        ("of Cloud", numbered(ann()), cloud(), &["look by key e-7, address ann@users.invalid"]),
+        ("deleted", deleted(ann()), either(), &[]),
+    ]);
+}
+
+fn with_kind(mut rules: Rules, kind: Kind) -> Rules {
+    rules.ground.capabilities.kind = kind;
+    rules
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Comparison<'_> {
         }
         let stored = facts.clone();
         let gone = seen.is_none();
-        let look = Step::Look { id: facts.record.account_id().cloned(), username: String::new() };
+        let look = Step::Look { id: facts.record.account_id().cloned(), username: String::new(), by: Vec::new() };
         let survey = self.rules.policy.groups.remove == Remove::All;
         let times = Times { now: lease.now, late: self.held.runtime.late, survey };
         absorb::absorb(&mut facts, &look, Done::Looked(seen), times);

@@ -49,6 +49,16 @@ impl Jira {
         account
     }
 
+    /// Where addresses are hidden, nobody is found by one.
+    pub(super) fn with_address(&self, email: &str) -> Result<Option<SeenAccount>, TargetError> {
+        let by = By::Email(email.to_owned());
+        let mut having = self.accounts.iter().map(|account| self.shown(account)).filter(|seen| by.is(seen));
+        match (having.next(), having.next()) {
+            (Some(_), Some(_)) => Err(TargetError::Refused { reason: "more than one".to_owned(), field: None }),
+            (found, _) => Ok(found),
+        }
+    }
+
     pub(super) fn delete(&mut self, id: &AccountId) {
         self.accounts.retain(|account| account.id != *id);
         self.members.retain(|(_, member)| *member != id.0);
@@ -65,9 +75,19 @@ impl Jira {
                 let found = self.of_id(id).cloned();
                 Ok(Done::Looked(found.map(|account| self.shown(&account))))
             }
-            Step::Look { id: None, username } => {
-                let found = self.named(username).cloned();
-                Ok(Done::Looked(found.map(|account| self.shown(&account))))
+            Step::Look { username, by, .. } => {
+                let by = if by.is_empty() { vec![By::Username(username.clone())] } else { by.clone() };
+                for by in &by {
+                    let found = match by {
+                        By::Username(username) => self.named(username).cloned().map(|account| self.shown(&account)),
+                        By::Id(id) => self.of_id(id).cloned().map(|account| self.shown(&account)),
+                        By::Email(email) => self.with_address(email)?,
+                    };
+                    if let Some(seen) = found.filter(|seen| by.is(seen)) {
+                        return Ok(Done::Looked(Some(seen)));
+                    }
+                }
+                Ok(Done::Looked(None))
             }
             Step::Link { .. } => Ok(Done::Linked),
             Step::Create { account, .. } => {

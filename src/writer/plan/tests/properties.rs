@@ -42,6 +42,10 @@ impl Asked for Jira {
         self.accounts.iter().find(|account| account.id == *id).map(|account| self.shown(account))
     }
 
+    fn has_address(&self, email: &str) -> Result<Option<SeenAccount>, TargetError> {
+        self.with_address(email)
+    }
+
     fn has_group(&self, key: &str) -> bool {
         self.groups.contains(key)
     }
@@ -242,16 +246,23 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn a_policy() -> impl Strategy<Value = Policy> {
     let remove = prop::sample::select(vec![Remove::Ours, Remove::Never, Remove::All]);
-    (any::<[bool; 5]>(), remove).prop_map(|([strip_groups, delete, default, application, once], remove)| {
-        let mut policy = Policy::default();
-        policy.groups.remove = remove;
-        policy.groups.default_groups_when = if once { When::Create } else { When::Always };
-        policy.deprovision.strip_groups = strip_groups && remove != Remove::Never;
-        policy.deprovision.on_delete = if delete { OnDelete::Delete } else { OnDelete::Deactivate };
-        policy.applications = application.then(|| APPLICATION.to_owned()).into_iter().collect();
-        policy.groups.default_groups = if default { vec!["QA".to_owned()] } else { Vec::new() };
-        policy
-    })
+    let matching = prop::sample::select(vec![
+        vec![Match::UserName],
+        vec![Match::Email, Match::UserName],
+        vec![Match::ExternalId, Match::Email, Match::UserName],
+    ]);
+    (any::<[bool; 5]>(), remove, matching).prop_map(
+        |([strip_groups, delete, default, application, once], remove, matching)| {
+            let mut policy = Policy { matching, ..Policy::default() };
+            policy.groups.remove = remove;
+            policy.groups.default_groups_when = if once { When::Create } else { When::Always };
+            policy.deprovision.strip_groups = strip_groups && remove != Remove::Never;
+            policy.deprovision.on_delete = if delete { OnDelete::Delete } else { OnDelete::Deactivate };
+            policy.applications = application.then(|| APPLICATION.to_owned()).into_iter().collect();
+            policy.groups.default_groups = if default { vec!["QA".to_owned()] } else { Vec::new() };
+            policy
+        },
+    )
 }
 
 fn an_adoption() -> impl Strategy<Value = Adopt> {
