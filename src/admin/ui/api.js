@@ -15,7 +15,9 @@ export class ApiError extends Error {
 }
 
 export const who = () => session;
-export const onSignedOut = (told) => { lost = told; };
+export const onSignedOut = (told) => {
+  lost = told;
+};
 
 const RANK = { viewer: 1, operator: 2, admin: 3 };
 export const may = (role) => !role || RANK[session?.role] >= RANK[role];
@@ -40,14 +42,28 @@ async function ask(method, path, { values, body, signal } = {}) {
   let response;
   try {
     const sent = body === undefined ? undefined : JSON.stringify(body);
-    response = await fetch(link(path, values), { method, headers, signal, body: sent, cache: 'no-store', credentials: 'same-origin' });
+    response = await fetch(link(path, values), {
+      method,
+      headers,
+      signal,
+      body: sent,
+      cache: 'no-store',
+      credentials: 'same-origin',
+    });
   } catch (cause) {
     if (cause.name === 'AbortError') throw cause;
-    throw new ApiError(0, { code: 'unreachable', message: 'The daemon does not answer. Is it running, and is the network there?' });
+    throw new ApiError(0, {
+      code: 'unreachable',
+      message: 'The daemon does not answer. Is it running, and is the network there?',
+    });
   }
   const text = await response.text();
   let answer = null;
-  try { answer = text ? JSON.parse(text) : null; } catch { /* a proxy's page, perhaps: the status says enough */ }
+  try {
+    answer = text ? JSON.parse(text) : null;
+  } catch {
+    /* a proxy's page, perhaps: the status says enough */
+  }
   if (response.ok) return answer;
   const error = new ApiError(response.status, answer?.error);
   if (response.status === 401 && path !== '/session') {
@@ -91,6 +107,7 @@ export async function job(started, told = () => {}) {
     await new Promise((go) => setTimeout(go, 400));
     now = await get(`/jobs/${now.id}`);
   }
-  if (now.state === 'failed') throw new ApiError(500, { code: 'job-failed', message: now.error ?? 'The daemon gave it up.' });
+  if (now.state === 'failed')
+    throw new ApiError(500, { code: 'job-failed', message: now.error ?? 'The daemon gave it up.' });
   return now.result;
 }

@@ -3,7 +3,7 @@
 
 import { onSignedOut, resume, signOut, who } from './api.js';
 import { h, replace } from './dom.js';
-import { anchor, button, empty, logo, trouble } from './ui.js';
+import { anchor, button, logo, nowhere, trouble } from './ui.js';
 import adminTokens from './admin_tokens.js';
 import { everywhere } from './audit.js';
 import logLevels from './log.js';
@@ -23,7 +23,13 @@ const ROUTES = [
   [/^admin-tokens$/, adminTokens],
   [/^log$/, logLevels],
 ];
-const NAV = [['', 'Overview'], ['targets', 'Targets'], ['audit', 'Audit'], ['admin-tokens', 'Admin tokens'], ['log', 'Log']];
+const NAV = [
+  ['', 'Overview'],
+  ['targets', 'Targets'],
+  ['audit', 'Audit'],
+  ['admin-tokens', 'Admin tokens'],
+  ['log', 'Log'],
+];
 
 function address() {
   const [path, search] = location.hash.replace(/^#\/?/, '').split('?');
@@ -32,23 +38,51 @@ function address() {
 
 // The same view under another query, so that a link to it can be shared; it is not drawn anew.
 function set(query) {
-  const given = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== '' && value !== undefined && value !== null));
+  const given = new URLSearchParams(
+    Object.entries(query).filter(([, value]) => value !== '' && value !== undefined && value !== null),
+  );
   const text = given.toString();
   history.replaceState(null, '', `#/${address().path}${text ? `?${text}` : ''}`);
 }
 
-const go = (path) => { location.hash = `#/${path}`; };
+const go = (path) => {
+  location.hash = `#/${path}`;
+};
 let view = null;
 let frame = null;
 
 function makeFrame() {
   const session = who();
-  const nav = h('nav', { class: 'nav', 'aria-label': 'Main' }, NAV.map(([path, text]) => anchor(text, `#/${path}`)));
+  const nav = h(
+    'nav',
+    { class: 'nav', 'aria-label': 'Main' },
+    NAV.map(([path, text]) => anchor(text, `#/${path}`)),
+  );
   const main = h('main', { class: 'page', id: 'main', tabindex: '-1' });
-  const leave = button('Sign out', async () => { await signOut(); frame = null; show(); }, 'slim');
-  replace(root, h('header', { class: 'bar' }, h('div', { class: 'bar-in' },
-    h('a', { class: 'brand', href: '#/' }, logo(), 'jira-scim'), nav,
-    h('div', { class: 'who' }, h('span', {}, `${session.label} · ${session.role}`), leave))), main);
+  const leave = button(
+    'Sign out',
+    async () => {
+      await signOut();
+      frame = null;
+      show();
+    },
+    'slim',
+  );
+  replace(
+    root,
+    h(
+      'header',
+      { class: 'bar' },
+      h(
+        'div',
+        { class: 'bar-in' },
+        h('a', { class: 'brand', href: '#/' }, logo(), 'jira-scim'),
+        nav,
+        h('div', { class: 'who' }, h('span', {}, `${session.label} · ${session.role}`), leave),
+      ),
+    ),
+    main,
+  );
   return { main, nav };
 }
 
@@ -63,9 +97,11 @@ function mark(nav, path) {
 function pick(path) {
   for (const [pattern, make] of ROUTES) {
     const found = pattern.exec(path);
-    if (found) return () => make({ ...address(), args: found.slice(1).map((part) => part && decodeURIComponent(part)), go, set });
+    if (found)
+      return () =>
+        make({ ...address(), args: found.slice(1).map((part) => part && decodeURIComponent(part)), go, set });
   }
-  return () => ({ title: 'Not found', node: empty('There is no such view', 'The address may be from another version.', anchor('To the overview', '#/', 'button')) });
+  return () => ({ title: 'Not found', node: nowhere(anchor('To the overview', '#/', 'button')) });
 }
 
 function show(from) {
@@ -105,7 +141,21 @@ addEventListener('click', (event) => {
   }
 });
 
-resume().then(() => show(), (error) => {
-  replace(root, h('div', { class: 'door' }, h('main', { class: 'card', id: 'main', tabindex: '-1' },
-    h('h1', { class: 'brand' }, logo(), 'jira-scim'), trouble(error, () => location.reload()))));
-});
+resume().then(
+  () => show(),
+  (error) => {
+    replace(
+      root,
+      h(
+        'div',
+        { class: 'door' },
+        h(
+          'main',
+          { class: 'card', id: 'main', tabindex: '-1' },
+          h('h1', { class: 'brand' }, logo(), 'jira-scim'),
+          trouble(error, () => location.reload()),
+        ),
+      ),
+    );
+  },
+);

@@ -51,7 +51,13 @@ export function announce(text) {
 
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
-const UNITS = [['year', 31536000], ['month', 2592000], ['day', 86400], ['hour', 3600], ['minute', 60]];
+const UNITS = [
+  ['year', 31536000],
+  ['month', 2592000],
+  ['day', 86400],
+  ['hour', 3600],
+  ['minute', 60],
+];
 
 export function ago(at) {
   const seconds = (new Date(at) - Date.now()) / 1000;
@@ -76,5 +82,6 @@ export function lasts(seconds) {
   return `${count} ${unit[0]}${count === 1 ? '' : 's'}`;
 }
 
-export const many = (count, one, more = `${one}s`) => `${Number(count).toLocaleString('en')} ${count === 1 ? one : more}`;
+export const many = (count, one, more = `${one}s`) =>
+  `${Number(count).toLocaleString('en')} ${count === 1 ? one : more}`;
 export const number = (count) => Number(count ?? 0).toLocaleString('en');

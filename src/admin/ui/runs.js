@@ -2,7 +2,9 @@
 
 import { get, post } from './api.js';
 import { add, h, lasts, number, say, time } from './dom.js';
-import { badge, doer, empty, facts, flush, loaded, mayNotice, notice, paged, table } from './ui.js';
+import { doer } from './form.js';
+import { paged, table } from './list.js';
+import { badge, empty, facts, flush, loaded, mayNotice, notice } from './ui.js';
 
 const STATE = { queued: 'info', running: 'info', done: 'good', failed: 'bad', stopped: 'warn' };
 const KIND = { import: 'Import', reconcile: 'Comparison', last_login: 'Last logins', reset: 'Reset', purge: 'Purge' };
@@ -13,12 +15,31 @@ export function counters(run) {
   const parts = Object.entries(run.counters ?? {});
   const nested = parts.filter(([, value]) => value && typeof value === 'object' && !Array.isArray(value));
   const flat = parts.filter(([, value]) => typeof value === 'number' || typeof value === 'string');
-  const names = [...new Set(nested.flatMap(([, value]) => Object.keys(value).filter((key) => typeof value[key] === 'number')))];
-  const skipped = nested.flatMap(([part, value]) => Object.entries(value.skipped ?? {}).map(([reason, count]) => [`${part} skipped: ${reason.replaceAll('_', ' ')}`, number(count)]));
+  const names = [
+    ...new Set(nested.flatMap(([, value]) => Object.keys(value).filter((key) => typeof value[key] === 'number'))),
+  ];
+  const skipped = nested.flatMap(([part, value]) =>
+    Object.entries(value.skipped ?? {}).map(([reason, count]) => [
+      `${part} skipped: ${reason.replaceAll('_', ' ')}`,
+      number(count),
+    ]),
+  );
   return [
-    flat.length > 0 && facts(...flat.map(([name, value]) => [name.replaceAll('_', ' '), typeof value === 'number' ? number(value) : value])),
-    names.length > 0 && table([{ label: 'Of', title: true, cell: ([part]) => part }, ...names.map((name) => ({ label: name, num: true, cell: ([, value]) => number(value[name]) }))], nested, `Counts of ${KIND[run.kind] ?? run.kind}`),
-    skipped.length > 0 && facts(...skipped)];
+    flat.length > 0 &&
+      facts(
+        ...flat.map(([name, value]) => [name.replaceAll('_', ' '), typeof value === 'number' ? number(value) : value]),
+      ),
+    names.length > 0 &&
+      table(
+        [
+          { label: 'Of', title: true, cell: ([part]) => part },
+          ...names.map((name) => ({ label: name, num: true, cell: ([, value]) => number(value[name]) })),
+        ],
+        nested,
+        `Counts of ${KIND[run.kind] ?? run.kind}`,
+      ),
+    skipped.length > 0 && facts(...skipped),
+  ];
 }
 
 function took(run) {
@@ -28,42 +49,147 @@ function took(run) {
 
 // One run; while it is open its numbers follow it.
 export function watched(base, run, done = () => {}) {
-  const box = loaded(async () => {
-    const now = run ?? (await get(`${base}/runs/${box.run}`));
-    box.run = now.id;
-    run = null;
-    return now;
-  }, (now) => {
-    box.over = !open(now);
-    if (box.over && box.told === false) { say(`${KIND[now.kind] ?? now.kind}: ${now.state}.`); done(now); }
-    box.told = box.over;
-    return h('section', { class: 'card' }, h('div', { class: 'head' }, h('h2', {}, KIND[now.kind] ?? now.kind), badge(STATE[now.state], now.state), now.stage && open(now) && h('span', { class: 'muted' }, `at ${now.stage}`),
-      open(now) && h('div', { class: 'row' }, doer('Stop', 'operator', async () => { await post(`${base}/runs/${now.id}/stop`); box.reload(); }, 'It stops.', 'slim'))),
-      h('div', { class: 'stack tight' }, now.error && notice('bad', now.error),
-        h('p', { class: 'muted small' }, 'Begun ', time(now.started, { none: 'soon' }), now.started && ` · ${took(now)}`, ` · ${now.actor}`), counters(now)));
-  });
-  const timer = setInterval(() => { if (!box.isConnected || box.over) clearInterval(timer); else box.reload(); }, 1000);
+  const box = loaded(
+    async () => {
+      const now = run ?? (await get(`${base}/runs/${box.run}`));
+      box.run = now.id;
+      run = null;
+      return now;
+    },
+    (now) => {
+      box.over = !open(now);
+      if (box.over && box.told === false) {
+        say(`${KIND[now.kind] ?? now.kind}: ${now.state}.`);
+        done(now);
+      }
+      box.told = box.over;
+      return h(
+        'section',
+        { class: 'card' },
+        h(
+          'div',
+          { class: 'head' },
+          h('h2', {}, KIND[now.kind] ?? now.kind),
+          badge(STATE[now.state], now.state),
+          now.stage && open(now) && h('span', { class: 'muted' }, `at ${now.stage}`),
+          open(now) &&
+            h(
+              'div',
+              { class: 'row' },
+              doer(
+                'Stop',
+                'operator',
+                async () => {
+                  await post(`${base}/runs/${now.id}/stop`);
+                  box.reload();
+                },
+                'It stops.',
+                'slim',
+              ),
+            ),
+        ),
+        h(
+          'div',
+          { class: 'stack tight' },
+          now.error && notice('bad', now.error),
+          h(
+            'p',
+            { class: 'muted small' },
+            'Begun ',
+            time(now.started, { none: 'soon' }),
+            now.started && ` · ${took(now)}`,
+            ` · ${now.actor}`,
+          ),
+          counters(now),
+        ),
+      );
+    },
+  );
+  const timer = setInterval(() => {
+    if (!box.isConnected || box.over) clearInterval(timer);
+    else box.reload();
+  }, 1000);
   return box;
 }
 
 export default function runs({ base, detail }) {
   const live = h('div', { class: 'stack' });
   const list = h('div', {});
-  const draw = () => list.replaceChildren(paged([
-    { label: 'Run', title: true, cell: (run) => h('button', { type: 'button', class: 'plain ask', onclick: () => { live.replaceChildren(watched(base, run)); live.scrollIntoView({ block: 'nearest' }); } }, KIND[run.kind] ?? run.kind) },
-    { label: 'State', cell: (run) => badge(STATE[run.state], run.state) },
-    { label: 'Asked for', cell: (run) => h('div', {}, time(run.requested), h('div', { class: 'muted small' }, run.actor)) },
-    { label: 'Took', cell: took },
-    { label: 'Error', cell: (run) => run.error ?? '' },
-  ], (page) => get(`${base}/runs`, page), { caption: 'Runs', none: empty('Nothing ran yet', 'An import learns what is in Jira already, without writing to it.') }));
-  const begin = (path, text) => doer(text, 'operator', async () => {
-    live.replaceChildren(watched(base, await post(`${base}/${path}`), draw));
-    draw();
-  }, 'It is on its way.', path === 'import' ? 'primary' : '');
-  add(live, detail.overview.runs.map((run) => watched(base, run, draw)));
+  const draw = () =>
+    list.replaceChildren(
+      paged(
+        [
+          {
+            label: 'Run',
+            title: true,
+            cell: (run) =>
+              h(
+                'button',
+                {
+                  type: 'button',
+                  class: 'plain ask',
+                  onclick: () => {
+                    live.replaceChildren(watched(base, run));
+                    live.scrollIntoView({ block: 'nearest' });
+                  },
+                },
+                KIND[run.kind] ?? run.kind,
+              ),
+          },
+          { label: 'State', cell: (run) => badge(STATE[run.state], run.state) },
+          {
+            label: 'Asked for',
+            cell: (run) => h('div', {}, time(run.requested), h('div', { class: 'muted small' }, run.actor)),
+          },
+          { label: 'Took', cell: took },
+          { label: 'Error', cell: (run) => run.error ?? '' },
+        ],
+        (page) => get(`${base}/runs`, page),
+        {
+          caption: 'Runs',
+          none: empty('Nothing ran yet', 'An import learns what is in Jira already, without writing to it.'),
+        },
+      ),
+    );
+  const begin = (path, text) =>
+    doer(
+      text,
+      'operator',
+      async () => {
+        live.replaceChildren(watched(base, await post(`${base}/${path}`), draw));
+        draw();
+      },
+      'It is on its way.',
+      path === 'import' ? 'primary' : '',
+    );
+  add(
+    live,
+    detail.overview.runs.map((run) => watched(base, run, draw)),
+  );
   draw();
-  return [mayNotice('operator', 'starting runs'),
-    h('section', { class: 'card' }, h('div', { class: 'stack tight' }, h('p', { class: 'lead' }, 'An import learns which accounts, groups and memberships Jira has already: nothing is written there. A comparison looks for what somebody changed in Jira. Last logins asks when people were seen there.'),
-      h('div', { class: 'row' }, begin('import', 'Import'), begin('reconcile', 'Compare'), begin('last-login', 'Last logins')))),
-    live, flush('Runs', null, list)];
+  return [
+    mayNotice('operator', 'starting runs'),
+    h(
+      'section',
+      { class: 'card' },
+      h(
+        'div',
+        { class: 'stack tight' },
+        h(
+          'p',
+          { class: 'lead' },
+          'An import learns which accounts, groups and memberships Jira has already: nothing is written there. A comparison looks for what somebody changed in Jira. Last logins asks when people were seen there.',
+        ),
+        h(
+          'div',
+          { class: 'row' },
+          begin('import', 'Import'),
+          begin('reconcile', 'Compare'),
+          begin('last-login', 'Last logins'),
+        ),
+      ),
+    ),
+    live,
+    flush('Runs', null, list),
+  ];
 }

@@ -2,13 +2,24 @@
 
 import { signIn } from './api.js';
 import { h } from './dom.js';
-import { field, form, logo, notice } from './ui.js';
+import { field, form } from './form.js';
+import { logo, notice } from './ui.js';
 
 export default function signin({ lost, done }) {
-  const token = field('Admin token', { name: 'token', type: 'password', autocomplete: 'current-password',
-    hint: h('span', {}, 'Made on the machine of the daemon: ', h('code', {}, 'jira-scim admin-token create --role admin --label me')) });
+  const token = field('Admin token', {
+    name: 'token',
+    type: 'password',
+    autocomplete: 'current-password',
+    hint: h(
+      'span',
+      {},
+      'Made on the machine of the daemon: ',
+      h('code', {}, 'jira-scim admin-token create --role admin --label me'),
+    ),
+  });
   const node = form([token], {
-    text: 'Sign in', role: null,
+    text: 'Sign in',
+    role: null,
     send: async (found) => {
       if (!found.token) throw Object.assign(new Error('Type or paste a token.'), { field: 'token' });
       await signIn(found.token);
@@ -16,9 +27,21 @@ export default function signin({ lost, done }) {
     },
   });
   return {
-    node: h('div', { class: 'door' }, h('main', { class: 'card', id: 'main', tabindex: '-1' }, h('div', { class: 'stack tight' },
-      h('h1', { class: 'brand' }, logo(), 'jira-scim'),
-      lost && notice('warn', 'The session has ended. Sign in again; you come back to where you were.'), node))),
+    node: h(
+      'div',
+      { class: 'door' },
+      h(
+        'main',
+        { class: 'card', id: 'main', tabindex: '-1' },
+        h(
+          'div',
+          { class: 'stack tight' },
+          h('h1', { class: 'brand' }, logo(), 'jira-scim'),
+          lost && notice('warn', 'The session has ended. Sign in again; you come back to where you were.'),
+          node,
+        ),
+      ),
+    ),
     focus: () => token.querySelector('input').focus(),
   };
 }
