@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::alert::{AlertError, AlertOptions, Alerts};
 use crate::cli::Database;
-use crate::config::Config;
+use crate::config::{Config, TokenScope};
 use crate::directory::Directory;
 use crate::embedded::EmbeddedError;
 use crate::http::{self, Health, HttpOptions, HttpState};
@@ -23,7 +23,7 @@ use crate::policy::Policy;
 use crate::policy::mapping::{Ground, Grounds};
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
-use crate::store::token::{self, NewCredential};
+use crate::store::token::{self, NewCredential, Proof, Scope};
 use crate::store::{Store, StoreError, brake, outbox_view};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::forecast::taken_by_change;
@@ -218,7 +218,13 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
         for token in &declared.tokens {
             let hash = token::hash(token.value.expose());
             let new = NewCredential {
+                proof: if token.client { Proof::Client(&hash) } else { Proof::Secret(&hash) },
                 username: token.username.as_deref(),
+                scope: match token.scope {
+                    TokenScope::Read => Scope::Read,
+                    TokenScope::Write => Scope::Write,
+                },
+                users_only: token.users_only,
                 ..NewCredential::bearer(&token.label, &hash, token.expires)
             };
             token::upsert_declared(&mut conn, tenant.id, Uuid::now_v7(), new, origin)

@@ -94,10 +94,36 @@ pub struct TokenConfig {
     pub label: String,
     /// The token, or the password that belongs to [`TokenConfig::username`].
     pub value: Secret,
-    /// HTTP Basic: the user name that comes with it.
+    /// HTTP Basic: the user name that comes with it; of an OAuth client its id.
     pub username: Option<String>,
+    /// Whether it is the secret of an OAuth client, which opens nothing but the token endpoint.
+    pub client: bool,
+    /// What it may do.
+    pub scope: TokenScope,
+    /// Whether groups are out of bounds.
+    pub users_only: bool,
     /// From when on it is refused.
     pub expires: Option<DateTime<Utc>>,
+}
+
+/// What a credential may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenScope {
+    /// Look.
+    Read,
+    /// Look and change.
+    #[default]
+    Write,
+}
+
+impl Value for TokenScope {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        match value.as_str().unwrap_or_default() {
+            "read" => Ok(Self::Read),
+            "write" => Ok(Self::Write),
+            _ => Err("\"read\" or \"write\"".to_owned()),
+        }
+    }
 }
 
 /// What a user name of HTTP Basic must be (RFC 7617 section 2).
@@ -162,8 +188,13 @@ impl TokenConfig {
         if username.as_ref().is_some_and(|name| !is_basic_username(name)) {
             reader.problem("username", BASIC_USERNAME);
         }
+        let client = reader.get("client", false);
+        if client && username.is_none() {
+            reader.problem("client", "needs a username beside it, which is the client's id");
+        }
+        let (scope, users_only) = (reader.get("scope", TokenScope::Write), reader.get("users_only", false));
         let expires = reader.optional("expires");
-        Some(Self { label: label?, value: value?, username, expires })
+        Some(Self { label: label?, value: value?, username, client, scope, users_only, expires })
     }
 }
 

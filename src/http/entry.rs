@@ -19,8 +19,10 @@ use super::error::Failure;
 use super::exchange::Exchange;
 use super::request_id::as_uuid;
 use super::route::{Collection, Endpoint, Route};
+use super::tenant::Visitor;
 use super::wire::{Version, json_only};
 use super::{HttpState, bulk, discovery, group, health, search, user};
+use crate::listen::Peer;
 use crate::scim::ScimError;
 use crate::store::tenant::Tenant;
 use crate::telemetry::RequestId;
@@ -125,7 +127,9 @@ async fn admitted<'a>(
     seen: &OnceLock<Arc<Tenant>>,
 ) -> Result<Exchange<'a>, Failure> {
     let now = Instant::now();
-    let identity = state.doorkeeper.admit(&state.store, slug, &parts.headers, now).await?;
+    let from = state.origin.remote(&parts.headers, parts.extensions.get::<Peer>().copied());
+    let visitor = Visitor { slug, from, now };
+    let identity = state.doorkeeper.admit(&state.store, visitor, &parts.headers).await?;
     tracing::Span::current().record("tenant", identity.tenant.slug.as_str());
     let _ = seen.set(identity.tenant.clone());
     state.limiter.take(identity.tenant.id, now).map_err(Failure::throttled)?;
@@ -148,6 +152,7 @@ pub(super) async fn serve(
         }
         other => other,
     };
+    exchange.grant.check(method, endpoint)?;
     match endpoint {
         Endpoint::Root if read => search::list(exchange, Collection::Everything).await,
         Endpoint::Search(of) if *method == Method::POST => search::search(exchange, *of, body).await,

@@ -37,6 +37,22 @@ impl Failure {
         Self { error: ScimError::unauthorized(), header: Some((header::WWW_AUTHENTICATE, challenge)) }
     }
 
+    /// 403: the credential is good, but not for this; says what it lacks.
+    pub(super) fn forbidden(detail: &'static str) -> Self {
+        ScimError { status: 403, scim_type: None, detail: detail.to_owned() }.into()
+    }
+
+    /// 429: too many wrong credentials came from there, whatever was wrong with them.
+    pub(super) fn wrong_too_often(wait: Duration) -> Self {
+        let error = ScimError::too_many_requests("Too many failed logins came from this address.");
+        Self::with_retry(error, wait.as_secs_f64().ceil().max(1.0) as u64)
+    }
+
+    /// 503: passwords are checked a few at a time, and this one's turn did not come.
+    pub(super) fn busy() -> Self {
+        Self::with_retry(ScimError::unavailable("Too many passwords are being checked."), RETRY_AFTER_CONFLICT)
+    }
+
     /// 404 for a path that names nothing.
     pub(super) fn no_such_path() -> Self {
         ScimError::not_found("There is no such endpoint.").into()

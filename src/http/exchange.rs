@@ -11,6 +11,7 @@ use super::HttpState;
 use super::body::{Payload, Size};
 use super::error::Failure;
 use super::etag::Conditions;
+use super::grant::Grant;
 use super::query;
 use super::tenant::Identity;
 use super::wire::{Base, Version};
@@ -28,6 +29,8 @@ pub(super) struct Exchange<'a> {
     pub(super) caller: Caller,
     /// The user whom the credential stands for.
     pub(super) me: Option<Uuid>,
+    /// What the credential may do.
+    pub(super) grant: Grant,
     /// How this tenant's clients are answered.
     pub(super) scim: Arc<Scim>,
     /// Whether a change may wait for Jira, so that the client hears a refusal.
@@ -59,7 +62,7 @@ impl<'a> Exchange<'a> {
             refuses_unknown_members: identity.scim.unknown_members == UnknownMembers::Refuse,
             actor: identity.credential.label.clone(),
             request_id,
-            remote: state.origin.remote(&parts.headers, peer),
+            remote: state.origin.remote(&parts.headers, peer).map(|address| address.to_string()),
             // Decided where a change is accepted; a read settles nothing.
             settles: None,
         };
@@ -69,6 +72,7 @@ impl<'a> Exchange<'a> {
             conditions: Conditions::of(&parts.headers),
             caller,
             me: identity.credential.me,
+            grant: Grant::of(&identity.credential),
             scim: identity.scim,
             settles: true,
             query: query::read(parts.uri.query())?,
@@ -84,6 +88,7 @@ impl<'a> Exchange<'a> {
             conditions: Conditions::of_bulk(version),
             caller: self.caller.clone(),
             me: self.me,
+            grant: self.grant,
             scim: self.scim.clone(),
             settles: false,
             query: Search::default(),

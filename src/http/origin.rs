@@ -3,6 +3,8 @@
 //! Without a configured public URL the request says it; `X-Forwarded-Host` and `-Proto` are believed only from a proxy
 //! that the configuration trusts (`listen` tells the rest of what such a proxy says).
 
+use std::net::IpAddr;
+
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
@@ -35,8 +37,8 @@ impl Origin {
     }
 
     /// The client's address as far as trusted proxies tell.
-    pub(super) fn remote(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<String> {
-        peer.map(|peer| client(peer, headers, &self.trusted_proxies).address.to_string())
+    pub(super) fn remote(&self, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
+        peer.map(|peer| client(peer, headers, &self.trusted_proxies).address)
     }
 
     fn trusts(&self, peer: Option<Peer>) -> bool {
@@ -117,6 +119,6 @@ mod tests {
     fn without_a_peer_nobody_is_believed() {
         assert_eq!(origin().remote(&headers(&[("x-forwarded-for", "198.51.100.7")]), None), None);
         let remote = origin().remote(&headers(&[("x-forwarded-for", "198.51.100.7")]), from(PROXY, false));
-        assert_eq!(remote.as_deref(), Some("198.51.100.7"));
+        assert_eq!(remote, Some([198, 51, 100, 7].into()));
     }
 }

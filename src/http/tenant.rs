@@ -1,26 +1,30 @@
-//! Who asks: the tenant in the URL and its credential, together: a bearer token (RFC 6750), the same text alone
-//! (`OKTA-3`), or a user name with its generated password (RFC 7617).
+//! Who asks: the tenant in the URL and its credential, together. What a credential may be is in [`super::credential`].
 //!
 //! A good pair is remembered for two seconds, so that a busy client costs the store one look-up in that time and a
-//! revoked token stops within it. Nothing bad is remembered. What is wrong with a credential is never told.
+//! revoked token stops within it. Of what is bad nothing is remembered but how often an address was wrong
+//! ([`login::slow`]). What is wrong with a credential, or whether there is such a tenant, is told to the log alone.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, header};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
+use ring::hmac;
 use uuid::Uuid;
 
+use super::credential::Presented;
 use super::error::Failure;
 use crate::config::is_slug;
 use crate::lifecycle::Lifecycle;
+use crate::login::password::Passwords;
+use crate::login::slow::Slow;
 use crate::policy::{Groups, Policy, Scim};
 use crate::scim::Types;
+use crate::secret::Secret;
 use crate::store::tenant::Tenant;
-use crate::store::token::{self, Credential};
+use crate::store::token::{self, Credential, Kind};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Chain;
 
@@ -63,13 +67,53 @@ impl Identity {
             types,
         })
     }
+
+    /// Whether the tenant's clients may come from there.
+    fn may_come_from(&self, address: IpAddr) -> bool {
+        let networks = &self.scim.networks;
+        networks.is_empty() || networks.iter().any(|network| network.contains(&address))
+    }
 }
 
-/// Pairs of tenant and token that were good a moment ago.
-#[derive(Debug, Default)]
+/// Why somebody is not let in: for the log, never for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Missing,
+    NoSuch,
+    Username,
+    Client,
+    Password,
+    Network,
+}
+
+impl Refusal {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "no credential",
+            Self::NoSuch => "no such tenant, or no such credential of it",
+            Self::Username => "the user name is not that of the credential",
+            Self::Client => "an OAuth client asks for a token first",
+            Self::Password => "no such user name, or another password",
+            Self::Network => "the address is not among those of the tenant",
+        }
+    }
+}
+
+/// What proving a credential came to.
+enum Proof {
+    Good(Identity),
+    Bad(Refusal),
+}
+
+/// Lets in who may come in, and remembers them for a moment.
+#[derive(Debug)]
 pub(super) struct Doorkeeper {
+    /// What is remembered is kept as numbers that say nothing to anybody else: a chosen password can be guessed.
+    key: hmac::Key,
     known: RwLock<HashMap<[u8; 32], Known>>,
     noted: Mutex<HashMap<Uuid, Instant>>,
+    passwords: Passwords,
+    slow: Slow,
 }
 
 #[derive(Debug)]
@@ -78,34 +122,126 @@ struct Known {
     since: Instant,
 }
 
+impl Default for Doorkeeper {
+    fn default() -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
+            known: RwLock::default(),
+            noted: Mutex::default(),
+            passwords: Passwords::default(),
+            slow: Slow::default(),
+        }
+    }
+}
+
+/// Whoever asks, as far as the connection and the path tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor<'a> {
+    /// The tenant that the path names, which may not exist.
+    pub(super) slug: &'a str,
+    /// Where the request comes from, as far as trusted proxies tell; none in a test without connections.
+    pub(super) from: Option<IpAddr>,
+    pub(super) now: Instant,
+}
+
+impl Visitor<'_> {
+    fn address(&self) -> IpAddr {
+        self.from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+}
+
 impl Doorkeeper {
     /// Lets the bearer of a credential of this tenant pass.
     ///
     /// # Errors
-    /// 401, alike for every reason; 503 where the store cannot be asked.
+    /// 401, alike for every reason, and 429 where that is too often; 503 where the store cannot be asked, or nobody has
+    /// time to check a password.
     pub(super) async fn admit(
         &self,
         store: &Store,
-        slug: &str,
+        visitor: Visitor<'_>,
         headers: &HeaderMap,
-        now: Instant,
     ) -> Result<Identity, Failure> {
-        // Any token is hashed and looked up once, whether the tenant exists or not.
-        let presented = presented(headers).ok_or_else(Failure::unauthorized)?;
-        let hash = token::hash(&presented.secret);
-        if let Some(identity) = self.recall(slug, &hash, now, Utc::now()) {
-            return presented.opens(identity);
-        }
-        // A NUL or anything else that is no slug cannot be asked for.
-        if !is_slug(slug) {
-            return Err(Failure::unauthorized());
-        }
-        let Some((tenant, credential)) = token::authenticate(store.pool(), slug, &hash).await? else {
-            return Err(Failure::unauthorized());
+        let Some(presented) = Presented::of(headers) else {
+            return Err(told_apart_in_the_log(visitor, Refusal::Missing, Failure::unauthorized()));
         };
-        let identity = Identity::new(tenant, credential)?;
-        self.remember(hash, identity.clone(), now);
-        presented.opens(identity)
+        let key = self.number(visitor.slug, &presented);
+        let proof = match self.recall(visitor.slug, &key, visitor.now, Utc::now()) {
+            Some(identity) => Proof::Good(identity),
+            None => match self.prove(store, visitor, &presented).await? {
+                Proof::Good(identity) => {
+                    self.remember(key, identity.clone(), visitor.now);
+                    Proof::Good(identity)
+                }
+                bad => bad,
+            },
+        };
+        match proof {
+            Proof::Good(identity) if identity.may_come_from(visitor.address()) => Ok(identity),
+            Proof::Good(_) => Err(self.refuse(visitor, &presented, Refusal::Network)),
+            Proof::Bad(why) => Err(self.refuse(visitor, &presented, why)),
+        }
+    }
+
+    async fn prove(&self, store: &Store, visitor: Visitor<'_>, presented: &Presented) -> Result<Proof, Failure> {
+        // A NUL or anything else that is no slug cannot be asked for; nobody is called the empty name.
+        let slug = if is_slug(visitor.slug) { visitor.slug } else { "" };
+        // Any secret is hashed and looked up once, whether the tenant exists or not.
+        let hash = token::hash(presented.secret.expose());
+        if let Some((tenant, credential)) = token::authenticate(store.pool(), slug, &hash).await? {
+            // A password opens only with its user name, and a token only without one.
+            return Ok(match credential.kind {
+                Kind::Client => Proof::Bad(Refusal::Client),
+                Kind::Secret | Kind::Password if presented.username != credential.username => {
+                    Proof::Bad(Refusal::Username)
+                }
+                Kind::Secret | Kind::Password => Proof::Good(Identity::new(tenant, credential)?),
+            });
+        }
+        match &presented.username {
+            Some(username) => self.prove_password(store, visitor, (slug, username), &presented.secret).await,
+            None => Ok(Proof::Bad(Refusal::NoSuch)),
+        }
+    }
+
+    /// A password that somebody chose. A user name that nobody has takes as long as one that somebody has.
+    async fn prove_password(
+        &self,
+        store: &Store,
+        visitor: Visitor<'_>,
+        (slug, username): (&str, &str),
+        secret: &Secret,
+    ) -> Result<Proof, Failure> {
+        let Visitor { now, .. } = visitor;
+        let user = (visitor.slug, username);
+        // As the store can hold it; a NUL is in no name.
+        let named = if username.contains('\0') { "" } else { username };
+        let mut candidates = token::by_username(store.pool(), slug, named).await?;
+        if let Some(at) = candidates.iter().position(|(_, _, hash)| self.passwords.was_right(secret, hash, now)) {
+            let (tenant, credential, _) = candidates.swap_remove(at);
+            return Ok(Proof::Good(Identity::new(tenant, credential)?));
+        }
+        self.slow.may_try(visitor.address(), user, now).map_err(Failure::wrong_too_often)?;
+        if candidates.is_empty() {
+            let _nobodys = self.passwords.is_right(secret.clone(), None, now).await.map_err(|_| Failure::busy())?;
+        }
+        for (tenant, credential, hash) in candidates {
+            let right = self.passwords.is_right(secret.clone(), Some(hash), now).await;
+            if right.map_err(|_| Failure::busy())? {
+                self.slow.right(visitor.address(), user, now);
+                return Ok(Proof::Good(Identity::new(tenant, credential)?));
+            }
+        }
+        Ok(Proof::Bad(Refusal::Password))
+    }
+
+    fn refuse(&self, visitor: Visitor<'_>, presented: &Presented, why: Refusal) -> Failure {
+        let user = presented.username.as_deref().map(|username| (visitor.slug, username));
+        let failure = match self.slow.wrong(visitor.address(), user, visitor.now) {
+            Ok(()) => Failure::unauthorized(),
+            Err(wait) => Failure::wrong_too_often(wait),
+        };
+        told_apart_in_the_log(visitor, why, failure)
     }
 
     /// Writes down in the background that a token was used, unless that was done a moment ago.
@@ -136,15 +272,29 @@ impl Doorkeeper {
         }
     }
 
-    fn recall(&self, slug: &str, hash: &[u8; 32], now: Instant, today: DateTime<Utc>) -> Option<Identity> {
+    /// Tenant, user name and secret as one number.
+    fn number(&self, slug: &str, presented: &Presented) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        let username = presented.username.as_ref().map_or(&[][..], |name| name.as_bytes());
+        for part in [slug.as_bytes(), username, presented.secret.expose().as_bytes()] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.update(&[u8::from(presented.username.is_some())]);
+        let mut number = [0; 32];
+        number.copy_from_slice(context.sign().as_ref());
+        number
+    }
+
+    fn recall(&self, slug: &str, key: &[u8; 32], now: Instant, today: DateTime<Utc>) -> Option<Identity> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let Known { identity, since } = known.get(hash)?;
+        let Known { identity, since } = known.get(key)?;
         let fresh = now.saturating_duration_since(*since) < REMEMBERED;
         let valid = identity.credential.expires.is_none_or(|expires| expires > today);
         (fresh && valid && identity.tenant.slug == slug).then(|| identity.clone())
     }
 
-    fn remember(&self, hash: [u8; 32], identity: Identity, now: Instant) {
+    fn remember(&self, key: [u8; 32], identity: Identity, now: Instant) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_REMEMBERED {
             known.retain(|_, known| now.saturating_duration_since(known.since) < REMEMBERED);
@@ -152,7 +302,7 @@ impl Doorkeeper {
         if known.len() >= MOST_REMEMBERED {
             known.clear();
         }
-        known.insert(hash, Known { identity, since: now });
+        known.insert(key, Known { identity, since: now });
     }
 }
 
@@ -160,36 +310,10 @@ async fn note(store: &Store, tenant_id: Uuid, id: Uuid) -> Result<(), StoreError
     token::touch_last_used(store.pool(), tenant_id, id, Utc::now()).await
 }
 
-/// What a request shows of itself.
-#[derive(Debug, PartialEq, Eq)]
-struct Presented {
-    /// HTTP Basic: as whom.
-    username: Option<String>,
-    secret: String,
-}
-
-impl Presented {
-    /// A password opens only with its user name, and a token only without one.
-    fn opens(&self, identity: Identity) -> Result<Identity, Failure> {
-        let fits = self.username == identity.credential.username;
-        if fits { Ok(identity) } else { Err(Failure::unauthorized()) }
-    }
-}
-
-/// Reads `Authorization`; the name of a scheme ignores letter case (RFC 9110 section 11.1).
-fn presented(headers: &HeaderMap) -> Option<Presented> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
-    let (username, secret) = match value.split_once(' ') {
-        None => (None, value.to_owned()),
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => (None, token.trim().to_owned()),
-        Some((scheme, pair)) if scheme.eq_ignore_ascii_case("basic") => {
-            let pair = String::from_utf8(STANDARD.decode(pair.trim()).ok()?).ok()?;
-            let (username, password) = pair.split_once(':')?;
-            (Some(username.to_owned()), password.to_owned())
-        }
-        Some(_) => return None,
-    };
-    (!secret.is_empty()).then_some(Presented { username, secret })
+/// One line that says why; the client is not told.
+fn told_apart_in_the_log(visitor: Visitor<'_>, why: Refusal, failure: Failure) -> Failure {
+    tracing::info!(event = "login.refused", from = %visitor.address(), why = why.as_str(), "a login was refused");
+    failure
 }
 
 #[cfg(test)]
@@ -197,6 +321,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::store::tenant::Mode;
+    use crate::store::token::Scope;
 
     const HASH: [u8; 32] = [7; 32];
 
@@ -213,51 +338,17 @@ mod tests {
             created: epoch,
             modified: epoch,
         };
-        let credential =
-            Credential { id: Uuid::from_u128(2), label: "first".into(), username: None, me: None, expires };
-        Identity::new(tenant, credential).unwrap()
-    }
-
-    #[test]
-    fn a_credential_comes_as_bearer_as_basic_or_alone() {
-        let table = [
-            ("Bearer abc", Some((None, "abc"))),
-            ("bearer  abc ", Some((None, "abc"))),
-            ("BEARER abc", Some((None, "abc"))),
-            ("abc", Some((None, "abc"))),
-            ("Basic YTpi", Some((Some("a"), "b"))),
-            ("basic YTpiOmM=", Some((Some("a"), "b:c"))),
-            ("Basic OmI=", Some((Some(""), "b"))),
-            // The word alone is a bare token like any other, which nobody has.
-            ("Bearer", Some((None, "Bearer"))),
-            ("Basic YTo=", None),
-            ("Basic YWI=", None),
-            ("Basic ???", None),
-            ("Digest abc", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, text.parse().unwrap())]);
-            let expected = expected.map(|(username, secret)| Presented {
-                username: username.map(str::to_owned),
-                secret: secret.to_owned(),
-            });
-            assert_eq!(presented(&headers), expected, "{text}");
-        }
-        assert_eq!(presented(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn a_password_opens_only_as_its_user_and_a_token_only_as_nobody() {
-        let opens = |username: Option<&str>, of: Option<&str>| {
-            let mut identity = identity(None);
-            let credential = Credential { username: of.map(str::to_owned), ..(*identity.credential).clone() };
-            identity.credential = Arc::new(credential);
-            let presented = Presented { username: username.map(str::to_owned), secret: "s".into() };
-            presented.opens(identity).is_ok()
+        let credential = Credential {
+            id: Uuid::from_u128(2),
+            label: "first".into(),
+            kind: Kind::Secret,
+            username: None,
+            me: None,
+            scope: Scope::Write,
+            users_only: false,
+            expires,
         };
-        assert!(opens(None, None) && opens(Some("agent"), Some("agent")));
-        assert!(!opens(Some("agent"), None) && !opens(None, Some("agent")) && !opens(Some("Agent"), Some("agent")));
+        Identity::new(tenant, credential).unwrap()
     }
 
     #[test]

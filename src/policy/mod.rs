@@ -280,6 +280,7 @@ mod tests {
             (json!({"protect": {"groups": ["^.*$"]}}), "policy.protect.groups"),
             (json!({"protect": {"groups": ["(?-i)^Board$"]}}), "policy.protect.groups"),
             (json!({"brake": {"window": "0"}}), "policy.brake.window"),
+            (json!({"scim": {"networks": ["10.0.0.0/8", "everywhere"]}}), "policy.scim.networks"),
             (json!({"brake": {"accounts": {"max": 1, "percent": 5, "min": 9}}}), "policy.brake.accounts.min"),
             (
                 json!({"brake": {"memberships": {"max": 9, "percent": 101, "min": 9}}}),

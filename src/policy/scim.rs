@@ -1,6 +1,7 @@
 //! How the tenant's clients are answered: what the RFCs leave open and clients disagree about.
 
-use serde::{Deserialize, Serialize};
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::scim::Types;
@@ -52,6 +53,19 @@ pub struct Scim {
     /// Extensions of this tenant: schema documents (RFC 7643 section 7) with one more key, `resource`. Read by
     /// [`Types::declared`].
     pub schemas: Vec<Value>,
+    /// Where the tenant's clients may come from; empty: from anywhere.
+    #[serde(deserialize_with = "networks")]
+    pub networks: Vec<IpNet>,
+}
+
+/// A single address is a network, too.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        let address = || text.trim().parse::<std::net::IpAddr>().map(IpNet::from).ok();
+        let network = text.trim().parse::<IpNet>().ok().map(|network| network.trunc()).or_else(address);
+        network.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no network such as 198.51.100.0/24")))
+    };
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
 }
 
 impl Scim {
@@ -80,6 +94,7 @@ impl Default for Scim {
             unknown_members: UnknownMembers::default(),
             v1_delete: DeleteAnswer::default(),
             schemas: Vec::new(),
+            networks: Vec::new(),
         }
     }
 }

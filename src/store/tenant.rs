@@ -422,6 +422,7 @@ pub(super) async fn purge(conn: &mut PgConnection, tenant_id: Uuid) -> Result<()
     delete_page!(conn, tenant_id, "brake_grant");
     delete_page!(conn, tenant_id, "brake");
     delete_page!(conn, tenant_id, "alert");
+    delete_page!(conn, tenant_id, "alert_state");
     delete_page!(conn, tenant_id, "override");
     delete_page!(conn, tenant_id, "claim");
     delete_page!(conn, tenant_id, "link");

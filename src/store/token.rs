@@ -1,8 +1,12 @@
-//! Credentials of the IdPs: bearer tokens, and user names with generated passwords for HTTP Basic. The store knows only
-//! the SHA-256 of either.
+//! Credentials of the IdPs: bearer tokens, user names with passwords for HTTP Basic, and OAuth clients. Of a secret that was
+//! made here the store knows only the SHA-256, of a password that somebody chose only what argon2id makes of it.
 //!
 //! Several may be live at once, so that they can be rotated without a gap; among the living a label is unique within
 //! its tenant, so that the audit's actor names one credential.
+
+mod declared;
+mod login;
+mod rotation;
 
 use std::fmt;
 
@@ -10,11 +14,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
-use sqlx::{Acquire, PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::tenant::{Mode, Origin, Tenant};
+use super::tenant::Origin;
 use super::{OnConstraint, StoreError};
+
+pub use declared::{revoke_undeclared, upsert_declared};
+pub use login::{authenticate, by_username, client, touch_last_used};
+pub use rotation::{Successor, find, rotate};
 
 /// Every token begins with it, so that secret scanners know one when they see one.
 pub const PREFIX: &str = "jst_";
@@ -60,6 +68,54 @@ pub fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
+/// What proves that a client is whom a credential was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum Kind {
+    /// A secret that was made here: a bearer token, or with a user name the password of HTTP Basic.
+    Secret,
+    /// The password of HTTP Basic, chosen by somebody.
+    Password,
+    /// The secret of an OAuth client, made here; opens nothing but the token endpoint.
+    Client,
+}
+
+impl Kind {
+    /// As in the column and the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Password => "password",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// What a credential may do.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, sqlx::Type,
+)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum Scope {
+    /// Look.
+    Read,
+    /// Look and change.
+    #[default]
+    Write,
+}
+
+impl Scope {
+    /// As in the column, the configuration and the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
 /// A credential as an administrator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Token {
@@ -67,18 +123,28 @@ pub struct Token {
     pub id: Uuid,
     /// Its name; the actor in the audit.
     pub label: String,
-    /// HTTP Basic: the user name whose password it is; `None`: a bearer token.
+    /// What proves it.
+    pub kind: Kind,
+    /// HTTP Basic: the user name whose password it is; of an OAuth client its id; `None`: a bearer token.
     pub username: Option<String>,
     /// The user whom it stands for at `/Me`.
     pub me: Option<Uuid>,
+    /// What it may do.
+    pub scope: Scope,
+    /// Whether groups are out of bounds.
+    pub users_only: bool,
     /// When it was made.
     pub created: DateTime<Utc>,
     /// When it stops being accepted; `None`: never.
     pub expires: Option<DateTime<Utc>>,
+    /// When another one took its place.
+    pub rotated: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked: Option<DateTime<Utc>>,
     /// When it was last used, to the minute.
     pub last_used: Option<DateTime<Utc>>,
+    /// The configuration file declares it.
+    pub declared: bool,
 }
 
 /// The credential that a request came with.
@@ -88,12 +154,60 @@ pub struct Credential {
     pub id: Uuid,
     /// Its name; the actor in the audit.
     pub label: String,
-    /// HTTP Basic: the user name whose password it is; `None`: a bearer token.
+    /// What proves it.
+    pub kind: Kind,
+    /// HTTP Basic: the user name whose password it is; of an OAuth client its id; `None`: a bearer token.
     pub username: Option<String>,
     /// The user whom it stands for at `/Me`.
     pub me: Option<Uuid>,
+    /// What it may do.
+    pub scope: Scope,
+    /// Whether groups are out of bounds.
+    pub users_only: bool,
     /// When it stops being accepted; `None`: never.
     pub expires: Option<DateTime<Utc>>,
+}
+
+/// What the store keeps of a secret.
+#[derive(Clone, Copy)]
+pub enum Proof<'a> {
+    /// SHA-256 of a secret that was made here.
+    Secret(&'a [u8; 32]),
+    /// A chosen password, as argon2id in the PHC form.
+    Password(&'a str),
+    /// SHA-256 of the secret of an OAuth client.
+    Client(&'a [u8; 32]),
+}
+
+impl<'a> Proof<'a> {
+    /// What it proves.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Secret(_) => Kind::Secret,
+            Self::Password(_) => Kind::Password,
+            Self::Client(_) => Kind::Client,
+        }
+    }
+
+    fn hash(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Secret(hash) | Self::Client(hash) => Some(hash.as_slice()),
+            Self::Password(_) => None,
+        }
+    }
+
+    fn password(self) -> Option<&'a str> {
+        match self {
+            Self::Password(hash) => Some(hash),
+            Self::Secret(_) | Self::Client(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Proof<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proof({})", self.kind().as_str())
+    }
 }
 
 /// What a credential is to be.
@@ -101,20 +215,25 @@ pub struct Credential {
 pub struct NewCredential<'a> {
     /// Its name.
     pub label: &'a str,
-    /// SHA-256 of the secret.
-    pub hash: &'a [u8; 32],
-    /// HTTP Basic: the user name whose password it is.
+    /// What proves it.
+    pub proof: Proof<'a>,
+    /// HTTP Basic: the user name whose password it is; of an OAuth client its id.
     pub username: Option<&'a str>,
     /// The user whom it stands for at `/Me`.
     pub me: Option<Uuid>,
+    /// What it may do.
+    pub scope: Scope,
+    /// Whether groups are out of bounds.
+    pub users_only: bool,
     /// When it stops being accepted; `None`: never.
     pub expires: Option<DateTime<Utc>>,
 }
 
 impl<'a> NewCredential<'a> {
-    /// A bearer token that stands for nobody.
+    /// A bearer token that may do anything and stands for nobody.
     pub fn bearer(label: &'a str, hash: &'a [u8; 32], expires: Option<DateTime<Utc>>) -> Self {
-        Self { label, hash, username: None, me: None, expires }
+        let (username, me, scope, users_only) = (None, None, Scope::Write, false);
+        Self { label, proof: Proof::Secret(hash), username, me, scope, users_only, expires }
     }
 }
 
@@ -130,6 +249,12 @@ pub enum TokenError {
     /// No live token has this id or label.
     #[error("there is no live token {0}")]
     NotFound(String),
+    /// The configuration file declares it.
+    #[error("token {0} is declared in the configuration file; change it there")]
+    Declared(String),
+    /// A secret was to take the place of a password, or the other way round.
+    #[error("token {0} is of another kind than what is to take its place")]
+    OtherKind(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -148,20 +273,23 @@ pub async fn create(
 ) -> Result<Token, TokenError> {
     let made = sqlx::query_as!(
         Token,
-        "WITH made AS (
-             INSERT INTO token (tenant_id, id, hash, label, created, expires, username, me)
-             VALUES ($1, $2, $3, $4, $5, $6, $9, $10)
+        r#"WITH made AS (
+             INSERT INTO token (tenant_id, id, hash, label, created, expires, username, me, kind, password, scope,
+                                users_only)
+             VALUES ($1, $2, $3, $4, $5, $6, $9, $10, $11, $12, $13, $14)
              RETURNING *
          ), noted AS (
              INSERT INTO audit (tenant_id, at, id, request_id, actor, action, kind, subject_id, body, status)
              SELECT tenant_id, $5, gen_random_uuid(), $7, $8, 'token.create', 'token', id,
-                    jsonb_build_object('label', label, 'expires', expires, 'username', username, 'me', me), 201
+                    jsonb_build_object('label', label, 'kind', kind, 'expires', expires, 'username', username, 'me', me,
+                                       'scope', scope, 'users_only', users_only), 201
              FROM made
          )
-         SELECT id, label, username, me, created, expires, revoked, last_used FROM made",
+         SELECT id, label, kind AS "kind: Kind", username, me, scope AS "scope: Scope", users_only, created, expires,
+                rotated, revoked, last_used, declared FROM made"#,
         tenant_id,
         id,
-        new.hash.as_slice(),
+        new.proof.hash(),
         new.label,
         origin.at,
         new.expires,
@@ -169,6 +297,10 @@ pub async fn create(
         origin.actor,
         new.username,
         new.me,
+        new.proof.kind().as_str(),
+        new.proof.password(),
+        new.scope.as_str(),
+        new.users_only,
     )
     .fetch_one(db)
     .await
@@ -186,8 +318,9 @@ pub async fn create(
 pub async fn list(db: impl PgExecutor<'_>, tenant_id: Uuid) -> Result<Vec<Token>, StoreError> {
     let tokens = sqlx::query_as!(
         Token,
-        "SELECT id, label, username, me, created, expires, revoked, last_used FROM token
-         WHERE tenant_id = $1 ORDER BY created, id",
+        r#"SELECT id, label, kind AS "kind: Kind", username, me, scope AS "scope: Scope", users_only, created, expires,
+                  rotated, revoked, last_used, declared
+           FROM token WHERE tenant_id = $1 ORDER BY created, id"#,
         tenant_id,
     )
     .fetch_all(db)
@@ -207,7 +340,7 @@ pub async fn revoke(
 ) -> Result<Token, TokenError> {
     let revoked = sqlx::query_as!(
         Token,
-        "WITH gone AS (
+        r#"WITH gone AS (
              UPDATE token SET revoked = $3
              WHERE tenant_id = $1 AND revoked IS NULL AND (id::text = lower($2) OR label = $2)
              RETURNING *
@@ -217,7 +350,8 @@ pub async fn revoke(
                     jsonb_build_object('label', label), 200
              FROM gone
          )
-         SELECT id, label, username, me, created, expires, revoked, last_used FROM gone",
+         SELECT id, label, kind AS "kind: Kind", username, me, scope AS "scope: Scope", users_only, created, expires,
+                rotated, revoked, last_used, declared FROM gone"#,
         tenant_id,
         id_or_label,
         origin.at,
@@ -228,140 +362,6 @@ pub async fn revoke(
     .await
     .map_err(StoreError::from)?;
     revoked.ok_or_else(|| TokenError::NotFound(id_or_label.to_owned()))
-}
-
-/// Makes a credential what the configuration file says: live, with this text and this expiry. A token of another text
-/// under the same label is revoked.
-///
-/// # Errors
-/// [`TokenError::InUse`].
-pub async fn upsert_declared(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    id: Uuid,
-    new: NewCredential<'_>,
-    origin: Origin<'_>,
-) -> Result<(), TokenError> {
-    let mut tx = conn.begin().await.map_err(StoreError::from)?;
-    // Replicas start together: the lock makes the second one see what the first one made.
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('token ' || $1::uuid::text, 0))", tenant_id)
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::from)?;
-    // Another text under this label gives way.
-    sqlx::query!(
-        "UPDATE token SET revoked = $4 WHERE tenant_id = $1 AND label = $2 AND hash <> $3 AND revoked IS NULL",
-        tenant_id,
-        new.label,
-        new.hash.as_slice(),
-        origin.at,
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::from)?;
-    let known = sqlx::query!(
-        "UPDATE token SET expires = $4, username = $5, revoked = NULL, declared = true
-         WHERE tenant_id = $1 AND hash = $2 AND label = $3",
-        tenant_id,
-        new.hash.as_slice(),
-        new.label,
-        new.expires,
-        new.username,
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::from)?;
-    if known.rows_affected() == 0 {
-        create(&mut *tx, tenant_id, id, new, origin).await?;
-        sqlx::query!("UPDATE token SET declared = true WHERE tenant_id = $1 AND id = $2", tenant_id, id)
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::from)?;
-    }
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(())
-}
-
-/// Revokes the tokens that the configuration file declared once and does not name any more, and returns their labels.
-///
-/// # Errors
-/// The store failed.
-pub async fn revoke_undeclared(
-    db: impl PgExecutor<'_>,
-    tenant_id: Uuid,
-    labels: &[String],
-    at: DateTime<Utc>,
-) -> Result<Vec<String>, StoreError> {
-    let revoked = sqlx::query_scalar!(
-        "UPDATE token SET revoked = $3
-         WHERE tenant_id = $1 AND declared AND revoked IS NULL AND label <> ALL($2) RETURNING label",
-        tenant_id,
-        labels,
-        at,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(revoked)
-}
-
-/// The tenant and the credential of a request, in one query. `None` for an unknown tenant, an unknown, expired or
-/// revoked token and a token of another tenant alike: a client learns nothing from the difference.
-///
-/// # Errors
-/// The store failed.
-pub async fn authenticate(
-    db: impl PgExecutor<'_>,
-    slug: &str,
-    hash: &[u8; 32],
-) -> Result<Option<(Tenant, Credential)>, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT t.id, t.slug, t.target, t.mode AS "mode: Mode", t.policy, t.policy_version, t.declared, t.created,
-                  t.modified, k.id AS token_id, k.label, k.username, k.me, k.expires
-           FROM token k JOIN tenant t ON t.id = k.tenant_id
-           WHERE k.hash = $2 AND t.slug = $1 AND k.revoked IS NULL AND (k.expires IS NULL OR k.expires > now())"#,
-        slug,
-        hash.as_slice(),
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| {
-        let tenant = Tenant {
-            id: row.id,
-            slug: row.slug,
-            target: row.target,
-            mode: row.mode,
-            policy: row.policy,
-            policy_version: row.policy_version,
-            declared: row.declared,
-            created: row.created,
-            modified: row.modified,
-        };
-        let credential =
-            Credential { id: row.token_id, label: row.label, username: row.username, me: row.me, expires: row.expires };
-        (tenant, credential)
-    }))
-}
-
-/// Notes that a token was used; at most one write a minute, however often it is called.
-///
-/// # Errors
-/// The store failed.
-pub async fn touch_last_used(
-    db: impl PgExecutor<'_>,
-    tenant_id: Uuid,
-    id: Uuid,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE token SET last_used = $3
-         WHERE tenant_id = $1 AND id = $2 AND (last_used IS NULL OR last_used < $3::timestamptz - interval '1 minute')",
-        tenant_id,
-        id,
-        now,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 #[cfg(test)]

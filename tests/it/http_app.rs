@@ -272,13 +272,8 @@ pub async fn basic(store: &Store, username: &str) -> String {
     let origin = Origin { actor: "test", request_id: Uuid::now_v7(), at: Utc::now() };
     let acme = tenant::get(store.pool(), "acme").await.unwrap().unwrap();
     let password = NewToken::generate();
-    let wanted = token::NewCredential {
-        label: username,
-        hash: password.hash(),
-        username: Some(username),
-        me: None,
-        expires: None,
-    };
+    let bearer = token::NewCredential::bearer(username, password.hash(), None);
+    let wanted = token::NewCredential { username: Some(username), ..bearer };
     token::create(store.pool(), acme.id, Uuid::now_v7(), wanted, origin).await.unwrap();
     base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal()))
 }
@@ -318,6 +313,13 @@ impl Ask<'_> {
 
     pub fn named_header(mut self, name: HeaderName, value: &str) -> Self {
         self.request.headers_mut().append(name, value.parse().unwrap());
+        self
+    }
+
+    /// Over a connection from there.
+    pub fn from(mut self, peer: &str) -> Self {
+        let peer = jira_scim::listen::Peer { address: peer.parse().unwrap(), tls: false };
+        self.request.extensions_mut().insert(peer);
         self
     }
 

@@ -22,6 +22,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("policy", 2),
     ("alert", 3),
     ("directory", 3),
+    ("login", 3),
     ("writer", 3),
     ("http", 4),
     ("simulate", 4),

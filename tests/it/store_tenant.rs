@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use jira_scim::store::outbox::Subject;
 use jira_scim::store::tenant::{self, Mode, NewTenant, TenantChange, TenantError};
-use jira_scim::store::token::{self, NewToken, Token, TokenError};
+use jira_scim::store::token::{self, NewToken, Scope, Token, TokenError};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -35,6 +35,10 @@ async fn give(
 ) -> Result<Token, TokenError> {
     let credential = token::NewCredential::bearer(label, new.hash(), expires);
     token::create(pool, tenant_id, Uuid::now_v7(), credential, origin(0)).await
+}
+
+fn bearer<'a>(label: &'a str, new: &'a NewToken) -> token::NewCredential<'a> {
+    token::NewCredential::bearer(label, new.hash(), None)
 }
 
 /// The actions of the audit, in order.
@@ -178,6 +182,9 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             "INSERT INTO brake (tenant_id, accounts) SELECT $1, 1 WHERE $2 IS NOT NULL",
             "INSERT INTO brake_grant (tenant_id, kind, subject, place, class, verdict, at, until)
              VALUES ($1, 'user', $2::text, 'account', 'accounts', 'pass', now(), now())",
+            "INSERT INTO alert_state (tenant_id, kind, subject, stage) VALUES ($1, 'token_expires', $2::text, '30')",
+            "INSERT INTO jwt_issuer (tenant_id, id, label, issuer, jwks, audience, algorithms, skew_seconds)
+             VALUES ($1, $2, 'entra', 'https://issuer.example', '{}', 'scim', '{RS256}', 60)",
             "INSERT INTO alert (id, tenant_id, kind, at, body) VALUES ($2, $1, 'brake', now(), '{}')",
         ] {
             sqlx::query(insert).bind(tenant.id).bind(user).execute(&pool).await.unwrap();
@@ -286,6 +293,39 @@ async fn a_declared_token_follows_the_configuration() {
             assert_eq!(open, other == text, "{other} after {text}");
         }
     }
+}
+
+fn successor(new: &NewToken, until: DateTime<Utc>) -> token::Successor<'_> {
+    token::Successor { id: Uuid::now_v7(), proof: token::Proof::Secret(new.hash()), expires: None, until }
+}
+
+#[tokio::test]
+async fn a_rotated_token_is_accepted_until_its_time_and_the_new_one_takes_its_label() {
+    let db = fresh_database().await;
+    let pool = db.pool().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let acme = make(&pool, "acme").await;
+    let (old, new, last) = (NewToken::generate(), NewToken::generate(), NewToken::generate());
+    let narrow = token::NewCredential { scope: Scope::Read, users_only: true, ..bearer("okta", &old) };
+    token::create(&pool, acme.id, Uuid::now_v7(), narrow, origin(0)).await.unwrap();
+    let until = Utc::now() + Duration::hours(1);
+    let made = token::rotate(&mut conn, acme.id, "okta", successor(&new, until), origin(5)).await.unwrap();
+    assert_eq!((made.label.as_str(), made.scope, made.users_only, made.expires), ("okta", Scope::Read, true, None));
+    for token in [&old, &new] {
+        assert!(token::authenticate(&pool, "acme", token.hash()).await.unwrap().is_some(), "both are good meanwhile");
+    }
+    let all = token::list(&pool, acme.id).await.unwrap();
+    assert_eq!((all[0].rotated, all[0].expires.map(|at| at.timestamp())), (Some(at(5)), Some(until.timestamp())));
+    assert!(all[0].label.starts_with("okta (until "), "{}", all[0].label);
+    let past = Utc::now() - Duration::seconds(1);
+    token::rotate(&mut conn, acme.id, "okta", successor(&last, past), origin(6)).await.unwrap();
+    assert!(token::authenticate(&pool, "acme", new.hash()).await.unwrap().is_none(), "no overlap, no old token");
+    assert!(token::authenticate(&pool, "acme", last.hash()).await.unwrap().is_some());
+    let client = token::Successor { proof: token::Proof::Client(old.hash()), ..successor(&last, past) };
+    let other = token::rotate(&mut conn, acme.id, "okta", client, origin(7)).await;
+    assert!(matches!(other, Err(TokenError::OtherKind(_))), "{other:?}");
+    let nobody = token::rotate(&mut conn, acme.id, "nobody", successor(&last, past), origin(8)).await;
+    assert!(matches!(nobody, Err(TokenError::NotFound(_))), "{nobody:?}");
 }
 
 #[tokio::test]
