@@ -21,6 +21,9 @@ CREATE TABLE scim_user (
     deleted_at timestamptz,
     -- imported: learnt from the target, and not written by a client yet. NULL: a client's.
     origin text COLLATE "C",
+    -- A tombstone that no client made (a reset; an import that did not find the account any more): what the client matches by
+    -- comes back with it.
+    forgotten boolean NOT NULL DEFAULT false,
     CONSTRAINT scim_user_pkey PRIMARY KEY (tenant_id, id)
 );
 
@@ -60,7 +63,7 @@ CREATE TABLE scim_group (
     deleted_at timestamptz,
     -- As of a user.
     origin text COLLATE "C",
-    -- A tombstone of a reset: an import may bring it back. One that a client deleted stays deleted.
+    -- A tombstone that no client made: an import may bring it back. One that a client deleted stays deleted.
     forgotten boolean NOT NULL DEFAULT false,
     CONSTRAINT scim_group_pkey PRIMARY KEY (tenant_id, id)
 );

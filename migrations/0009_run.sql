@@ -12,7 +12,7 @@ CREATE TABLE run (
     stage text COLLATE "C" NOT NULL DEFAULT '',
     place jsonb NOT NULL DEFAULT '{}',
     counters jsonb NOT NULL DEFAULT '{}',
-    -- Why it failed, or why it waits.
+    -- Why it failed, why it waits, or what somebody has to know although it is through.
     error text,
     -- Failures since its last page.
     attempts integer NOT NULL DEFAULT 0,
@@ -42,3 +42,8 @@ ALTER TABLE jira_membership ADD COLUMN imported boolean NOT NULL DEFAULT false;
 
 -- Tombstones of groups by name: a fresh import finds the same ids again.
 CREATE INDEX scim_group_tombstone_name ON scim_group (tenant_id, display_name_key) WHERE deleted_at IS NOT NULL;
+
+-- The import that last saw the account of a user, or the Jira group of an imported group. Not indexed on purpose: it is
+-- written for everybody with each import, on the same page wherever there is room.
+ALTER TABLE link ADD COLUMN seen_run uuid;
+ALTER TABLE scim_group ADD COLUMN seen_run uuid;

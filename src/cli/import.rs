@@ -2,15 +2,12 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
-
 use super::desk::Desk;
-use super::runs::{asked, tenant, worked};
+use super::runs::{asked, last, tenant, worked};
 use super::table::table;
 use super::{ConfigArgs, Failure, confirm};
 use crate::store::run::{self, Kind, Run, State};
-use crate::store::tenant::Tenant;
-use crate::writer::import::{Counters, Tally};
+use crate::writer::import::{Counters, ImportOptions, Tally};
 use crate::writer::removal;
 
 /// The arguments.
@@ -24,12 +21,15 @@ pub(super) struct Args {
     /// Leave it to the daemon, and do not wait
     #[arg(long, conflicts_with_all = ["status", "stop"])]
     background: bool,
-    /// Only say how far the last one is, or what it came to
-    #[arg(long, conflicts_with_all = ["stop", "reset"])]
+    /// Only say how far the last one is, or what it came to; with --reset, the last reset
+    #[arg(long, conflicts_with = "stop")]
     status: bool,
-    /// Stop the one that is under way
-    #[arg(long, conflicts_with = "reset")]
+    /// Stop the one that is under way; with --reset, the reset
+    #[arg(long)]
     stop: bool,
+    /// Remove whoever is not listed any more, however many that are
+    #[arg(long, conflicts_with_all = ["status", "stop", "reset"])]
+    past_the_brake: bool,
     /// Forget instead what is on record of the target: users and groups are gone until they come back, Jira is left as it is
     #[arg(long)]
     reset: bool,
@@ -56,31 +56,23 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 
 async fn answer(args: &Args, desk: &Desk) -> Result<Run, Failure> {
     let tenant = tenant(desk, &args.tenant).await?;
-    if args.status || args.stop {
-        return last(args, desk, &tenant).await;
-    }
     let kind = if args.reset { Kind::Reset } else { Kind::Import };
+    if args.status || args.stop {
+        return last(desk, &tenant, kind, args.stop).await;
+    }
     if args.reset {
         let what = "Its users and groups are gone until an import or the identity provider brings them back; \
                     Jira is left as it is.";
         confirm::typed(&tenant.slug, what, args.yes)?;
     }
-    let id = asked(desk, &tenant, kind, &json!({})).await?;
+    let options = serde_json::to_value(ImportOptions { past_the_brake: args.past_the_brake })?;
+    let id = asked(desk, &tenant, kind, &options).await?;
     if args.background {
         let mut conn = desk.store.pool().acquire().await?;
         let run = run::get(&mut conn, tenant.id, id).await?;
         return run.ok_or_else(|| format!("tenant {} is gone", tenant.slug).into());
     }
     worked(desk, &tenant, id, progress).await
-}
-
-async fn last(args: &Args, desk: &Desk, tenant: &Tenant) -> Result<Run, Failure> {
-    let mut conn = desk.store.pool().acquire().await?;
-    if args.stop && run::stop(&mut conn, tenant.id, Kind::Import, desk.origin()).await?.is_none() {
-        return Err(format!("no import of tenant {} is under way", tenant.slug).into());
-    }
-    let last = run::last(&mut conn, tenant.id, Kind::Import).await?;
-    last.ok_or_else(|| format!("tenant {} was never imported", tenant.slug).into())
 }
 
 fn counters(run: &Run) -> Counters {
@@ -96,11 +88,11 @@ fn progress(run: &Run) -> String {
     }
     let counters = counters(run);
     let tally = match run.stage.as_str() {
-        "groups" => &counters.groups,
+        "groups" | "groups_gone" => &counters.groups,
         "members" => &counters.memberships,
         _ => &counters.accounts,
     };
-    let stage = if run.stage.is_empty() { "accounts" } else { &run.stage };
+    let stage = if run.stage.is_empty() { "accounts" } else { run.stage.trim_end_matches("_gone") };
     let Tally { seen, known, linked, created, .. } = tally;
     let skipped: u64 = tally.skipped.values().sum();
     format!("{stage}: {seen} seen, {known} known, {linked} linked, {created} created, {skipped} skipped{why}")
@@ -110,7 +102,7 @@ fn progress(run: &Run) -> String {
 fn told(run: &Run) -> Result<String, Failure> {
     let mut text = match run.state {
         State::Done if run.kind == Kind::Reset => return Ok(format!("{}; done", progress(run))),
-        State::Done => "done".to_owned(),
+        State::Done => run.error.as_ref().map_or_else(|| "done".to_owned(), |caution| format!("done; {caution}")),
         state => format!("{}: {}", state.as_str(), progress(run)),
     };
     if run.kind == Kind::Reset || !run.counters.is_object() || run.stage.is_empty() {

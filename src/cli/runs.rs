@@ -39,6 +39,16 @@ pub(super) async fn asked(desk: &Desk, tenant: &Tenant, kind: Kind, options: &Va
     }
 }
 
+/// The last run of that kind; with `stop`, it is stopped first.
+pub(super) async fn last(desk: &Desk, tenant: &Tenant, kind: Kind, stop: bool) -> Result<Run, Failure> {
+    let mut conn = desk.store.pool().acquire().await?;
+    if stop && run::stop(&mut conn, tenant.id, kind, desk.origin()).await?.is_none() {
+        return Err(format!("no {kind} of tenant {} is under way", tenant.slug).into());
+    }
+    let last = run::last(&mut conn, tenant.id, kind).await?;
+    last.ok_or_else(|| format!("there was no {kind} of tenant {} yet", tenant.slug).into())
+}
+
 /// A run of that kind without options, to its end.
 pub(super) async fn done(desk: &Desk, tenant: &Tenant, kind: Kind) -> Result<Run, Failure> {
     let id = asked(desk, tenant, kind, &serde_json::json!({})).await?;

@@ -46,7 +46,9 @@ impl Directory {
         })
         .await?;
         let (written, undo) = written;
-        Ok(accepted(attrs, written, Some(undo), Some(Vec::new())))
+        // Somebody who was there already may be in groups: whoever answers reads them.
+        let groups = matches!(undo.0, Before::NoUser { .. }).then(Vec::new);
+        Ok(accepted(attrs, written, Some(undo), groups))
     }
 
     /// Reads a living user.

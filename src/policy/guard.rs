@@ -73,8 +73,13 @@ impl Default for Brake {
 impl Limit {
     /// How many are allowed of a tenant with so many people.
     pub fn of(&self, people: u64) -> u64 {
+        self.share_of(people).min(u64::from(self.max))
+    }
+
+    /// The same without a maximum: for what can be undone.
+    pub fn share_of(&self, people: u64) -> u64 {
         let share = people.saturating_mul(u64::from(self.percent)) / 100;
-        share.max(u64::from(self.min)).min(u64::from(self.max))
+        share.max(u64::from(self.min))
     }
 }
 

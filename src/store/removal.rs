@@ -28,7 +28,7 @@ pub async fn next_groups(
 }
 
 /// Makes tombstones of users. With `undone` each is one of somebody who never came: what was there before is left as it was
-/// found.
+/// found. Without, it is one that no client made.
 pub async fn bury_users(
     conn: &mut PgConnection,
     tenant_id: Uuid,
@@ -40,7 +40,8 @@ pub async fn bury_users(
         WITH locked AS (
             SELECT id FROM scim_user WHERE tenant_id = $1 AND id = ANY($2) AND deleted_at IS NULL ORDER BY id FOR UPDATE
         ), done AS (
-            UPDATE scim_user u SET deleted_at = now(), version = u.version + 1, modified = now(), undone = $3, origin = NULL
+            UPDATE scim_user u SET deleted_at = now(), version = u.version + 1, modified = now(), undone = $3, origin = NULL,
+                forgotten = NOT $3
             FROM locked WHERE u.tenant_id = $1 AND u.id = locked.id RETURNING u.id
         ), edges AS (
             DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND m.member_id = done.id RETURNING m.group_id

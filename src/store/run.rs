@@ -110,7 +110,7 @@ pub struct Run {
     pub place: Value,
     /// What it came to so far.
     pub counters: Value,
-    /// Why it failed, or why it waits.
+    /// Why it failed, why it waits, or what somebody has to know although it is through.
     pub error: Option<String>,
     /// Failures since its last page.
     pub attempts: i32,

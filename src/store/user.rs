@@ -227,7 +227,7 @@ pub async fn create(
             ORDER BY (external_id IS NOT DISTINCT FROM $4) DESC, deleted_at DESC LIMIT 1 FOR UPDATE
         ), revived AS (
             UPDATE scim_user u SET user_name_key = $3, external_id = $4, active = $5, email_keys = $6, attrs = $7,
-                folded = $8, version = u.version + 1, modified = now(), deleted_at = NULL, origin = NULL
+                folded = $8, version = u.version + 1, modified = now(), deleted_at = NULL, origin = NULL, forgotten = false
             FROM ghost WHERE u.tenant_id = $1 AND u.id = ghost.id RETURNING u.id, u.version, u.created, u.modified
         ), forgiven AS (
             -- A new start: what was refused the first time is tried again, and the person's own past counts, not what

@@ -26,12 +26,12 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use states::{ASK, NO_ACCOUNT, NO_ADOPTION, UNMAPPED, by_rule};
 pub use states::{
     DELETE_FINGERPRINT, access_fingerprint, active_fingerprint, barred_fingerprint, fingerprint, group_fingerprint,
     look_fingerprint, pair_fingerprint, place_of, write_fingerprint,
 };
-pub use states::{is_asked, is_no_account};
+use states::{NO_ACCOUNT, NO_ADOPTION, UNMAPPED, by_rule};
+pub use states::{is_asked, is_no_account, to_approve};
 pub use step::{Place, Plan, Step, StepKind, kind_of};
 
 /// How long until somebody without an account is looked for again, where we make none.
@@ -352,14 +352,9 @@ impl<'a> Planner<'a> {
     }
 
     fn ask(&self, seen: &SeenAccount, plan: &mut Plan) {
-        let fingerprint = by_rule(ASK, &write_fingerprint(&self.desired));
-        if !self.blocked(&AccountStep::Write, &fingerprint, plan) {
-            let reason = format!(
-                "An account named {} ({}) exists in Jira already; it waits until somebody approves that it becomes this user's.",
-                seen.username, seen.display_name
-            );
-            let state = refused(fingerprint, reason, Some(Field::Username), self.rules.now);
-            plan.stuck.push((Place::Account(AccountStep::Write), StepState { state: Stuck::Held, ..state }));
+        let state = to_approve(&self.desired, seen, self.rules.now);
+        if !self.blocked(&AccountStep::Write, &state.fingerprint, plan) {
+            plan.stuck.push((Place::Account(AccountStep::Write), state));
         }
     }
 

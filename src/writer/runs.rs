@@ -285,7 +285,7 @@ impl Inner {
             Ok(held) => {
                 tracing::info!(tenant = slug, run = %hold.id, stage = held.run.stage, "tenant {slug}: {kind} begins");
                 match self.perform_run(&held).await {
-                    Ok(()) => After::Finished(State::Done, None),
+                    Ok(caution) => After::Finished(State::Done, caution),
                     Err(error) => self.after(Some(&held), error, attempts).await?,
                 }
             }
@@ -322,15 +322,16 @@ impl Inner {
         Ok(Held { run, tenant, policy, runtime, hold, until, lost: AtomicBool::new(false) })
     }
 
-    /// Does what the run's kind says, from where it was.
-    async fn perform_run(&self, held: &Held) -> Result<(), RunError> {
+    /// Does what the run's kind says, from where it was. Answers what somebody has to know although it is through.
+    async fn perform_run(&self, held: &Held) -> Result<Option<String>, RunError> {
         match held.run.kind {
-            Kind::Import => import::run(self, held).await,
-            Kind::LastLogin => last_login::run(self, held).await,
-            Kind::Purge => removal::purge(self, held).await,
-            Kind::Reconcile => reconcile::run(self, held).await,
-            Kind::Reset => removal::reset(self, held).await,
+            Kind::Import => return import::run(self, held).await,
+            Kind::LastLogin => last_login::run(self, held).await?,
+            Kind::Purge => removal::purge(self, held).await?,
+            Kind::Reconcile => reconcile::run(self, held).await?,
+            Kind::Reset => removal::reset(self, held).await?,
         }
+        Ok(None)
     }
 
     async fn after(&self, held: Option<&Held>, error: RunError, attempts: i32) -> Result<After, StoreError> {
@@ -383,7 +384,8 @@ fn wait(attempts: i32) -> Duration {
 
 fn tell(slug: &str, kind: Kind, state: State, why: Option<&str>) {
     match (state, why) {
-        (State::Done, _) => tracing::info!(tenant = slug, "tenant {slug}: {kind} is through"),
+        (State::Done, None) => tracing::info!(tenant = slug, "tenant {slug}: {kind} is through"),
+        (State::Done, Some(why)) => tracing::warn!(tenant = slug, "tenant {slug}: {kind} is through; {why}"),
         (_, why) => tracing::warn!(tenant = slug, "tenant {slug}: {kind} failed: {}", why.unwrap_or_default()),
     }
 }

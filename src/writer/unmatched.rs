@@ -249,7 +249,7 @@ impl Inner {
         match unmatched::is_settled(&mut conn, &runtime.name).await? {
             true => Ok(()),
             false => Err(UnmatchedError::NotYet(
-                "users of this target still wait to be written, or one of its tenants only observes or has nobody with an account",
+                "users of this target still wait to be written, or one of its tenants only observes, has nobody with an account, or was not imported to the end",
             )),
         }
     }

@@ -6,6 +6,7 @@
 mod groups;
 mod members;
 mod users;
+mod vanished;
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -16,6 +17,7 @@ use super::StoreError;
 pub use groups::*;
 pub use members::*;
 pub use users::*;
+pub use vanished::*;
 
 /// The origin of what was imported, until the identity provider writes to it.
 pub const IMPORTED: &str = "imported";

@@ -310,6 +310,7 @@ pub async fn create_users(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     target: &str,
+    run: Uuid,
     users: &[FromAccount],
 ) -> Result<HashSet<Uuid>, StoreError> {
     let columns = Columns::of(users);
@@ -317,14 +318,21 @@ pub async fn create_users(
     let rows = sqlx::query_scalar!(
         r#"-- import.create_users
         WITH new AS (
-            SELECT n.id, n.user_name, n.email, n.active, n.attrs, n.folded, n.record, n.revives
+            SELECT n.id, n.user_name, n.email, n.active, n.attrs, n.folded, n.record, n.revives, kept.external_id
             FROM unnest($3::uuid[], $4::text[], $5::text[], $6::boolean[], $7::jsonb[], $8::jsonb[], $9::jsonb[], $10::boolean[])
                 AS n (id, user_name, email, active, attrs, folded, record, revives)
+            -- The client's key comes back only where the client has not let go of it: whom it deleted it may make anew under
+            -- another name, and it may have given the key to somebody else.
+            LEFT JOIN scim_user kept ON n.revives AND kept.tenant_id = $1 AND kept.id = n.id AND kept.forgotten
+                AND NOT EXISTS (SELECT FROM scim_user o WHERE o.tenant_id = $1 AND o.external_id = kept.external_id
+                    AND o.deleted_at IS NULL)
         ), revived AS (
             UPDATE scim_user u SET user_name_key = n.user_name, email_keys = array_remove(ARRAY[n.email], NULL),
-                active = n.active, attrs = n.attrs || jsonb_strip_nulls(jsonb_build_object('externalId', u.external_id)),
-                folded = n.folded || jsonb_strip_nulls(jsonb_build_object('externalId', u.external_id)),
-                version = u.version + 1, modified = now(), deleted_at = NULL, undone = false, origin = 'imported'
+                active = n.active, external_id = n.external_id,
+                attrs = n.attrs || jsonb_strip_nulls(jsonb_build_object('externalId', n.external_id)),
+                folded = n.folded || jsonb_strip_nulls(jsonb_build_object('externalId', n.external_id)),
+                version = u.version + 1, modified = now(), deleted_at = NULL, undone = false, origin = 'imported',
+                forgotten = false
             FROM new n WHERE n.revives AND u.tenant_id = $1 AND u.id = n.id AND u.deleted_at IS NOT NULL
             RETURNING u.id, u.version
         ), inserted AS (
@@ -337,10 +345,10 @@ pub async fn create_users(
         ), counted AS (
             INSERT INTO tally_delta (tenant_id, kind, delta) SELECT $1, 'user', 1 FROM done
         )
-        INSERT INTO link AS l (tenant_id, user_id, target, record, applied_version)
-        SELECT $1, done.id, $2, new.record, done.version FROM done JOIN new ON new.id = done.id
+        INSERT INTO link AS l (tenant_id, user_id, target, record, applied_version, seen_run)
+        SELECT $1, done.id, $2, new.record, done.version, $11 FROM done JOIN new ON new.id = done.id
         ON CONFLICT (tenant_id, user_id) DO UPDATE SET target = excluded.target, record = excluded.record, look_at = NULL,
-            applied_version = excluded.applied_version
+            applied_version = excluded.applied_version, seen_run = excluded.seen_run
         RETURNING l.user_id"#,
         tenant_id,
         target,
@@ -352,13 +360,14 @@ pub async fn create_users(
         &columns.folded,
         &columns.records as _,
         &revives,
+        run,
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().collect())
 }
 
-/// Puts accounts on record as those of living users whose claims they hold: only where the user and the record are as they
+/// Puts accounts on record as those of living users whose claims they hold, or as found for users who hold none: only where the user and the record are as they
 /// were read and nobody drives the user. Answers those of whom that is so.
 pub async fn link_users(
     conn: &mut PgConnection,

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::judge::{BUSY, NAME_TAKEN, Rules, Verdict, judge};
-use super::{ACCOUNTS, CHUNK, Counters, GROUPS, Place, TRIES, Tally, Work, may_try_again};
+use super::judge::{BUSY, NAME_TAKEN, Rules, TO_APPROVE, Verdict, judge};
+use super::{ACCOUNTS, ACCOUNTS_GONE, CHUNK, Counters, Place, TRIES, Tally, Work, may_try_again};
 use crate::account::{SeenAccount, fold};
 use crate::policy::mapping::Ground;
 use crate::store::StoreError;
 use crate::store::drive::{self, Holder};
-use crate::store::import::{self, FromAccount};
+use crate::store::import::{self, Found, FromAccount};
 use crate::writer::runs::RunError;
 
 /// A chunk's verdicts.
@@ -19,6 +19,7 @@ use crate::writer::runs::RunError;
 struct Judged {
     refresh: Vec<FromAccount>,
     link: Vec<FromAccount>,
+    ask: Vec<FromAccount>,
     create: Vec<FromAccount>,
 }
 
@@ -58,7 +59,7 @@ impl Work<'_> {
         for chunk in accounts.chunks(CHUNK) {
             self.chunk(&mut tx, chunk, &mut counters.accounts).await?;
         }
-        let stage = if next.is_some() { ACCOUNTS } else { GROUPS };
+        let stage = if next.is_some() { ACCOUNTS } else { ACCOUNTS_GONE };
         let place = Place { after: next, ..Place::default() };
         self.commit(tx, stage, place, counters.clone()).await
     }
@@ -72,7 +73,10 @@ impl Work<'_> {
         let found = import::look_up(tx, tenant_id, target, &accounts, &names, &emails).await?;
         let protected = self.held.runtime.protected().unwrap_or_default();
         let ground = self.ground();
-        let rules = Rules { policy: &self.held.policy, protected: &protected, ground: &ground };
+        let run = &self.held.run;
+        let now = run.started.unwrap_or(run.requested);
+        let rules = Rules { policy: &self.held.policy, protected: &protected, ground: &ground, now };
+        import::see_users(tx, tenant_id, run.id, &imported(&found)).await?;
         let mut judged = Judged::default();
         let mut once = HashSet::new();
         for (account, found) in chunk.iter().zip(found) {
@@ -85,6 +89,7 @@ impl Work<'_> {
                 _ if !once.insert((false, key)) || !once.insert((true, name)) => tally.skip(NAME_TAKEN, 1),
                 Verdict::Refresh(user) => judged.refresh.push(*user),
                 Verdict::Link(user) => judged.link.push(*user),
+                Verdict::Ask(user) => judged.ask.push(*user),
                 Verdict::Create(user) => judged.create.push(*user),
             }
         }
@@ -101,7 +106,12 @@ impl Work<'_> {
 
     async fn write(&self, tx: &mut PgConnection, judged: Judged, tally: &mut Tally) -> Result<(), StoreError> {
         let (tenant_id, target) = (self.held.tenant.id, self.held.runtime.name.as_str());
-        let Judged { refresh, link, create } = judged;
+        let Judged { refresh, link, ask, create } = judged;
+        if !ask.is_empty() {
+            let done = import::link_users(tx, tenant_id, target, &ask).await?;
+            tally.skip(TO_APPROVE, done.len() as u64);
+            tally.skip(BUSY, (ask.len() as u64).saturating_sub(done.len() as u64));
+        }
         for (users, what) in [(create, What::Create), (link, What::Link), (refresh, What::Refresh)] {
             if users.is_empty() {
                 continue;
@@ -113,7 +123,7 @@ impl Work<'_> {
                 import::give_up(tx, tenant_id, &others.iter().collect::<Vec<_>>()).await?;
             }
             let done = match what {
-                What::Create => import::create_users(tx, tenant_id, target, &users).await?,
+                What::Create => import::create_users(tx, tenant_id, target, self.held.run.id, &users).await?,
                 What::Link => import::link_users(tx, tenant_id, target, &users).await?,
                 What::Refresh => import::refresh_users(tx, tenant_id, &users).await?,
             };
@@ -131,6 +141,12 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// The imported users whose accounts are listed.
+fn imported(found: &[Found]) -> Vec<Uuid> {
+    let known = found.iter().filter_map(|found| found.by_account.as_ref()?.as_ref().ok());
+    known.filter(|known| known.living && known.imported).map(|known| known.id).collect()
 }
 
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{CHUNK, GROUPS, MEMBERS, Place, TRIES, Tally, Work, may_try_again};
+use super::{CHUNK, GROUPS, GROUPS_GONE, Place, TRIES, Tally, Work, may_try_again};
 use crate::account::{SeenGroup, fold};
 use crate::policy::groups::jira_groups;
 use crate::scim::schema::group;
@@ -98,7 +98,7 @@ impl Work<'_> {
         for chunk in groups.chunks(CHUNK) {
             self.chunk_of_groups(&mut tx, index, chunk, &mut counters.groups).await?;
         }
-        let stage = if next.is_some() { GROUPS } else { MEMBERS };
+        let stage = if next.is_some() { GROUPS } else { GROUPS_GONE };
         let place = Place { after: next, ..Place::default() };
         self.commit(tx, stage, place, counters).await
     }
@@ -131,7 +131,9 @@ impl Work<'_> {
         tally.created += made.len() as u64;
         tally.skip(NAME_TAKEN, (new.len() as u64).saturating_sub(made.len() as u64));
         there.extend(new.into_iter().filter(|(new, _)| made.contains(&new.key)).map(|(new, group)| (new.key, group)));
-        import::know_groups(tx, tenant_id, &there).await
+        import::know_groups(tx, tenant_id, &there).await?;
+        let listed: Vec<String> = chunk.iter().map(|group| fold(group.name.trim())).collect();
+        import::see_groups(tx, tenant_id, self.held.run.id, &listed).await
     }
 
     /// Why a Jira group is none of ours, whatever the mapping says.

@@ -1,5 +1,6 @@
 //! What becomes of one account. Pure.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -10,13 +11,16 @@ use crate::policy::{Adopt, Policy};
 use crate::scim::schema::user;
 use crate::scim::{self, Attrs, urn};
 use crate::store::import::{Found, FromAccount, IMPORTED, Known};
-use crate::store::link::{self, AsFound, LinkRecord};
+use crate::store::link::{self, AccountStep, AsFound, LinkRecord};
+use crate::writer::plan::to_approve;
 
 /// What an import goes by.
 pub(super) struct Rules<'a> {
     pub(super) policy: &'a Policy,
     pub(super) protected: &'a Protected,
     pub(super) ground: &'a Ground,
+    /// Since when whatever waits has been waiting.
+    pub(super) now: DateTime<Utc>,
 }
 
 /// What is to be done about an account.
@@ -29,6 +33,8 @@ pub(super) enum Verdict {
     Refresh(Box<FromAccount>),
     /// It is the account of a living user.
     Link(Box<FromAccount>),
+    /// It would become the account of a living user if somebody approved of it: it is put on record as found.
+    Ask(Box<FromAccount>),
     /// A user is made of it.
     Create(Box<FromAccount>),
 }
@@ -42,6 +48,7 @@ pub(super) const BUSY: &str = "being written";
 pub(super) const NAME_TAKEN: &str = "the name is another user's";
 pub(super) const NO_NAME: &str = "no login name is shown";
 pub(super) const NO_ADOPTION: &str = "adoption is not allowed";
+pub(super) const TO_APPROVE: &str = "it waits for approval: jira-scim outbox approve";
 
 /// Judges one account by what the store knows of it.
 pub(super) fn judge(account: SeenAccount, found: Found, rules: &Rules<'_>) -> Verdict {
@@ -104,7 +111,7 @@ fn stranger(
         (None, _) => {}
     }
     match owner {
-        Some(owner) => link(account, owner, rules.policy),
+        Some(owner) => link(account, owner, rules),
         None if taken => Verdict::Skip(NAME_TAKEN),
         None => {
             let mut attrs = attributes(&account, Attrs::new());
@@ -123,7 +130,7 @@ fn is_whose(user: &Known, account: &SeenAccount, rules: &Rules<'_>) -> bool {
     mapped.problem.is_none() && fold(&mapped.account.username) == fold(&account.username)
 }
 
-fn link(account: SeenAccount, owner: Known, policy: &Policy) -> Verdict {
+fn link(account: SeenAccount, owner: Known, rules: &Rules<'_>) -> Verdict {
     let before = owner.record.clone().unwrap_or_default();
     if before.linked().is_some() {
         return Verdict::Skip(NAME_TAKEN);
@@ -131,14 +138,31 @@ fn link(account: SeenAccount, owner: Known, policy: &Policy) -> Verdict {
     if owner.open || !before.maybe_created.is_empty() {
         return Verdict::Skip(BUSY);
     }
-    if policy.adopt != Adopt::Link {
-        return Verdict::Skip(NO_ADOPTION);
+    let asks = match rules.policy.adopt {
+        Adopt::Off => return Verdict::Skip(NO_ADOPTION),
+        Adopt::Ask => before.approved.as_ref() != Some(&account.id),
+        Adopt::Link => false,
+    };
+    let record = if asks { asked(&account, &owner, before, rules) } else { first_record(&account, before) };
+    if owner.record.as_ref() == Some(&record) {
+        return Verdict::Skip(TO_APPROVE);
     }
-    let record = first_record(&account, before);
     let attrs = owner.attrs.clone();
     let user =
         FromAccount { version: owner.version, before: owner.record, ..from_account(owner.id, account, attrs, record) };
-    Verdict::Link(Box::new(user))
+    if asks { Verdict::Ask(Box::new(user)) } else { Verdict::Link(Box::new(user)) }
+}
+
+/// The record of a user whose account was found, and waits for approval as it does after a drive.
+fn asked(account: &SeenAccount, owner: &Known, before: LinkRecord, rules: &Rules<'_>) -> LinkRecord {
+    let mapped = mapping::account(&owner.attrs, true, [], rules.policy, rules.ground);
+    let mut state = to_approve(&mapped.account, account, rules.now);
+    let mut steps = before.steps;
+    if let Some(waits) = steps.get(&AccountStep::Write).filter(|waits| waits.fingerprint == state.fingerprint) {
+        state = waits.clone();
+    }
+    steps.insert(AccountStep::Write, state);
+    LinkRecord { known: link::Known::Found(account.clone()), steps, ..before }
 }
 
 fn user_name(account: &SeenAccount, naming: Naming) -> String {
@@ -226,12 +250,13 @@ mod tests {
     fn verdict(found: Found, policy: Value) -> String {
         let policy = Policy::from_value(&policy).unwrap();
         let (protected, ground) = (Protected::default(), Ground::default());
-        let rules = Rules { policy: &policy, protected: &protected, ground: &ground };
+        let rules = Rules { policy: &policy, protected: &protected, ground: &ground, now: DateTime::UNIX_EPOCH };
         match judge(account(), found, &rules) {
             Verdict::Skip(why) => why.to_owned(),
             Verdict::Known => "known".to_owned(),
             Verdict::Refresh(user) => format!("refresh {}", user.attrs["userName"]),
             Verdict::Link(user) => format!("link {}", user.id.as_u128()),
+            Verdict::Ask(user) => format!("ask {}", user.id.as_u128()),
             Verdict::Create(user) => format!("create {}", Value::Object(user.attrs)),
         }
     }
@@ -258,6 +283,11 @@ mod tests {
         let rule = json!({"account": {"username": "{{ userName }}-x"}});
         assert_eq!(verdict(found(json!({"userName": "mara"})), rule), NAME_TAKEN);
         assert_eq!(verdict(found(json!({"userName": "mara"})), json!({"adopt": "off"})), NO_ADOPTION);
+        assert_eq!(verdict(found(json!({"userName": "mara"})), json!({"adopt": "ask"})), "ask 7");
+        let approved = LinkRecord { approved: Some(account().id), ..LinkRecord::default() };
+        let approved = Known { record: Some(approved), ..user_of(json!({"userName": "mara"})) };
+        let found = |known: Known| Found { candidates: vec![known], ..Found::default() };
+        assert_eq!(verdict(found(approved), json!({"adopt": "ask"})), "link 7");
         let open = Known { open: true, ..user_of(json!({"userName": "mara"})) };
         assert_eq!(verdict(Found { candidates: vec![open], ..Found::default() }, json!({})), BUSY);
     }

@@ -1,7 +1,7 @@
 //! Import: what is at the target already is learnt into the store. Accounts, groups and memberships become SCIM resources, or
 //! the record of those that are there; nothing is written to the target, and nobody goes into the outbox.
 //!
-//! A run of three stages: `accounts`, `groups`, `members`. Each page of the target's list is one transaction with the run's
+//! A run of stages: `accounts`, `groups`, `members`; after the first two, whoever is not listed any more. Each page of the target's list is one transaction with the run's
 //! place, so that a run that was cut off goes on; a second run finds everything as it is. Memory is bounded by a page and by
 //! the largest group.
 
@@ -9,6 +9,7 @@ mod accounts;
 mod groups;
 mod judge;
 mod members;
+mod vanished;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
 
+use self::vanished::Kind;
 use super::Inner;
 use super::runs::{Held, RunError};
 use crate::jira::Calls;
@@ -23,8 +25,12 @@ use crate::store::import;
 
 /// The first stage.
 const ACCOUNTS: &str = "accounts";
-/// The second.
+/// Whose account was not among them.
+const ACCOUNTS_GONE: &str = "accounts_gone";
+/// The second list.
 const GROUPS: &str = "groups";
+/// Groups that were not on it.
+const GROUPS_GONE: &str = "groups_gone";
 /// The last.
 const MEMBERS: &str = "members";
 /// Accounts, groups or members that go into one statement at most.
@@ -57,11 +63,18 @@ pub struct Tally {
     pub created: u64,
     /// An imported resource was brought up to date.
     pub updated: u64,
-    /// An imported membership is no more.
+    /// An imported person, group or membership is no more.
     pub removed: u64,
+    /// Imported ones that were not listed, of which none was removed, because they are too many at once to be believed.
+    #[serde(skip_serializing_if = "is_none")]
+    pub held: u64,
     /// They were left alone: why, and how many.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, u64>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Tally {
@@ -81,12 +94,35 @@ impl Counters {
     fn changed(&self) -> u64 {
         self.accounts.changed() + self.groups.changed() + self.memberships.changed()
     }
+
+    /// What somebody has to know of an import that is through.
+    fn caution(&self) -> Option<String> {
+        let what = match (self.accounts.held, self.groups.held) {
+            (0, 0) => return None,
+            (accounts, 0) => format!("{accounts} imported accounts"),
+            (0, groups) => format!("{groups} imported groups"),
+            (accounts, groups) => format!("{accounts} imported accounts and {groups} groups"),
+        };
+        Some(format!(
+            "{what} were not listed any more, which is more than policy.brake.accounts.percent allows at once: none was \
+             removed. Where they are really gone from the target, import with --past-the-brake."
+        ))
+    }
+}
+
+/// What an import was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImportOptions {
+    /// Whoever is not listed any more goes, however many that are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub past_the_brake: bool,
 }
 
 /// Where an import is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
-    /// Behind this place of the target's list of accounts or groups.
+    /// Behind this place of the target's list of accounts or groups, or behind this one of those that are gone.
     after: Option<String>,
     /// Behind this Jira group, by key.
     group: String,
@@ -94,27 +130,33 @@ struct Place {
     before: Tally,
 }
 
-/// Does an import from where it was.
-pub(super) async fn run(inner: &Inner, held: &Held) -> Result<(), RunError> {
+/// Does an import from where it was. Answers what somebody has to know of it, if anything.
+pub(super) async fn run(inner: &Inner, held: &Held) -> Result<Option<String>, RunError> {
     let (place, counters) = held.place()?;
-    let stage = if held.run.stage.is_empty() { ACCOUNTS } else { held.run.stage.as_str() };
-    let gate = held.gate(inner);
-    let mut work = Work { inner, held, calls: Calls::new(held.run.request_id, &gate), place, counters };
-    if stage == ACCOUNTS {
+    let stages = [ACCOUNTS, ACCOUNTS_GONE, GROUPS, GROUPS_GONE, MEMBERS];
+    let begun = stages.iter().position(|stage| *stage == held.run.stage).unwrap_or_default();
+    let to_do = |stage: &str| stages[begun..].contains(&stage);
+    let (gate, options) = (held.gate(inner), held.options()?);
+    let mut work = Work { inner, held, calls: Calls::new(held.run.request_id, &gate), options, place, counters };
+    if to_do(ACCOUNTS) {
         work.accounts().await?;
     }
-    if !held.runtime.target.capabilities().groups || !held.policy.groups.enabled {
-        return Ok(());
+    if to_do(ACCOUNTS_GONE) {
+        work.vanished(Kind::Users, None).await?;
     }
+    if !held.runtime.target.capabilities().groups || !held.policy.groups.enabled {
+        return Ok(work.counters.caution());
+    }
+    if to_do(GROUPS) {
+        work.groups(work.index().await?).await?;
+    }
+    // With those that were made.
     let index = work.index().await?;
-    let index = if stage == MEMBERS {
-        index
-    } else {
-        work.groups(index).await?;
-        // With those that were made.
-        work.index().await?
-    };
-    work.members(&index).await
+    if to_do(GROUPS_GONE) {
+        work.vanished(Kind::Groups, Some(&index)).await?;
+    }
+    work.members(&index).await?;
+    Ok(work.counters.caution())
 }
 
 /// An import at work.
@@ -122,6 +164,7 @@ struct Work<'a> {
     inner: &'a Inner,
     held: &'a Held,
     calls: Calls<'a>,
+    options: ImportOptions,
     place: Place,
     counters: Counters,
 }

@@ -2,13 +2,14 @@
 //!
 //! A state has a fingerprint of its step's desired value. The planner leaves the step alone while the fingerprint fits.
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::{Place, Plan, Planner, Rules, Step, change};
-use crate::account::{Account, fold};
+use super::{Place, Plan, Planner, Rules, Step, change, refused};
+use crate::account::{Account, Field, SeenAccount, fold};
 use crate::jira::AccountChange;
 use crate::policy::OnDelete;
-use crate::store::link::{AccountStep, GroupKnown, Known, UserFacts};
+use crate::store::link::{AccountStep, GroupKnown, Known, StepState, Stuck, UserFacts};
 
 /// The place that the state of a step has.
 pub fn place_of(step: &Step) -> Option<Place> {
@@ -100,6 +101,16 @@ pub(super) const UNMAPPED: &str = "unmapped";
 pub(super) const PROTECTED: &str = "protected";
 pub(super) const ASK: &str = "ask";
 pub(super) const NO_ACCOUNT: &str = "no account";
+
+/// The state of the account of a user for whom somebody has to approve of an adoption.
+pub fn to_approve(desired: &Account, seen: &SeenAccount, now: DateTime<Utc>) -> StepState {
+    let fingerprint = by_rule(ASK, &write_fingerprint(desired));
+    let reason = format!(
+        "An account named {} ({}) exists in Jira already; it waits until somebody approves that it becomes this user's.",
+        seen.username, seen.display_name
+    );
+    StepState { state: Stuck::Held, ..refused(fingerprint, reason, Some(Field::Username), now) }
+}
 
 /// Whether a state says that somebody has to approve of an adoption.
 pub fn is_asked(fingerprint: &str) -> bool {

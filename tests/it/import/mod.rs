@@ -5,6 +5,7 @@ mod match_all;
 mod resources;
 mod resume;
 mod stories;
+mod vanished;
 mod ways_out;
 
 use std::time::Duration;
@@ -92,6 +93,16 @@ impl Stage {
     /// The calls that changed something.
     fn writes(&self) -> Vec<String> {
         self.jira.journal().iter().filter(|call| call.method != "GET").map(|call| call.operation()).collect()
+    }
+
+    /// Changes an account as an administrator does.
+    async fn by_hand(&self, method: reqwest::Method, name: &str, body: &Value) {
+        // Another test may have installed it already; either way there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = format!("{}/rest/api/2/user?username={name}", self.jira.base_url());
+        let call = reqwest::Client::new().request(method, url).bearer_auth(self.jira.token()).json(body);
+        let answer = call.send().await.unwrap();
+        assert!(answer.status().is_success(), "{name}: {answer:?}");
     }
 
     async fn number(&self, query: &'static str) -> i64 {

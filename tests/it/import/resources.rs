@@ -33,11 +33,13 @@ async fn a_post_of_somebody_imported_is_a_conflict_that_says_where_to_look() {
 async fn by_the_tenants_choice_a_post_takes_the_imported_one_over() {
     let stage = Stage::settled(json!({"import": {"post": "claim"}})).await;
     stage.import().await;
-    let ann = stage.id("ann").await;
+    let (ann, groups) = (stage.id("ann").await, stage.user("ann").await["groups"].clone());
     let body = json!({"userName": "ann", "displayName": "Ann Moss", "externalId": "e1",
                       "emails": [{"value": "ann@example.test"}]});
     let claimed = stage.app.post("/Users", body.clone()).await.is(201);
-    assert_eq!((claimed.id(), claimed.body.get(ORIGIN)), (ann, None));
+    assert_eq!((claimed.id(), claimed.body.get(ORIGIN)), (ann.clone(), None));
+    assert_eq!((&claimed.body["groups"], groups.as_array().unwrap().len()), (&groups, 1), "as GET answers");
+    assert_eq!(stage.app.get(&format!("/Users/{ann}")).await.is(200).body, claimed.body);
     assert_eq!(stage.jira.account("ann").unwrap().display_name, "Ann Moss");
     assert_eq!(stage.writes(), ["PUT /user"]);
     stage.app.post("/Users", body).await.refuses(409, "uniqueness");

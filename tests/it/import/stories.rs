@@ -1,10 +1,17 @@
 //! What an import makes of a Jira, and what a second one makes of what has changed.
 
-use jira_scim::sandbox::NewAccount;
+use std::time::Duration;
+
+use jira_scim::policy::mapping::Grounds;
+use jira_scim::sandbox::{NewAccount, Sandbox, SandboxOptions};
 use jira_scim::store::run::Kind;
+use jira_scim::store::tenant::{self, Mode};
+use jira_scim::writer::by_hand::ByHand;
 use serde_json::{Value, json};
 
 use super::{ORIGIN, Stage};
+use crate::http_app::{App, Make, enforce};
+use crate::world::origin;
 
 #[tokio::test]
 async fn people_groups_and_memberships_become_resources_and_nothing_is_written() {
@@ -73,9 +80,6 @@ async fn somebody_who_was_renamed_in_jira_keeps_the_id() {
 
 #[tokio::test]
 async fn people_whom_the_client_made_while_it_was_only_observed_get_their_accounts() {
-    use crate::http_app::{App, Make, enforce};
-    use jira_scim::sandbox::{Sandbox, SandboxOptions};
-    use jira_scim::store::tenant::Mode;
     let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
     jira.add_account(&NewAccount::named("ann")).unwrap();
     jira.add_group("crew").unwrap();
@@ -159,9 +163,32 @@ async fn somebody_whose_new_name_is_taken_keeps_the_account_under_the_old_one() 
 }
 
 async fn rename(stage: &Stage, from: &str, to: &str) {
-    // Another test may have installed it already; either way there is one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let url = format!("{}/rest/api/2/user?username={from}", stage.jira.base_url());
-    let renamed = reqwest::Client::new().put(url).bearer_auth(stage.jira.token()).json(&json!({"name": to}));
-    assert!(renamed.send().await.unwrap().status().is_success());
+    stage.by_hand(reqwest::Method::PUT, from, &json!({"name": to})).await;
+}
+
+#[tokio::test]
+async fn where_adoptions_are_approved_an_import_waits_for_it_too() {
+    let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
+    jira.add_account(&NewAccount::named("ann")).unwrap();
+    let make = Make { policy: json!({"adopt": "ask"}), mode: Mode::Observe, ..Make::default() };
+    let stage = Stage { app: App::make(make, Some(&jira)).await, jira };
+    let ann = stage.app.post("/Users", json!({"userName": "ann", "displayName": "Ann Moss"})).await.is(201).id();
+    stage.app.later(1).await;
+    for _ in 0..2 {
+        let counters = stage.import().await;
+        let waits = "it waits for approval: jira-scim outbox approve";
+        assert_eq!((counters.accounts.linked, counters.accounts.skipped[waits]), (0, 1), "{counters:?}");
+        assert_eq!(stage.number("SELECT count(*) FROM claim WHERE what = 'account'").await, 0);
+    }
+    enforce(&stage.app.store).await;
+    stage.app.later(60).await;
+    assert_eq!(stage.writes(), Vec::<String>::new(), "nobody approved");
+    let tenant = tenant::get(stage.app.store.pool(), "acme").await.unwrap().unwrap();
+    let grounds = Grounds::default();
+    let patience = Duration::from_secs(20);
+    let by_hand = ByHand { store: &stage.app.store, origin: origin(), patience, grounds: &grounds };
+    by_hand.approve(&tenant, ann.parse().unwrap(), 0).await.unwrap();
+    stage.app.later(60).await;
+    assert_eq!(stage.jira.account("ann").unwrap().display_name, "Ann Moss");
+    assert_eq!(stage.number("SELECT count(*) FROM claim WHERE what = 'account'").await, 1);
 }
