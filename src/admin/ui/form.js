@@ -181,5 +181,7 @@ export function formDialog(title, children, { send, text, role = 'operator', kin
     },
   });
   const dialog = open(title, node);
+  // Where there is nothing to fill in, Enter must not do what was only to be asked about.
+  if (!node.querySelector('input, select, textarea')) cancel.focus();
   return dialog;
 }

@@ -192,21 +192,19 @@ export function picker(label, { name, find, show, chosen, hint, value = '' }) {
   };
   const many = (count) => (count === 1 ? 'One is suggested.' : `${count} are suggested.`);
   control.addEventListener('input', look);
-  control.addEventListener('focus', look);
+  control.addEventListener('click', look);
   control.addEventListener('blur', close);
   control.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !options.hidden) {
       event.preventDefault();
       close();
     }
+    if (options.hidden && event.key === 'ArrowDown') look();
     if (options.hidden || rows.length === 0) return;
     if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
       event.preventDefault();
-      at =
-        (at +
-          (event.key === 'ArrowDown' ? 1 : rows.length - (at < 0 ? 0 : 1)) +
-          (at < 0 && event.key === 'ArrowDown' ? 0 : 0)) %
-        rows.length;
+      const down = event.key === 'ArrowDown';
+      at = down ? (at + 1) % rows.length : (at <= 0 ? rows.length : at) - 1;
       mark();
     } else if (event.key === 'Enter' && at >= 0) {
       event.preventDefault();

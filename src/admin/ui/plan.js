@@ -75,8 +75,8 @@ function sums(found) {
     table(
       [
         { label: word, title: true, cell: ([name]) => name },
-        { label: 'Join', num: true, cell: ([, one]) => `+${number(one.plus)}` },
-        { label: 'Leave', num: true, cell: ([, one]) => `−${number(one.minus)}` },
+        { label: 'Join', num: true, cell: ([, one]) => one.plus > 0 && `+${number(one.plus)}` },
+        { label: 'Leave', num: true, cell: ([, one]) => one.minus > 0 && `−${number(one.minus)}` },
       ],
       list,
       caption,
