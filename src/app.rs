@@ -21,6 +21,7 @@ use crate::lifecycle::{Ending, Lifecycle};
 use crate::listen::{self, ListenOptions, TlsError};
 use crate::policy::Policy;
 use crate::policy::mapping::{Ground, Grounds};
+use crate::record::Recorder;
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewCredential, Proof, Scope};
@@ -134,7 +135,8 @@ impl App {
             life.clone(),
             metrics.clone(),
             health.clone(),
-        );
+        )
+        .recorded_by(Recorder::start(store.clone(), metrics.clone(), &life));
         let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
         writer.start();
         if !config.tables.is_empty() {

@@ -24,7 +24,7 @@
 //!   [`listen`] (connections)
 //! * 2 [`store`] (the only SQL) [`jira`] (the only HTTP to a Jira) [`policy`] (pure rules)
 //! * 3 [`directory`] (every identity change) [`writer`] (every write to a Jira) [`alert`] (telling people)
-//!   [`login`] (who is whom)
+//!   [`login`] (who is whom) [`record`] (requests on record) [`explain`] (why somebody is as he is)
 //! * 4 [`http`] [`simulate`]
 //! * 5 [`app`] [`cli`] (wiring and commands)
 //! * beside: [`sandbox`], a Jira with state that uses nothing of [`jira`]
@@ -37,12 +37,14 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod embedded;
+pub mod explain;
 pub mod http;
 pub mod jira;
 pub mod lifecycle;
 pub mod listen;
 pub mod login;
 pub mod policy;
+pub mod record;
 pub mod sandbox;
 pub mod scim;
 pub mod secret;

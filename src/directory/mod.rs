@@ -47,6 +47,8 @@ pub struct Caller {
     pub remote: Option<String>,
     /// The request draws the outbox rows already leased to itself for this long, because it will settle them.
     pub settles: Option<Duration>,
+    /// Whether the audit keeps what the request said.
+    pub records_bodies: bool,
 }
 
 impl Caller {
@@ -69,7 +71,7 @@ impl Caller {
             actor: &self.actor,
             remote: self.remote.as_deref(),
             action,
-            body,
+            body: body.filter(|_| self.records_bodies),
             status,
             nudge: NudgeAs {
                 priority: 0,
@@ -265,7 +267,7 @@ fn parse_id(kind: &'static str, id: &str) -> Result<Uuid, DirectoryError> {
 }
 
 /// A body as the audit keeps it: without passwords and the attributes of those names, and not larger than a page of a book.
-fn audited(body: &Value, secrets: &[&str]) -> Value {
+pub(crate) fn audited(body: &Value, secrets: &[&str]) -> Value {
     const LARGEST: usize = 16 * 1024;
     let mut size = Counted(0);
     // Counting cannot fail; a large body is not copied to learn that it is one.

@@ -38,8 +38,10 @@ where
     caller.settles = (settles && state.writer.settles(&caller.tenant)).then(|| state.writer.settle_lease());
     let doors =
         Doors { directory: state.directory.clone(), writer: state.writer.clone(), metrics: state.metrics.clone() };
+    let notes = exchange.notes.clone();
     let dance = async move {
         let accepted = change(doors.directory.clone(), caller.clone()).await?;
+        notes.accepted(accepted.about.id(), accepted.changed);
         if !settles {
             doors.writer.wake(&caller.tenant.target);
             return Ok(accepted.view);

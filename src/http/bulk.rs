@@ -46,6 +46,7 @@ pub(super) async fn run(exchange: &Exchange<'_>, body: Payload<'_>) -> Result<Re
         }
         outcomes.push((at, outcome));
     }
+    exchange.notes.failed_inside(usize::try_from(errors).unwrap_or(usize::MAX));
     outcomes.sort_by_key(|(at, _)| *at);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
     Ok(reply::json(StatusCode::OK, &exchange.base.version().bulk(outcomes)))

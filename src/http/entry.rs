@@ -17,7 +17,7 @@ use super::accept::panicked;
 use super::body::Payload;
 use super::error::Failure;
 use super::exchange::Exchange;
-use super::request_id::as_uuid;
+use super::recording::{Notes, Recording, Told};
 use super::route::{Collection, Endpoint, Route};
 use super::tenant::Visitor;
 use super::wire::{Version, json_only};
@@ -54,13 +54,18 @@ pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request)
         route = route.template(),
         tenant = field::Empty
     );
-    let tenant = OnceLock::new();
+    let (tenant, notes) = (OnceLock::new(), Notes::default());
+    let recording = recording(&state, &route, &parts, &id, &notes);
     let dispatched = async {
         meant?;
-        dispatch(&state, &route, &parts, body, as_uuid(id.as_str()), &tenant).await
+        dispatch(&state, &route, &parts, body, id.as_uuid(), (&tenant, &notes)).await
     };
     let mut response = guarded(version, dispatched).instrument(span.clone()).await;
     version.label(&mut response);
+    if let Some(recording) = recording {
+        let (status, told) = (response.status().as_u16(), Told::with(&response));
+        recording.answered(status, told).await;
+    }
     let _inside = span.enter();
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -73,6 +78,13 @@ pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request)
     state.metrics.http_request(slug, operation, status, elapsed);
     told(&parts.method, status, elapsed.as_secs_f64() * 1000.0);
     response
+}
+
+/// Begins the record of a request to a tenant's address; health and metrics are nobody's business.
+fn recording(state: &HttpState, route: &Route<'_>, parts: &Parts, id: &RequestId, notes: &Notes) -> Option<Recording> {
+    let (Route::Scim { slug, .. }, Some(recorder)) = (route, &state.recorder) else { return None };
+    let remote = |peer| state.origin.remote(&parts.headers, peer).map(|address| address.to_string());
+    Some(Recording::begin(recorder, notes, slug, parts, id, remote))
 }
 
 /// An answer whatever happens: a failure is one, and so is a panic.
@@ -100,7 +112,7 @@ async fn dispatch(
     parts: &Parts,
     body: Body,
     request_id: Uuid,
-    seen: &OnceLock<Arc<Tenant>>,
+    seen: (&OnceLock<Arc<Tenant>>, &Notes),
 ) -> Result<Response, Failure> {
     let read = parts.method == Method::GET || parts.method == Method::HEAD;
     match route {
@@ -124,7 +136,7 @@ async fn admitted<'a>(
     (slug, version): (&str, Version),
     parts: &Parts,
     request_id: Uuid,
-    seen: &OnceLock<Arc<Tenant>>,
+    (seen, notes): (&OnceLock<Arc<Tenant>>, &Notes),
 ) -> Result<Exchange<'a>, Failure> {
     let now = Instant::now();
     let from = state.origin.remote(&parts.headers, parts.extensions.get::<Peer>().copied());
@@ -132,9 +144,10 @@ async fn admitted<'a>(
     let identity = state.doorkeeper.admit(&state.store, visitor, &parts.headers).await?;
     tracing::Span::current().record("tenant", identity.tenant.slug.as_str());
     let _ = seen.set(identity.tenant.clone());
+    notes.let_in(&identity);
     state.limiter.take(identity.tenant.id, now).map_err(Failure::throttled)?;
     state.doorkeeper.note_use(&identity, &state.store, &state.lifecycle, now);
-    Exchange::new(state, version, parts, identity, request_id)
+    Exchange::new(state, version, parts, identity, request_id, notes)
 }
 
 /// Who is in gets the endpoint; what does not exist, or not with this method, is said only here.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
+use super::recording::Told;
 use super::wire::Version;
 use super::{etag, reply};
 use crate::directory::DirectoryError;
@@ -160,6 +161,7 @@ impl Failure {
     pub(super) fn answer(self, version: Version) -> Response {
         let status = StatusCode::from_u16(self.error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = reply::json(status, &version.error(&self.error));
+        response.extensions_mut().insert(Told::new(&self.error.detail));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

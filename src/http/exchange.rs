@@ -13,11 +13,13 @@ use super::error::Failure;
 use super::etag::Conditions;
 use super::grant::Grant;
 use super::query;
+use super::recording::Notes;
 use super::tenant::Identity;
 use super::wire::{Base, Version};
 use crate::directory::Caller;
 use crate::listen::Peer;
 use crate::policy::Scim;
+use crate::policy::audit::Level;
 use crate::policy::scim::{DeleteAnswer, PatchAnswer, UnknownMembers};
 use crate::scim::{Projection, ResourceType, ScimError, Search, Types};
 
@@ -38,6 +40,8 @@ pub(super) struct Exchange<'a> {
     pub(super) query: Search,
     /// The address, and the version of the protocol that goes with it.
     pub(super) base: Base,
+    /// What goes on record of it.
+    pub(super) notes: Notes,
 }
 
 impl<'a> Exchange<'a> {
@@ -51,6 +55,7 @@ impl<'a> Exchange<'a> {
         parts: &Parts,
         identity: Identity,
         request_id: Uuid,
+        notes: &Notes,
     ) -> Result<Self, Failure> {
         let peer = parts.extensions.get::<Peer>().copied();
         let public = state.origin.base(&parts.headers, parts.uri.authority(), peer);
@@ -65,6 +70,7 @@ impl<'a> Exchange<'a> {
             remote: state.origin.remote(&parts.headers, peer).map(|address| address.to_string()),
             // Decided where a change is accepted; a read settles nothing.
             settles: None,
+            records_bodies: identity.level != Level::Off,
         };
         Ok(Self {
             state,
@@ -77,6 +83,7 @@ impl<'a> Exchange<'a> {
             settles: true,
             query: query::read(parts.uri.query())?,
             base,
+            notes: notes.clone(),
         })
     }
 
@@ -93,6 +100,7 @@ impl<'a> Exchange<'a> {
             settles: false,
             query: Search::default(),
             base: self.base.clone(),
+            notes: self.notes.clone(),
         }
     }
 
@@ -121,6 +129,7 @@ impl<'a> Exchange<'a> {
     /// The JSON of the body, of at most `limit` bytes, as the engine takes it.
     pub(super) async fn body(&self, payload: Payload<'_>, limit: usize) -> Result<Value, Failure> {
         let body = payload.read(Size::Small { limit }, self.state.options.body_timeout).await?;
+        self.notes.heard(&body);
         Ok(self.base.version().body(&self.method, body)?)
     }
 
@@ -128,6 +137,7 @@ impl<'a> Exchange<'a> {
     pub(super) async fn group_body(&self, payload: Payload<'_>) -> Result<Value, Failure> {
         let limit = self.state.options.group_body;
         let body = payload.read(Size::Large { limit }, self.state.options.body_timeout).await?;
+        self.notes.heard(&body);
         Ok(self.base.version().body(&self.method, body)?)
     }
 

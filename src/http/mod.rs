@@ -27,6 +27,7 @@ use self::wire::Version;
 use crate::config;
 use crate::directory::Directory;
 use crate::lifecycle::Lifecycle;
+use crate::record::Recorder;
 use crate::scim::filter;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -49,8 +50,8 @@ mod limits;
 mod members;
 mod origin;
 mod query;
+mod recording;
 mod reply;
-mod request_id;
 mod route;
 mod search;
 mod tenant;
@@ -125,6 +126,8 @@ pub struct HttpState {
     prefix: String,
     doorkeeper: Doorkeeper,
     limiter: Limiter,
+    /// Puts requests on record; `None`: nobody does.
+    recorder: Option<Recorder>,
 }
 
 impl HttpState {
@@ -150,7 +153,13 @@ impl HttpState {
             metrics,
             health,
             options,
+            recorder: None,
         }
+    }
+
+    /// Puts every request on record.
+    pub fn recorded_by(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 }
 

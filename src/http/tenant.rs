@@ -20,6 +20,7 @@ use crate::config::is_slug;
 use crate::lifecycle::Lifecycle;
 use crate::login::password::Passwords;
 use crate::login::slow::Slow;
+use crate::policy::audit::Level;
 use crate::policy::{Groups, Policy, Scim};
 use crate::scim::Types;
 use crate::secret::Secret;
@@ -46,15 +47,17 @@ pub(super) struct Identity {
     pub(super) groups: Arc<Groups>,
     /// The schemas that its policy declares, with those of every tenant.
     pub(super) types: Types,
+    /// How much of its requests goes on record, from its policy.
+    pub(super) level: Level,
 }
 
 impl Identity {
     fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
         let read = |policy: Policy| {
             let types = if policy.last_login.publish { policy.scim.types_with_login() } else { policy.scim.types() };
-            Ok((types?, policy.scim, policy.groups))
+            Ok((types?, policy.scim, policy.groups, policy.audit.level))
         };
-        let (types, scim, groups) = Policy::from_value(&tenant.policy).and_then(read).map_err(|problems| {
+        let (types, scim, groups, level) = Policy::from_value(&tenant.policy).and_then(read).map_err(|problems| {
             // It was checked when it was written; a newer version of this program may have written it.
             tracing::error!(tenant = tenant.slug, problems = problems.join(" "), "the tenant's policy cannot be read");
             Failure::internal()
@@ -65,6 +68,7 @@ impl Identity {
             scim: Arc::new(scim),
             groups: Arc::new(groups),
             types,
+            level,
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! No SQL, no HTTP, no clock: functions of their arguments.
 
+pub mod audit;
 pub mod example;
 pub mod expression;
 pub mod groups;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::audit::Audit;
 use self::expression::Expression;
 pub use self::groups::Groups;
 pub use self::guard::{Brake, Drift, Import, LastLogin, Unmatched, UnmatchedAccounts};
@@ -119,6 +121,8 @@ pub struct Policy {
     pub seats: Seats,
     /// How the tenant's clients are answered.
     pub scim: Scim,
+    /// What is put on record of their requests.
+    pub audit: Audit,
 }
 
 /// What an account is made of: expressions over the SCIM user ([`expression`]).
@@ -172,6 +176,7 @@ impl Default for Policy {
             products: Vec::new(),
             seats: Seats::default(),
             scim: Scim::default(),
+            audit: Audit::default(),
         }
     }
 }

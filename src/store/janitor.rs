@@ -136,15 +136,17 @@ async fn fold_touches(conn: &mut PgConnection) -> Result<u64, StoreError> {
 enum History {
     Audit,
     Delivery,
+    Request,
 }
 
 impl History {
-    const ALL: [Self; 2] = [Self::Audit, Self::Delivery];
+    const ALL: [Self; 3] = [Self::Audit, Self::Delivery, Self::Request];
 
     fn table(self) -> &'static str {
         match self {
             Self::Audit => "audit",
             Self::Delivery => "delivery",
+            Self::Request => "request",
         }
     }
 

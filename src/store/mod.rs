@@ -5,6 +5,7 @@
 //! tenant first; nothing holds a snapshot for more than `statement_timeout`.
 
 pub mod alert;
+pub mod audit;
 pub mod brake;
 pub mod by_hand;
 pub mod delivery;

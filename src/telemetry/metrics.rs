@@ -24,6 +24,7 @@ struct All {
     http_seconds: HistogramVec,
     http_in_flight: IntGauge,
     rate_limited: IntCounterVec,
+    unrecorded: IntCounterVec,
     outbox_depth: IntGaugeVec,
     outbox_oldest: GaugeVec,
     steps: IntGaugeVec,
@@ -104,6 +105,11 @@ impl Metrics {
                 "jira_scim_http_rate_limited_total",
                 "Requests answered 429 because the tenant sent too many.",
                 &["tenant"],
+            )?,
+            unrecorded: maker.counters(
+                "jira_scim_requests_unrecorded_total",
+                "Requests that are not on record, by why: stranger (too many without a credential), database, refused.",
+                &["reason"],
             )?,
             outbox_depth: maker.whole_gauges(
                 "jira_scim_outbox_depth",
@@ -220,6 +226,11 @@ impl Metrics {
     pub fn http_in_flight(&self) -> InFlight {
         self.0.http_in_flight.inc();
         InFlight(self.0.http_in_flight.clone())
+    }
+
+    /// Counts a request that is not on record (`stranger`, `database`, `refused`).
+    pub fn unrecorded(&self, reason: &str) {
+        self.0.unrecorded.with_label_values(&[reason]).inc();
     }
 
     /// How many subjects of a tenant are out of date, and for how long the oldest.

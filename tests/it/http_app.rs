@@ -16,6 +16,7 @@ use jira_scim::directory::Directory;
 use jira_scim::http::{Health, HttpOptions, HttpState, router};
 use jira_scim::jira::{self, ClientOptions, Credential, Target};
 use jira_scim::lifecycle::Lifecycle;
+use jira_scim::record::Recorder;
 use jira_scim::sandbox::Sandbox;
 use jira_scim::store::tenant::{self, Mode, NewTenant, Origin};
 use jira_scim::store::token::{self, NewToken};
@@ -147,7 +148,8 @@ impl App {
             lifecycle.clone(),
             metrics.clone(),
             Health::default(),
-        );
+        )
+        .recorded_by(Recorder::start(store.clone(), metrics.clone(), &lifecycle));
         let token = tenant_like(&store, "acme", make.mode, make.policy).await;
         Self { _db: None, store, token, lifecycle, writer, metrics, router: router(state) }
     }

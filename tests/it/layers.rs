@@ -23,6 +23,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("alert", 3),
     ("directory", 3),
     ("login", 3),
+    ("record", 3),
+    ("explain", 3),
     ("writer", 3),
     ("http", 4),
     ("simulate", 4),

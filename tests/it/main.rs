@@ -3,6 +3,7 @@
 
 mod agreement;
 mod align;
+mod audit;
 mod brake;
 mod brake_alert;
 mod brake_cli;

@@ -254,7 +254,7 @@ async fn history_has_a_partition_a_day_and_old_days_are_dropped_whole() {
     let today = at(0).date_naive();
     // A row that came before its partition keeps its day in the default one.
     audit(&pool, 2 * 86_400).await;
-    assert_eq!(janitor::ensure_partitions(&mut conn, today).await.unwrap(), 15);
+    assert_eq!(janitor::ensure_partitions(&mut conn, today).await.unwrap(), 23);
     assert_eq!(janitor::ensure_partitions(&mut conn, today).await.unwrap(), 0);
     let made = days(&pool, "audit").await;
     assert_eq!((made.first().unwrap().as_str(), made.len()), ("audit_20260101", 7));
@@ -269,7 +269,11 @@ async fn history_has_a_partition_a_day_and_old_days_are_dropped_whole() {
 
     let later = at(0).checked_add_days(Days::new(33)).unwrap();
     let swept = janitor::run_once(&store, later, KEEP).await.unwrap();
-    assert_eq!(swept.days_dropped, 2 + 3, "two days of audit and three of deliveries, and the stray rows");
+    assert_eq!(
+        swept.days_dropped,
+        2 + 3 + 3,
+        "two days of audit, three of deliveries and of requests, and the stray rows"
+    );
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM audit").fetch_one(&pool).await.unwrap();
     assert_eq!(left, 0);
     assert_eq!(days(&pool, "audit").await[0], "audit_20260104");
@@ -287,7 +291,7 @@ async fn replicas_make_partitions_together() {
         janitor::ensure_partitions(&mut conn, at(0).date_naive()).await.unwrap()
     };
     let (a, b, c) = tokio::join!(one(), one(), one());
-    assert_eq!(a + b + c, 16);
+    assert_eq!(a + b + c, 24);
 }
 
 #[tokio::test]

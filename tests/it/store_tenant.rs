@@ -197,7 +197,7 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT table_name::text FROM information_schema.columns
          WHERE column_name = 'tenant_id' AND table_schema = 'public'
-           AND table_name NOT LIKE 'audit%' AND table_name NOT LIKE 'delivery%' ORDER BY 1",
+           AND table_name NOT LIKE 'audit%' AND table_name NOT LIKE 'delivery%' AND table_name NOT LIKE 'request%' ORDER BY 1",
     )
     .fetch_all(&pool)
     .await

@@ -75,6 +75,7 @@ impl Both {
             actor: "test".into(),
             request_id: Uuid::now_v7(),
             remote: None,
+            records_bodies: true,
             settles: settles.then(|| self.writer.settle_lease()),
         };
         let Value::Object(attrs) = json!({"userName": name, "displayName": name}) else { unreachable!() };

@@ -112,6 +112,7 @@ impl World {
             actor: "test".into(),
             request_id: Uuid::now_v7(),
             remote: None,
+            records_bodies: true,
             settles,
         }
     }

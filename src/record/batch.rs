@@ -1,0 +1,141 @@
+//! The task that writes records down, a batch at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::mpsc;
+
+use crate::lifecycle::Lifecycle;
+use crate::store::audit::{self, NewRequest};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{Chain, Metrics};
+
+/// Records of one statement.
+const LARGEST: usize = 500;
+/// How long the first of a batch waits for others.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long until a batch that could not be written is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often the end looks whether the last request has been answered.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often a batch is tried while the process ends.
+const LAST_TRIES: u32 = 3;
+/// How long after the start it is looked for what an earlier process left, and from how long before the start on.
+const LEFT_BEHIND: (Duration, TimeDelta) = (Duration::from_secs(60), TimeDelta::minutes(10));
+
+pub(super) struct Batches {
+    store: Store,
+    metrics: Metrics,
+    receiver: mpsc::Receiver<NewRequest>,
+    open: Arc<AtomicUsize>,
+    life: Lifecycle,
+}
+
+impl Batches {
+    pub(super) fn new(
+        store: Store,
+        metrics: Metrics,
+        receiver: mpsc::Receiver<NewRequest>,
+        open: Arc<AtomicUsize>,
+        life: Lifecycle,
+    ) -> Self {
+        let (started, left) = (chrono::Utc::now(), store.clone());
+        let soft = life.soft().clone();
+        life.spawn("requests left behind", async move {
+            tokio::select! {
+                () = soft.cancelled() => return,
+                () = tokio::time::sleep(LEFT_BEHIND.0) => {}
+            }
+            match adopt(&left, started - LEFT_BEHIND.1, started).await {
+                Ok(0) => {}
+                Ok(n) => tracing::info!(requests = n, "requests of a process that died were put on record"),
+                Err(error) => tracing::warn!(error = %Chain(&error), "it could not be looked for lost records"),
+            }
+        });
+        Self { store, metrics, receiver, open, life }
+    }
+
+    /// Writes until the process ends and the last request has been answered.
+    pub(super) async fn run(mut self) {
+        loop {
+            let mut batch = Vec::new();
+            tokio::select! {
+                biased;
+                first = self.receiver.recv() => match first {
+                    Some(first) => batch.push(first),
+                    None => return,
+                },
+                () = over(&self.life, &self.open) => return,
+            }
+            if self.receiver.len() < LARGEST && !self.life.is_ending() {
+                tokio::select! {
+                    () = tokio::time::sleep(GATHER) => {}
+                    () = self.life.soft().cancelled() => {}
+                }
+            }
+            while batch.len() < LARGEST
+                && let Ok(next) = self.receiver.try_recv()
+            {
+                batch.push(next);
+            }
+            self.write(&batch).await;
+        }
+    }
+
+    /// Writes a batch, however long the database is away; of one that it refuses, what it takes.
+    async fn write(&self, batch: &[NewRequest]) {
+        let mut tries = 0;
+        loop {
+            let Err(error) = write(&self.store, batch).await else { return };
+            tries += 1;
+            match error {
+                StoreError::Unavailable(_) | StoreError::TimedOut(_) => {
+                    if self.life.is_ending() && tries >= LAST_TRIES {
+                        tracing::error!(error = %Chain(&error), requests = batch.len(), "requests are not put on record");
+                        batch.iter().for_each(|_| self.metrics.unrecorded("database"));
+                        return;
+                    }
+                    tracing::warn!(error = %Chain(&error), "requests cannot be put on record now; trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                error if error.is_transient() => {}
+                error if batch.len() > 1 => {
+                    tracing::warn!(error = %Chain(&error), "a batch of requests was refused; writing one by one");
+                    for request in batch {
+                        Box::pin(self.write(std::slice::from_ref(request))).await;
+                    }
+                    return;
+                }
+                error => {
+                    tracing::error!(error = %Chain(&error), "a request cannot be put on record");
+                    self.metrics.unrecorded("refused");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The process ends, and nobody is left who could have something to write.
+async fn over(life: &Lifecycle, open: &AtomicUsize) {
+    life.soft().cancelled().await;
+    while open.load(Ordering::SeqCst) > 0 {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn write(store: &Store, batch: &[NewRequest]) -> Result<(), StoreError> {
+    let mut conn = store.pool().acquire().await?;
+    audit::write(&mut conn, batch).await
+}
+
+async fn adopt(
+    store: &Store,
+    since: chrono::DateTime<chrono::Utc>,
+    until: chrono::DateTime<chrono::Utc>,
+) -> Result<u64, StoreError> {
+    let mut conn = store.pool().acquire().await?;
+    audit::adopt_lost(&mut conn, since, until).await
+}

@@ -1,0 +1,84 @@
+//! What a record may not hold: passwords, tokens, and what a tenant's clients may never read. Pure.
+
+use serde_json::Value;
+
+/// A longer path is cut.
+const LONGEST: usize = 2000;
+/// Larger bodies are not kept.
+const LARGEST: usize = 16 * 1024;
+/// What stands in the place of a secret.
+const REDACTED: &str = "[redacted]";
+/// Names of parameters and members that hold secrets.
+const NAMES: [&str; 8] =
+    ["password", "token", "access_token", "secret", "client_secret", "client_assertion", "api_key", "authorization"];
+
+/// The path of a request with its query, without secrets. A query that speaks of one is left out altogether: what it compares
+/// it with may stand anywhere in it.
+pub fn path_of(uri: &axum::http::Uri, secrets: &[&str]) -> String {
+    let path: String = uri.path().chars().take(LONGEST).collect();
+    let Some(query) = uri.query() else { return path };
+    let plain = percent_encoding::percent_decode_str(query).decode_utf8_lossy().to_lowercase();
+    let speaks = |name: &&str| plain.contains(&name.to_lowercase());
+    match NAMES.iter().any(|name| speaks(name)) || secrets.iter().any(|name| speaks(name)) {
+        true => format!("{path}?{REDACTED}"),
+        false => format!("{path}?{query}").chars().take(LONGEST).collect(),
+    }
+}
+
+/// The body of a request to the administrators' door without secrets, or a word about its size.
+pub fn redacted(body: &Value) -> Value {
+    let text = body.to_string();
+    if text.len() > LARGEST {
+        return serde_json::json!({ "omitted": format!("{} bytes", text.len()) });
+    }
+    let mut body = body.clone();
+    redact(&mut body);
+    body
+}
+
+fn redact(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members.iter_mut() {
+                if NAMES.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+                    *value = Value::String(REDACTED.to_owned());
+                } else {
+                    redact(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_keeps_its_query_unless_that_speaks_of_a_secret() {
+        for (uri, kept) in [
+            ("/scim/a/v2/Users", "/scim/a/v2/Users"),
+            ("/Users?filter=userName+eq+%22a%22", "/Users?filter=userName+eq+%22a%22"),
+            ("/Users?filter=PassWord+eq+%22s3cret%22", "/Users?[redacted]"),
+            ("/Users?filter=pass%77ord+eq+%22s3cret%22", "/Users?[redacted]"),
+            ("/Users?access_token=s3cret", "/Users?[redacted]"),
+            ("/Users?filter=badge:Pin+eq+1", "/Users?[redacted]"),
+        ] {
+            assert_eq!(path_of(&uri.parse().unwrap(), &["pin"]), kept);
+        }
+        let long = format!("/{}", "x".repeat(9000));
+        assert_eq!(path_of(&long.parse().unwrap(), &[]).len(), LONGEST);
+    }
+
+    #[test]
+    fn an_administrators_secrets_are_not_kept() {
+        let kept = redacted(&json!({"token": "s3cret", "a": [{"Password": {"x": "s3cret"}}], "label": "okta"}));
+        assert!(!kept.to_string().contains("s3cret") && kept["label"] == "okta", "{kept}");
+        assert!(redacted(&json!("x".repeat(20_000)))["omitted"].is_string());
+    }
+}
