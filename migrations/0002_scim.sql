@@ -24,6 +24,8 @@ CREATE TABLE scim_user (
     -- A tombstone that no client made (a reset; an import that did not find the account any more): what the client matches by
     -- comes back with it.
     forgotten boolean NOT NULL DEFAULT false,
+    -- A tombstone of a purge: what came from here is taken back, also what the policy would keep or wait for.
+    purged boolean NOT NULL DEFAULT false,
     CONSTRAINT scim_user_pkey PRIMARY KEY (tenant_id, id)
 );
 

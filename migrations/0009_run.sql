@@ -47,3 +47,7 @@ CREATE INDEX scim_group_tombstone_name ON scim_group (tenant_id, display_name_ke
 -- written for everybody with each import, on the same page wherever there is room.
 ALTER TABLE link ADD COLUMN seen_run uuid;
 ALTER TABLE scim_group ADD COLUMN seen_run uuid;
+
+-- A purge asked for the Jira group, which was made from here, to be deleted.
+ALTER TABLE jira_group ADD COLUMN purged boolean NOT NULL DEFAULT false;
+CREATE INDEX jira_group_purged ON jira_group (tenant_id, name_key) WHERE purged;

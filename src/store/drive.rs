@@ -74,7 +74,7 @@ pub async fn facts(
             JOIN group_member m ON m.tenant_id = $1 AND m.member_id = up.group_id
             JOIN scim_group g ON g.tenant_id = m.tenant_id AND g.id = m.group_id AND g.deleted_at IS NULL
         )
-        SELECT u.id, u.attrs, u.active, u.version, u.deleted_at, u.undone, u.origin,
+        SELECT u.id, u.attrs, u.active, u.version, u.deleted_at, u.undone, u.purged, u.origin,
             l.record AS "record?: Json<LinkRecord>", l.look_at AS "look_at?",
             (SELECT jsonb_agg(jsonb_build_object('name', n.alias, 'shown', n.shown, 'direct', n.direct) ORDER BY n.alias, n.id)
              FROM (SELECT g.id, g.alias, coalesce(g.attrs ->> 'displayName', '') AS shown, bool_or(up.direct) AS direct
@@ -119,6 +119,7 @@ pub async fn facts(
                     deleted: row.deleted_at.is_some(),
                     deleted_at: row.deleted_at,
                     undone: row.deleted_at.is_some() && row.undone,
+                    purged: row.deleted_at.is_some() && row.purged,
                     imported: row.origin.as_deref() == Some("imported"),
                 }),
                 groups_in: row.groups_in.map(|json| json.0).unwrap_or_default(),

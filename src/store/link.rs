@@ -345,4 +345,6 @@ pub struct UserNow {
     pub imported: bool,
     /// A tombstone of somebody who never came: the create was refused and taken back.
     pub undone: bool,
+    /// A tombstone of a purge: what came from here is taken back, also what the policy would keep or wait for.
+    pub purged: bool,
 }

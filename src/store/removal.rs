@@ -3,11 +3,14 @@
 //!
 //! Both leave tombstones, so that whoever comes back gets the same id.
 
-use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+
+mod plan;
+
+pub use plan::*;
 
 /// A page of a tenant's groups, tombstones included, by id.
 pub async fn next_groups(
@@ -27,21 +30,15 @@ pub async fn next_groups(
     .await?)
 }
 
-/// Makes tombstones of users. With `undone` each is one of somebody who never came: what was there before is left as it was
-/// found. Without, it is one that no client made.
-pub async fn bury_users(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    users: &[Uuid],
-    undone: bool,
-) -> Result<Vec<Uuid>, StoreError> {
+/// Makes tombstones of users that no client made.
+pub async fn bury_users(conn: &mut PgConnection, tenant_id: Uuid, users: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"-- removal.bury_users
         WITH locked AS (
             SELECT id FROM scim_user WHERE tenant_id = $1 AND id = ANY($2) AND deleted_at IS NULL ORDER BY id FOR UPDATE
         ), done AS (
-            UPDATE scim_user u SET deleted_at = now(), version = u.version + 1, modified = now(), undone = $3, origin = NULL,
-                forgotten = NOT $3
+            UPDATE scim_user u SET deleted_at = now(), version = u.version + 1, modified = now(), origin = NULL,
+                undone = false, purged = false, forgotten = true
             FROM locked WHERE u.tenant_id = $1 AND u.id = locked.id RETURNING u.id
         ), edges AS (
             DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND m.member_id = done.id RETURNING m.group_id
@@ -53,10 +50,102 @@ pub async fn bury_users(
         SELECT id AS "id!" FROM done ORDER BY id"#,
         tenant_id,
         users,
-        undone,
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// Makes tombstones of users as of people who never came: what was there before is left as it was found, and all that came
+/// from here is taken back. Those who were deleted before are among them where anything is on record of them; `again` also those
+/// of an earlier purge. Answers whom it concerns, and how many of them lived.
+pub async fn purge_users(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    users: &[Uuid],
+    again: bool,
+) -> Result<(Vec<Uuid>, u64), StoreError> {
+    let rows = sqlx::query!(
+        r#"-- removal.purge_users
+        WITH locked AS (
+            SELECT id, deleted_at IS NULL AS living FROM scim_user u
+            WHERE tenant_id = $1 AND id = ANY($2) AND (deleted_at IS NULL OR ((NOT purged OR $3)
+                AND EXISTS (SELECT FROM link l WHERE l.tenant_id = $1 AND l.user_id = u.id)))
+            ORDER BY id FOR UPDATE
+        ), done AS (
+            UPDATE scim_user u SET deleted_at = coalesce(u.deleted_at, now()), version = u.version + 1, modified = now(),
+                undone = true, purged = true, origin = NULL
+            FROM locked WHERE u.tenant_id = $1 AND u.id = locked.id RETURNING u.id, locked.living
+        ), edges AS (
+            DELETE FROM group_member m USING done WHERE m.tenant_id = $1 AND m.member_id = done.id RETURNING m.group_id
+        ), touched AS (
+            INSERT INTO group_touch (tenant_id, group_id, at) SELECT DISTINCT $1, group_id, now() FROM edges
+        ), counted AS (
+            INSERT INTO tally_delta (tenant_id, kind, delta) SELECT $1, 'user', -1 FROM done WHERE living
+        )
+        SELECT id AS "id!", living AS "living!" FROM done ORDER BY id"#,
+        tenant_id,
+        users,
+        again,
+    )
+    .fetch_all(conn)
+    .await?;
+    let living = rows.iter().filter(|row| row.living).count() as u64;
+    Ok((rows.into_iter().map(|row| row.id).collect(), living))
+}
+
+/// Ends everything that is pinned by hand.
+pub async fn lift_overrides(conn: &mut PgConnection, tenant_id: Uuid) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "-- removal.lift_overrides
+        UPDATE override SET lifted = now() WHERE tenant_id = $1 AND lifted IS NULL AND (until IS NULL OR until > now())",
+        tenant_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Asks for all Jira groups that were made from here to be deleted. Answers how many that are.
+pub async fn ask_for_groups(conn: &mut PgConnection, tenant_id: Uuid) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        "-- removal.ask_for_groups
+        UPDATE jira_group SET purged = true WHERE tenant_id = $1 AND made",
+        tenant_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// A page of the Jira groups that are to be deleted, by key.
+pub async fn groups_to_delete(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "-- removal.groups_to_delete
+        SELECT name_key FROM jira_group WHERE tenant_id = $1 AND purged AND name_key > $2 ORDER BY name_key LIMIT $3",
+        tenant_id,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A Jira group stays after all.
+pub async fn keep_group(conn: &mut PgConnection, tenant_id: Uuid, key: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- removal.keep_group
+        UPDATE jira_group SET purged = false WHERE tenant_id = $1 AND name_key = $2",
+        tenant_id,
+        key,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Makes tombstones of groups, without their edges. Answers those that were alive.
@@ -153,6 +242,11 @@ pub async fn pass_users(conn: &mut PgConnection, tenant_id: Uuid, users: &[Uuid]
           UNION ALL
             SELECT user_id, 'member:' || group_key, 'memberships' FROM jira_membership
             WHERE tenant_id = $1 AND user_id = ANY($2) AND (written OR maybe)
+          UNION
+            SELECT l.user_id, 'access:' || (a ->> 'resource') || coalesce(' ' || (a ->> 'role'), ''), 'memberships'
+            FROM link l CROSS JOIN LATERAL jsonb_array_elements(coalesce(l.record -> 'granted', '[]')
+                || coalesce(l.record -> 'maybe_granted', '[]')) a
+            WHERE l.tenant_id = $1 AND l.user_id = ANY($2)
         ) p ORDER BY p.id, p.place
         ON CONFLICT (tenant_id, kind, subject, place) DO UPDATE SET verdict = excluded.verdict, at = excluded.at,
             until = excluded.until, weight = 1, sum_before = NULL, gone_before = NULL",
@@ -178,61 +272,4 @@ pub async fn pass_groups(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(),
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// What a purge would do, as the store sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sizes {
-    /// Accounts that were made from here.
-    pub made: i64,
-    /// Accounts that were there before, and are left as they were found.
-    pub found: i64,
-    /// Memberships that were given from here.
-    pub memberships: i64,
-    /// Jira groups that were made from here.
-    pub groups: i64,
-}
-
-/// Counts what a purge would do.
-pub async fn sizes(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Sizes, StoreError> {
-    Ok(sqlx::query_as!(
-        Sizes,
-        r#"-- removal.sizes
-        SELECT (SELECT count(*) FROM link l JOIN scim_user u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
-                WHERE l.tenant_id = $1 AND u.deleted_at IS NULL AND l.record #> '{known,linked}' IS NOT NULL
-                  AND l.record @> '{"made": true}') AS "made!",
-            (SELECT count(*) FROM link l JOIN scim_user u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
-                WHERE l.tenant_id = $1 AND u.deleted_at IS NULL AND l.record #> '{known,linked}' IS NOT NULL
-                  AND NOT l.record @> '{"made": true}') AS "found!",
-            (SELECT count(*) FROM jira_membership m JOIN link l ON l.tenant_id = m.tenant_id AND l.user_id = m.user_id
-                WHERE m.tenant_id = $1 AND m.written AND NOT m.imported
-                  AND NOT coalesce(l.record #> '{found,groups}' ? m.group_key, false)) AS "memberships!",
-            (SELECT count(*) FROM jira_group WHERE tenant_id = $1 AND made) AS "groups!""#,
-        tenant_id,
-    )
-    .fetch_one(conn)
-    .await?)
-}
-
-/// What of a tenant still waits, and what does not go on by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Left {
-    /// Subjects in the outbox.
-    pub waiting: i64,
-    /// Users of whom something is held, refused or waived.
-    pub stuck: i64,
-}
-
-/// Looks at what still waits.
-pub async fn left(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Left, StoreError> {
-    Ok(sqlx::query_as!(
-        Left,
-        r#"-- removal.left
-        SELECT (SELECT count(*) FROM outbox WHERE tenant_id = $1 AND due_at <= now() + interval '1 hour') AS "waiting!",
-            (SELECT count(*) FROM link WHERE tenant_id = $1 AND stuck)
-            + (SELECT count(DISTINCT user_id) FROM jira_membership WHERE tenant_id = $1 AND step IS NOT NULL) AS "stuck!""#,
-        tenant_id,
-    )
-    .fetch_one(conn)
-    .await?)
 }

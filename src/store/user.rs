@@ -358,7 +358,7 @@ pub async fn delete(
         r#"-- user.delete
         WITH done AS (
             UPDATE scim_user SET deleted_at = now(), version = version + 1, modified = now(), undone = ($8 = 'undo'),
-                origin = NULL
+                purged = false, origin = NULL
             WHERE tenant_id = $1 AND id = $2 AND ($3::bigint IS NULL OR version = $3) AND deleted_at IS NULL
             RETURNING id
         ), edges AS (

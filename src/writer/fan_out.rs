@@ -4,16 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Inner;
 use super::absorb::{absorb, absorb_error, mark, refuse, set_states};
-use super::brake::{self, GroupVerdict};
+use super::brake;
 use super::claim::{Structure, times};
 use super::drive::DriveEnd;
-use super::facts::{facts_of, standing_for};
+use super::facts::facts_of;
 use super::gate::LeaseGate;
 use super::outcome::{Failure, Verdict, judge};
 use super::perform::perform;
@@ -21,14 +19,13 @@ use super::plan::{Place, Plan, Step, StepKind, barred_fingerprint, group_fingerp
 use super::release::{group_mark, missing_groups};
 use crate::account::fold;
 use crate::jira::{Calls, TargetError};
+use crate::policy::OnGroupDelete;
 use crate::policy::groups::jira_groups;
-use crate::policy::{OnGroupDelete, Policy};
 use crate::store::StoreError;
 use crate::store::delivery;
 use crate::store::drive::{self, Finish, GroupFacts};
 use crate::store::link::{GroupKnown, JiraGroup, StepState, Stuck, UserFacts};
 use crate::store::outbox::{self, NudgeAs, Subject};
-use crate::store::tenant;
 
 /// Users of one page.
 const PAGE: i64 = 1000;
@@ -44,12 +41,12 @@ impl Inner {
             Subject::User(_) | Subject::Tenant(_) => None,
         };
         if work.rules.only.is_some() && !group.as_ref().is_some_and(|(_, facts)| still_released(facts, &work)) {
-            let nothing = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
+            let nothing = Ended::nothing();
             return self.end_structure(&work, None, nothing).await;
         }
         let groups = &work.rules.policy.groups;
         let names = group.as_ref().map(|(_, facts)| jira_groups(groups, &facts.alias)).unwrap_or_default();
-        let mut ended = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
+        let mut ended = Ended::nothing();
         let deleted = group.as_ref().is_some_and(|(_, facts)| facts.deleted);
         for name in &names {
             let next = match deleted {
@@ -65,6 +62,9 @@ impl Inner {
             if deleted {
                 self.no_longer_held(&work, &fold(name)).await?;
             }
+        }
+        if matches!(work.lease.subject, Subject::Tenant(_)) {
+            ended = ended.and(self.purged_groups(&work).await?);
         }
         // A Jira group that could not be deleted yet is not emptied before that is known.
         if deleted && ended.finish != (Finish::Done { due: None }) {
@@ -197,56 +197,8 @@ impl Inner {
         self.group_steps(work, key, facts, plan).await
     }
 
-    /// The SCIM group is deleted: what the policy says of its Jira group, unless another group still stands for it.
-    async fn part_with(&self, work: &Structure, name: &str) -> Result<Ended, StoreError> {
-        let done = Ended { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 };
-        let (tenant_id, key) = (work.lease.tenant_id, fold(name));
-        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        let policy = &work.rules.policy;
-        match policy.deprovision.on_group_delete {
-            // What is kept is forgotten page by page, of those who are in no other group that stands for it.
-            OnGroupDelete::Empty | OnGroupDelete::Keep => return Ok(done),
-            OnGroupDelete::Delete => {}
-        }
-        let Some(group) = drive::jira_group(&mut conn, tenant_id, &key).await?.filter(|group| group.made) else {
-            return Ok(done);
-        };
-        let barred = work.rules.protected.bars_group(policy, &key, group.administrative);
-        if barred || self.is_wanted_elsewhere(&mut conn, &work.lease.rules.target, &key).await? {
-            return Ok(done);
-        }
-        drop(conn);
-        match self.may_delete(work, &key, &group).await? {
-            GroupVerdict::Through => {}
-            GroupVerdict::GivenUp => return Ok(done),
-            // Its drive looks again now and then: the brake may be switched off by the policy.
-            GroupVerdict::Held(error) => {
-                let (attempts, first_failure) = (work.lease.attempts, work.lease.first_failure);
-                let at = work.rules.now + TimeDelta::hours(1);
-                return Ok(Ended { finish: Finish::Again { at, attempts, first_failure, error }, ..done });
-            }
-        }
-        let mut plan = Plan::default();
-        plan.steps.push(Step::DeleteGroup { key: key.clone(), name: group.name.clone() });
-        let facts = UserFacts { groups: BTreeMap::from([(key.clone(), group)]), ..UserFacts::default() };
-        self.group_steps(work, key, facts, plan).await
-    }
-
-    /// Whether any living group, or a rule, of any tenant of this target stands for a Jira group.
-    async fn is_wanted_elsewhere(&self, conn: &mut PgConnection, target: &str, key: &str) -> Result<bool, StoreError> {
-        for tenant in tenant::list(&mut *conn).await?.into_iter().filter(|tenant| tenant.target == target) {
-            // Nobody knows what a policy wants that this version does not understand.
-            let Ok(policy) = Policy::from_value(&tenant.policy) else { return Ok(true) };
-            let default = policy.groups.default_groups.iter().any(|name| fold(name.trim()) == key);
-            if default || !standing_for(conn, tenant.id, &policy.groups, key).await?.is_empty() {
-                return Ok(true);
-            }
-        }
-        drive::is_pinned_group(conn, target, key).await
-    }
-
     /// Does the steps about one Jira group, with their marks before and their record after.
-    async fn group_steps(
+    pub(super) async fn group_steps(
         &self,
         work: &Structure,
         key: String,
@@ -345,15 +297,20 @@ fn still_released(group: &GroupFacts, work: &Structure) -> bool {
     may && !group.deleted && work.lease.release_mark.as_ref() == Some(&mark)
 }
 
-struct Ended {
-    finish: Finish,
-    refused: Vec<(Place, StepState)>,
-    calls: usize,
+pub(super) struct Ended {
+    pub(super) finish: Finish,
+    pub(super) refused: Vec<(Place, StepState)>,
+    pub(super) calls: usize,
 }
 
 impl Ended {
+    /// There was nothing to do.
+    pub(super) fn nothing() -> Self {
+        Self { finish: Finish::Done { due: None }, refused: Vec::new(), calls: 0 }
+    }
+
     /// This, and then the next.
-    fn and(mut self, next: Self) -> Self {
+    pub(super) fn and(mut self, next: Self) -> Self {
         self.refused.extend(next.refused);
         Self { finish: next.finish, refused: self.refused, calls: self.calls + next.calls }
     }

@@ -19,6 +19,7 @@ mod gate;
 pub mod import;
 mod last_administrator;
 pub mod last_login;
+mod made_groups;
 pub mod outcome;
 pub mod overrides;
 pub mod pace;

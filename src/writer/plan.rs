@@ -414,7 +414,8 @@ impl<'a> Planner<'a> {
             && as_found(self.facts, self.user).is_none();
         let since = self.user.deleted_at.unwrap_or(self.rules.now);
         let at = since.checked_add_signed(deprovision.delete_after.delta()).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        if delete && at > self.rules.now {
+        // A purge was asked for by name, and waits for nothing.
+        if delete && at > self.rules.now && !self.user.purged {
             plan.due_at(at);
             self.set_active(seen, plan);
         } else if delete && !self.blocked(&AccountStep::Delete, DELETE_FINGERPRINT, plan) {

@@ -1,6 +1,7 @@
 //! Two ways out. A reset forgets what is on record of a tenant's target: users and groups become tombstones, nobody goes into
 //! the outbox, and a fresh import finds the same ids again. A purge takes back what came from here: the same tombstones, as
-//! of people who never came, and the writer does the rest under the rules that hold for everything it writes.
+//! of people who never came, and the writer does the rest when it drives the tenant: first the Jira groups that were made from
+//! here, then the people, under the rules that hold for everything it writes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,7 +10,6 @@ use uuid::Uuid;
 
 use super::Inner;
 use super::runs::{Held, RunError};
-use crate::policy::OnGroupDelete;
 use crate::store::outbox::{self, NudgeAs};
 use crate::store::{StoreError, brake, drive, import, removal};
 
@@ -28,6 +28,16 @@ pub struct Counters {
     pub users: u64,
     /// Groups that became tombstones.
     pub groups: u64,
+    /// Jira groups that a purge asks to be deleted.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub jira_groups: u64,
+    /// What was pinned by hand, and ended with a purge.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub overrides: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a purge was asked for.
@@ -117,6 +127,14 @@ async fn page(
         }
         _ => match way {
             Way::Reset if removal::forget_jira_groups(&mut tx, tenant_id, PAGE).await? > 0 => Some(Uuid::nil()),
+            Way::Purge(_) if place.after.is_nil() => {
+                so_far.overrides = removal::lift_overrides(&mut tx, tenant_id).await?;
+                so_far.jira_groups = removal::ask_for_groups(&mut tx, tenant_id).await?;
+                let how = NudgeAs { fan_out: true, request_id: Some(held.run.request_id), ..NudgeAs::BULK };
+                outbox::nudge(&mut tx, tenant_id, "tenant", &[tenant_id], how).await?;
+                // Once.
+                Some(tenant_id)
+            }
             Way::Reset | Way::Purge(_) => None,
         },
     };
@@ -132,36 +150,28 @@ async fn page(
 
 async fn users_out(conn: &mut PgConnection, held: &Held, way: Way, users: &[Uuid]) -> Result<u64, StoreError> {
     let tenant_id = held.tenant.id;
-    let undone = matches!(way, Way::Purge(_));
-    let buried = removal::bury_users(conn, tenant_id, users, undone).await?;
     match way {
-        Way::Reset => removal::forget_users(conn, tenant_id, users).await?,
+        Way::Reset => {
+            let buried = removal::bury_users(conn, tenant_id, users).await?;
+            removal::forget_users(conn, tenant_id, users).await?;
+            Ok(buried.len() as u64)
+        }
         Way::Purge(options) => {
-            outbox::nudge(conn, tenant_id, "user", &buried, bulk(held)).await?;
+            let (buried, lived) = removal::purge_users(conn, tenant_id, users, options.past_the_brake).await?;
             if options.past_the_brake {
                 brake::lock(conn, tenant_id).await?;
                 removal::pass_users(conn, tenant_id, &buried).await?;
             }
+            Ok(lived)
         }
     }
-    Ok(buried.len() as u64)
 }
 
 async fn groups_out(conn: &mut PgConnection, held: &Held, way: Way, groups: &[Uuid]) -> Result<u64, StoreError> {
     let tenant_id = held.tenant.id;
     let buried = removal::bury_groups(conn, tenant_id, groups).await?;
-    match way {
-        Way::Reset => removal::forget_groups(conn, tenant_id, groups).await?,
-        // The members are gone already, each with a plan of his own: only a Jira group that is to go is left.
-        Way::Purge(_) if held.policy.deprovision.on_group_delete == OnGroupDelete::Delete => {
-            let how = NudgeAs { fan_out: true, ..bulk(held) };
-            outbox::nudge(conn, tenant_id, "group", &buried, how).await?;
-        }
-        Way::Purge(_) => {}
+    if matches!(way, Way::Reset) {
+        removal::forget_groups(conn, tenant_id, groups).await?;
     }
     Ok(buried.len() as u64)
-}
-
-fn bulk(held: &Held) -> NudgeAs {
-    NudgeAs { request_id: Some(held.run.request_id), ..NudgeAs::BULK }
 }

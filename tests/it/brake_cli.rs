@@ -13,12 +13,16 @@ use crate::world::{Make, World};
 
 /// Exit code, standard output and standard error of a command on the world's database.
 pub async fn run(world: &World, line: &str) -> (i32, String, String) {
+    run_with(world, line, Stdio::null()).await
+}
+
+pub async fn run_with(world: &World, line: &str, stdin: Stdio) -> (i32, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file =
         format!("[[target]]\nname = 'jira'\nurl = '{}'\ntoken = '{}'\n", world.jira.base_url(), world.jira.token());
     std::fs::write(folder.path().join("jira-scim.toml"), file).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_jira-scim"));
-    command.args(line.split_whitespace()).current_dir(folder.path()).stdin(Stdio::null());
+    command.args(line.split_whitespace()).current_dir(folder.path()).stdin(stdin);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("JIRA_SCIM")) {
         command.env_remove(name);
     }

@@ -62,6 +62,7 @@ mod population;
 mod postgres;
 mod process;
 mod quirks;
+mod removal_cli;
 mod replicas;
 mod rows;
 mod sandbox_access;

@@ -119,6 +119,10 @@ impl Hand<'_> {
                 }
             }
         }
+        if any_group && self.tenant.mode == Mode::Enforce {
+            // The groups that a purge wants deleted are the tenant's own.
+            outbox::nudge(&mut tx, tenant_id, "tenant", &[tenant_id], how).await?;
+        }
         let (still, _) = brake::held(&mut tx, tenant_id, self.filter, place, PAGE).await?;
         let held: Vec<Held> = still.into_iter().filter(|found| held.contains(found)).collect();
         brake::lock(&mut tx, tenant_id).await?;

@@ -83,7 +83,9 @@ fn on_record(account: SeenAccount, known: Known) -> Verdict {
     if known.open {
         return Verdict::Skip(BUSY);
     }
-    let after = LinkRecord { known: linked(&account), ..record.clone() };
+    // Nobody has written to it: as it is now it was found.
+    let found = record.found.clone().map(|found| AsFound { active: account.active, ..found });
+    let after = LinkRecord { known: linked(&account), found, ..record.clone() };
     let user =
         FromAccount { version: known.version, before: Some(record), ..from_account(known.id, account, attrs, after) };
     Verdict::Refresh(Box::new(user))

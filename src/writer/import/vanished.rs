@@ -131,7 +131,7 @@ impl Work<'_> {
         let removed = match kind {
             Kind::Users => {
                 let free = import::lock_users(&mut tx, tenant_id, &ids).await?;
-                let buried = removal::bury_users(&mut tx, tenant_id, &free, false).await?;
+                let buried = removal::bury_users(&mut tx, tenant_id, &free).await?;
                 removal::forget_users(&mut tx, tenant_id, &buried).await?;
                 buried
             }

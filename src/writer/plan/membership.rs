@@ -34,7 +34,8 @@ impl Planner<'_> {
             true => wanted.iter().filter(|access| !sure(access)).cloned().collect(),
             false => Vec::new(),
         };
-        let strip = self.rules.policy.deprovision.strip_groups && !self.desired.active;
+        let found = self.user.purged && record.found.is_some();
+        let strip = found || (self.rules.policy.deprovision.strip_groups && !self.desired.active);
         let on_record = record.granted.union(&record.maybe_granted);
         let revoke = match self.desired.active || strip {
             true => on_record.filter(|access| strip || !wanted.contains(*access)).cloned().collect(),
@@ -117,6 +118,10 @@ impl Planner<'_> {
             return false;
         }
         let groups = &self.rules.policy.groups;
+        if self.user.purged {
+            // All that was given from here, and only that, whatever the rule is for others.
+            return !pair.theirs && !pair.imported;
+        }
         match groups.remove {
             // What was given for a time by hand is taken back all the same.
             Remove::Never => !pair.theirs && self.facts.overrides.iter().any(|over| over.what.is_member_of(key)),

@@ -2,6 +2,7 @@
 
 mod live;
 mod match_all;
+mod purge;
 mod resources;
 mod resume;
 mod stories;

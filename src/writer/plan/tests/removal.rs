@@ -151,3 +151,48 @@ fn the_rules_say_for_which_groups_the_groups_stand_and_whether_nesting_counts() 
     assert_eq!(of(json!({"nesting": false})), ["Blue", "Red"]);
     assert_eq!(of(json!({"table": {"red": ["crew"], "blue": ["Crew", "x"]}, "mode": "manual"})), ["crew", "x"]);
 }
+
+#[test]
+fn a_purge_takes_back_what_came_from_here_whatever_the_rules_keep_or_wait_for() {
+    use Remove::{All, Never, Ours};
+    let purged = |facts| {
+        with(deleted(facts), |f: &mut UserFacts| {
+            let user = f.user.as_mut().unwrap();
+            (user.undone, user.purged, user.deleted_at) = (true, true, Some(now()));
+            f.wanted.clear();
+        })
+    };
+    let adopted = |facts| {
+        with(facts, |f: &mut UserFacts| {
+            f.record.found = Some(AsFound { active: true, groups: ["employees".to_owned()].into() });
+        })
+    };
+    let imported = |facts| with(facts, |f: &mut UserFacts| f.pairs.get_mut("developers").unwrap().imported = true);
+    let granted = with(linked(), |f| {
+        f.record.granted.insert(Access { resource: "jira-core".to_owned(), ..Access::default() });
+    });
+    let applications = || policy(|p| p.applications = vec!["jira-core".to_owned()]);
+    let later = || {
+        policy(|p| {
+            p.deprovision.on_delete = OnDelete::Delete;
+            p.deprovision.delete_after = crate::policy::span::Span::seconds(60);
+        })
+    };
+    let both = &["active=false", "remove developers", "remove employees"][..];
+    table(vec![
+        ("ours", purged(usual()), remove(Ours), both),
+        ("never", purged(usual()), remove(Never), both),
+        ("all", purged(usual()), remove(All), both),
+        (
+            "was there when it was imported",
+            purged(imported(usual())),
+            remove(Never),
+            &["active=false", "remove employees"],
+        ),
+        ("there before us", purged(adopted(usual())), remove(Never), &["remove developers"]),
+        ("access of somebody adopted", purged(adopted(granted.clone())), applications(), &["revoke jira-core"]),
+        ("access of an account that we made", purged(granted), applications(), &["active=false"]),
+        ("without waiting", purged(linked()), later(), &["delete"]),
+        ("never what was there", purged(adopted(linked())), later(), &[]),
+    ]);
+}
