@@ -1,5 +1,7 @@
 //! Layer 5: everything is put together here, top to bottom; nothing else knows all the parts.
 
+mod activity;
+mod administration;
 pub mod tables;
 mod targets;
 
@@ -73,7 +75,7 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
-    /// A declared tenant.
+    /// A declared tenant or admin token.
     #[error("{0}")]
     Tenant(String),
     /// The certificate.
@@ -99,6 +101,7 @@ pub enum AppError {
 /// A running daemon.
 pub struct App {
     address: SocketAddr,
+    admin_address: Option<SocketAddr>,
     base_url: String,
     store: Store,
     writer: Writer,
@@ -121,6 +124,7 @@ impl App {
         janitor::ensure_partitions(&mut conn, chrono::Utc::now().date_naive()).await?;
         drop(conn);
         declare_tenants(&store, &config).await?;
+        administration::declare(&store, &config).await?;
         let metrics = Metrics::new()?;
         let writer = writer(&config, &store, &life, &metrics)?;
         let alerts = alerts(&config, &store)?;
@@ -145,16 +149,33 @@ impl App {
         }
         life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.keep_days, life.clone()));
         life.spawn("alerts", alerts.run(life.clone()));
-        life.spawn("metrics", sample(store.clone(), metrics, life.clone()));
+        life.spawn("metrics", sample(store.clone(), metrics.clone(), life.clone()));
         life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
         let base_url = config.server.base_url(address);
+        let parts = administration::Parts { store: &store, writer: &writer, life: &life, metrics: &metrics };
+        let admin_address = administration::serve(&config, &base_url, parts).await?;
+        life.spawn("activity", activity::count(store.clone(), metrics.clone(), life.clone()));
         tracing::info!(%address, base_url, version = env!("CARGO_PKG_VERSION"), "jira-scim listens on {address}");
-        Ok(Self { address, base_url, store, writer, database, life, grace: config.server.shutdown_grace })
+        Ok(Self {
+            address,
+            admin_address,
+            base_url,
+            store,
+            writer,
+            database,
+            life,
+            grace: config.server.shutdown_grace,
+        })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where administrators are served; `None` where that is switched off.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// What `Location` and `$ref` are built on, without a slash at the end.

@@ -25,11 +25,12 @@
 //! * 2 [`store`] (the only SQL) [`jira`] (the only HTTP to a Jira) [`policy`] (pure rules)
 //! * 3 [`directory`] (every identity change) [`writer`] (every write to a Jira) [`alert`] (telling people)
 //!   [`login`] (who is whom) [`record`] (requests on record) [`explain`] (why somebody is as he is)
-//! * 4 [`http`] [`simulate`]
+//! * 4 [`http`] [`admin`] [`simulate`]
 //! * 5 [`app`] [`cli`] (wiring and commands)
 //! * beside: [`sandbox`], a Jira with state that uses nothing of [`jira`]
 
 pub mod account;
+pub mod admin;
 pub mod alert;
 pub mod app;
 pub mod cli;

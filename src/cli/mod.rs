@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 a target cannot be worked with, 5 something is still
 //! to be done. What a command is asked for goes to standard output, everything else to standard error.
 
+mod admin_token;
 mod bench;
 mod brake;
 mod check_config;
@@ -58,6 +59,8 @@ struct Line {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make, list and revoke the tokens of administrators.
+    AdminToken(admin_token::Args),
     /// Measure how fast it is on this machine.
     #[command(hide = true)]
     Bench(bench::Args),
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::AdminToken(args) => admin_token::run(&args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::BenchSandbox(args) => bench::run_sandbox(args).await,
         Command::Brake(args) => brake::run(&args).await,

@@ -9,12 +9,10 @@ use uuid::Uuid;
 use super::desk::Desk;
 use super::{ConfigArgs, Failure};
 use crate::account::fold;
-use crate::policy::Policy;
-use crate::policy::groups::jira_groups;
-use crate::store::by_hand::{self, GroupNamed};
+use crate::store::by_hand;
 use crate::store::link::Stuck;
 use crate::store::tenant::{self, Tenant};
-use crate::writer::by_hand::place_named;
+use crate::writer::by_hand::{group_key, place_named};
 use crate::writer::plan::Place;
 
 /// The arguments.
@@ -150,19 +148,11 @@ pub(super) async fn user<'a>(desk: &Desk, tenants: &'a [Tenant], name: &str) -> 
 
 /// The Jira group that a name or id means.
 async fn group<'a>(desk: &Desk, tenants: &'a [Tenant], name: &str) -> Result<(&'a Tenant, String), Failure> {
-    let mut conn = desk.store.pool().acquire().await?;
     let mut found = Vec::new();
     for tenant in tenants {
-        let key = match by_hand::group_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await? {
-            None => continue,
-            Some(GroupNamed::Jira(key)) => key,
-            // By default a SCIM group stands for the Jira group of its name, and by a policy of ours for the first of several.
-            Some(GroupNamed::Scim(alias)) => {
-                let policy = Policy::from_value(&tenant.policy).unwrap_or_default();
-                fold(jira_groups(&policy.groups, &alias).first().unwrap_or(&alias))
-            }
-        };
-        found.push((tenant, key));
+        if let Some(key) = group_key(&desk.store, tenant, name).await? {
+            found.push((tenant, key));
+        }
     }
     if found.len() > 1 {
         let which: Vec<&str> = found.iter().map(|(tenant, _)| tenant.slug.as_str()).collect();

@@ -4,6 +4,7 @@
 //! each over the one before. [`Config::load`] finds every problem, one sentence each; nobody reads an environment
 //! variable anywhere deeper. `config/jira-scim.toml` documents every key, which a test proves.
 
+mod admin;
 mod layers;
 mod lines;
 mod places;
@@ -18,6 +19,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub use admin::{Admin, AdminRole, AdminTokenConfig};
 pub use layers::Sources;
 pub use lines::line_of;
 pub use places::{BASIC_USERNAME, is_basic_username};
@@ -35,6 +37,8 @@ use reader::{Findings, Reader};
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[admin]`
+    pub admin: Admin,
     /// `[limits]`
     pub limits: Limits,
     /// `[database]`
@@ -117,6 +121,7 @@ impl Config {
         let mut reader = Reader::top(merged, found);
         let config = Self {
             server: reader.section("server", Server::read),
+            admin: reader.section("admin", Admin::read),
             limits: reader.section("limits", Limits::read),
             database: reader.section("database", Database::read),
             writer: reader.section("writer", Writer::read),
@@ -137,6 +142,12 @@ impl Config {
     fn check_across(&self, reader: &mut Reader<'_>) {
         if self.writer.settle >= self.server.request_timeout {
             reader.problem("writer.settle", "must be shorter than server.request_timeout");
+        }
+        let mut labels = BTreeSet::new();
+        for (index, token) in self.admin.tokens.iter().enumerate() {
+            if !labels.insert(token.label.as_str()) {
+                reader.problem(&format!("admin.token.{index}.label"), &format!("\"{}\" is there twice", token.label));
+            }
         }
         let mut names = BTreeSet::new();
         for (index, target) in self.targets.iter().enumerate() {

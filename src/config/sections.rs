@@ -53,7 +53,7 @@ impl Server {
             listen: reader.get("listen", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             public_url: reader.optional::<BaseUrl>("public_url").map(|url| url.0),
             trusted_proxies: reader.get("trusted_proxies", Networks::default()).0,
-            tls: tls_files(reader),
+            tls: tls_files(reader, "server"),
             header_limit: reader
                 .within("header_limit", Bytes(32 << 10), Bytes(8 << 10)..=Bytes(MIB), "between 8KiB and 1MiB")
                 .0,
@@ -86,17 +86,17 @@ impl Server {
     }
 }
 
-fn tls_files(reader: &mut Reader<'_>) -> Option<TlsFiles> {
+pub(super) fn tls_files(reader: &mut Reader<'_>, section: &str) -> Option<TlsFiles> {
     let certificate = reader.optional("tls_certificate_file");
     let key = reader.optional("tls_key_file");
     match (certificate, key) {
         (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
         (Some(_), None) => {
-            reader.problem("tls_certificate_file", "needs server.tls_key_file beside it");
+            reader.problem("tls_certificate_file", &format!("needs {section}.tls_key_file beside it"));
             None
         }
         (None, Some(_)) => {
-            reader.problem("tls_key_file", "needs server.tls_certificate_file beside it");
+            reader.problem("tls_key_file", &format!("needs {section}.tls_certificate_file beside it"));
             None
         }
         (None, None) => None,

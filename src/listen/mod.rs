@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::config::Server;
+use crate::config::{Config, Server};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::Chain;
 
@@ -78,6 +78,19 @@ impl ListenOptions {
             max_connections: server.max_connections as usize,
             tls: server.tls.as_ref().map(Tls::load).transpose()?,
             timed_out,
+        })
+    }
+
+    /// As configured for administrators.
+    ///
+    /// # Errors
+    /// The certificate or its key cannot be used.
+    pub fn for_admin(config: &Config, timed_out: fn(&str) -> Response) -> Result<Self, TlsError> {
+        Ok(Self {
+            request_timeout: config.admin.request_timeout,
+            max_connections: config.admin.max_connections as usize,
+            tls: config.admin.tls.as_ref().map(Tls::load).transpose()?,
+            ..Self::from_config(&Server { tls: None, ..config.server.clone() }, timed_out)?
         })
     }
 }

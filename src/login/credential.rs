@@ -80,7 +80,11 @@ pub fn checked_label(label: &str) -> Result<&str, CredentialError> {
     Ok(label)
 }
 
-fn check(wanted: &Wanted, now: DateTime<Utc>) -> Result<(), CredentialError> {
+/// Whether it can be had at all, the label aside.
+///
+/// # Errors
+/// The field that is wrong.
+pub fn check(wanted: &Wanted, now: DateTime<Utc>) -> Result<(), CredentialError> {
     if wanted.username.as_deref().is_some_and(|name| !is_basic_username(name)) {
         return Err(CredentialError::field("username", BASIC_USERNAME));
     }

@@ -4,6 +4,8 @@
 //! which failures are worth another try. Nothing here knows HTTP, SCIM's protocol or any Jira. Every query names the
 //! tenant first; nothing holds a snapshot for more than `statement_timeout`.
 
+pub mod activity;
+pub mod admin_token;
 pub mod alert;
 pub mod audit;
 pub mod brake;
@@ -19,10 +21,13 @@ pub mod import;
 pub mod janitor;
 pub mod last_login;
 pub mod link;
+pub mod link_list;
 pub mod list;
 pub mod outbox;
 pub mod outbox_view;
 pub mod overrides;
+pub mod overview;
+pub mod people;
 pub mod related;
 pub mod release;
 pub mod removal;

@@ -3,7 +3,7 @@
 //! Everything is paged by key, and found through indexes that hold only what is shown; nothing here counts users.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -97,7 +97,7 @@ pub struct Entry {
 }
 
 /// Where a list has got to: everything of the sections before, and this key of the section itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cursor {
     /// Subjects, after this kind and id.
     Subjects(String, Uuid),

@@ -385,6 +385,48 @@ pub async fn last(conn: &mut PgConnection, tenant_id: Uuid, kind: Kind) -> Resul
     .await?)
 }
 
+/// Runs of a tenant, newest first, behind this one; of one kind, or of all.
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    kind: Option<Kind>,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Run>, StoreError> {
+    let (at, id) = after.unzip();
+    Ok(sqlx::query_as!(
+        Run,
+        r#"-- run.list
+        SELECT tenant_id, id, kind AS "kind: Kind", state AS "state: State", options, stage, place, counters, error,
+            attempts, actor, request_id, requested, started, finished
+        FROM run WHERE tenant_id = $1 AND ($2::text IS NULL OR kind = $2)
+          AND ($3::timestamptz IS NULL OR (requested, id) < ($3, $4::uuid))
+        ORDER BY requested DESC, id DESC LIMIT $5"#,
+        tenant_id,
+        kind.map(Kind::as_str),
+        at,
+        id,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The open runs of a tenant, or of all.
+pub async fn open(conn: &mut PgConnection, tenant_id: Option<Uuid>) -> Result<Vec<Run>, StoreError> {
+    Ok(sqlx::query_as!(
+        Run,
+        r#"-- run.open
+        SELECT tenant_id, id, kind AS "kind: Kind", state AS "state: State", options, stage, place, counters, error,
+            attempts, actor, request_id, requested, started, finished
+        FROM run WHERE state IN ('queued', 'running') AND ($1::uuid IS NULL OR tenant_id = $1)
+        ORDER BY requested, id LIMIT 1000"#,
+        tenant_id,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// One run.
 pub async fn get(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Run>, StoreError> {
     Ok(sqlx::query_as!(

@@ -3,9 +3,12 @@
 //! Labels come from the configuration, the store or a fixed set of words: never from a request that nobody has
 //! authenticated, so that a stranger cannot grow the memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -334,6 +337,21 @@ impl Metrics {
         self.0.started.get()
     }
 
+    /// What was counted since the start, for charts.
+    pub fn activity(&self) -> Activity {
+        let ill = |status: &str| status == "429" || status.starts_with('5');
+        let bad = |status: &str| !status.starts_with('2') && status != "404";
+        Activity {
+            requests: added_up(&self.0.http_requests.collect(), "tenant", ill),
+            calls: added_up(&self.0.target_calls.collect(), "target", bad),
+        }
+    }
+
+    /// Every metric as it is now.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.0.registry.gather()
+    }
+
     /// Everything, in Prometheus' text format 0.0.4.
     ///
     /// # Errors
@@ -341,6 +359,29 @@ impl Metrics {
     pub fn render(&self) -> prometheus::Result<String> {
         TextEncoder::new().encode_to_string(&self.0.registry.gather())
     }
+}
+
+/// How many requests were answered and calls made since the start: all, and of these what did not go well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// By tenant; the empty name is nobody's.
+    pub requests: BTreeMap<String, (u64, u64)>,
+    /// By target.
+    pub calls: BTreeMap<String, (u64, u64)>,
+}
+
+/// Adds a family of counters up by one label; `failed` judges by the status.
+fn added_up(family: &[MetricFamily], by: &str, failed: fn(&str) -> bool) -> BTreeMap<String, (u64, u64)> {
+    let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for metric in family.iter().flat_map(MetricFamily::get_metric) {
+        let label = |name: &str| {
+            metric.get_label().iter().find(|pair| pair.name() == name).map(|pair| pair.value()).unwrap_or_default()
+        };
+        let (count, sum) = (metric.get_counter().get_value() as u64, sums.entry(label(by).to_owned()).or_default());
+        sum.0 += count;
+        sum.1 += if failed(label("status")) { count } else { 0 };
+    }
+    sums
 }
 
 /// The `Content-Type` of [`Metrics::render`].

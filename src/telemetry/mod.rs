@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-pub use metrics::{CONTENT_TYPE, InFlight, Metrics};
+pub use metrics::{Activity, CONTENT_TYPE, InFlight, Metrics};
 pub use request_id::{RequestId, uuid_of};
 
 use crate::config::{Log, LogFormat};

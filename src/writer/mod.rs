@@ -41,14 +41,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::jira::Target;
+use crate::jira::{Calls, Examination, Target, TargetError};
 use crate::lifecycle::Lifecycle;
 use crate::policy::Policy;
+use crate::policy::mapping::{Ground, Grounds};
 use crate::policy::tables::Tables;
 use crate::store::drive::TenantRules;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use expiry::Expiry;
+use gate::OpenGate;
 use outcome::Patience;
 use pace::PaceOptions;
 use runtime::Runtime;
@@ -150,6 +152,32 @@ impl Writer {
     /// The store's.
     pub async fn health(&self) -> Result<Vec<Health>, StoreError> {
         runtime::health(&self.0).await
+    }
+
+    /// What accounts at a target depend on besides user and policy; of a Data Center where it is not configured (any more).
+    pub fn ground(&self, target: &str) -> Ground {
+        let capabilities = self.0.targets.get(target).map(|runtime| runtime.target.capabilities());
+        Ground {
+            capabilities: capabilities.unwrap_or(Ground::default().capabilities),
+            email_fallback: self.0.options.email_fallback.clone(),
+            tables: self.0.tables(),
+        }
+    }
+
+    /// The same of every target.
+    pub fn grounds(&self) -> Grounds {
+        Grounds(self.0.targets.keys().map(|name| (name.clone(), self.ground(name))).collect())
+    }
+
+    /// Asks a target what it is, what it can do for us and what should be put right there, paused or not. `None`: it is not
+    /// configured.
+    ///
+    /// # Errors
+    /// It does not answer, or does not accept our credential.
+    pub async fn examine(&self, target: &str) -> Option<Result<Examination, TargetError>> {
+        let runtime = Arc::clone(self.0.targets.get(target)?);
+        let gate = OpenGate { runtime: Arc::clone(&runtime), metrics: self.0.metrics.clone() };
+        Some(runtime.target.examine(&Calls::new(Uuid::now_v7(), &gate)).await)
     }
 
     /// Takes the tables that expressions look things up in. Whose account they change is found by a fan-out of the tenants.

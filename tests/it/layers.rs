@@ -26,6 +26,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("record", 3),
     ("explain", 3),
     ("writer", 3),
+    ("admin", 4),
     ("http", 4),
     ("simulate", 4),
     ("app", 5),
@@ -43,6 +44,8 @@ const STRANGERS: &[(&str, &str)] = &[
     ("writer", "directory"),
     ("http", "simulate"),
     ("simulate", "http"),
+    ("admin", "http"),
+    ("http", "admin"),
     ("sandbox", "jira"),
     ("jira", "sandbox"),
 ];

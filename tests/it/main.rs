@@ -1,6 +1,7 @@
 //! One binary of integration tests.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod admin;
 mod agreement;
 mod align;
 mod audit;

@@ -42,6 +42,7 @@ impl Daemon {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
         let mut config = Config::defaults();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.admin.listen = None;
         config.database.url = Some(Secret::new(db.url.clone()));
         config.limits.requests_per_second = 0;
         let credential = TargetCredential::Token(Secret::new(sandbox.token()));

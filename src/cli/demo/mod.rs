@@ -167,6 +167,7 @@ async fn furnish(
 ) -> Result<App, Failure> {
     scratch::recreate(&embedded.url(), DATABASE).await?;
     config.server.listen = *listen;
+    config.admin.listen = None;
     config.database.url = Some(Secret::new(embedded.url_of(DATABASE)));
     config.targets = vec![jira.target(TARGET)];
     Ok(App::start(config, life.child()).await?)

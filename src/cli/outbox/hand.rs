@@ -3,26 +3,17 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::{FoundUser, StuckArg, group, step, user};
+use super::{StuckArg, group, step, user};
 use crate::cli::Failure;
 use crate::cli::desk::Desk;
-use crate::store::by_hand;
-use crate::store::link::Stuck;
 use crate::store::outbox_view::State;
 use crate::store::tenant::Tenant;
-use crate::writer::by_hand::{ByHand, ByHandError, Changed, Which};
+use crate::writer::by_hand::{Again, ByHand, Changed, Deed, LIVE};
 use crate::writer::plan::Place;
 
 /// How long to wait for whoever drives a subject at the moment.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Users that are read at once.
-const PAGE: i64 = 500;
-/// Somebody waits for it.
-const LIVE: i16 = 0;
-/// A whole tenant's users never go before what an identity provider asks for meanwhile.
-const BULK: i16 = 1;
 
 /// What to retry.
 #[derive(clap::Args)]
@@ -75,22 +66,16 @@ pub(super) struct WaiveArgs {
     step: Option<Place>,
 }
 
-/// One thing that was done.
-struct Deed {
+/// A deed with its tenant, for people and programs.
+struct Told {
     tenant: String,
-    kind: &'static str,
-    name: String,
-    outcome: Result<Vec<Changed>, ByHandError>,
+    deed: Deed,
 }
 
-impl Deed {
-    fn new(tenant: &Tenant, kind: &'static str, name: &str, outcome: Result<Vec<Changed>, ByHandError>) -> Self {
-        Self { tenant: tenant.slug.clone(), kind, name: name.to_owned(), outcome }
-    }
-
+impl Told {
     fn sentence(&self, done: &str) -> String {
-        let subject = format!("{}: {} {}", self.tenant, self.kind, self.name);
-        match &self.outcome {
+        let subject = format!("{}: {} {}", self.tenant, self.deed.kind, self.deed.name);
+        match &self.deed.outcome {
             Err(error) => format!("{subject} is as it was: {error}"),
             Ok(changed) if changed.is_empty() => {
                 format!("{subject}: no such step was refused, held or waived; it is due now")
@@ -103,13 +88,18 @@ impl Deed {
     }
 
     fn json(&self) -> Value {
-        let mut json = json!({ "tenant": self.tenant, "kind": self.kind, "name": self.name });
-        match &self.outcome {
+        let mut json = json!({ "tenant": self.tenant, "kind": self.deed.kind, "name": self.deed.name });
+        match &self.deed.outcome {
             Ok(changed) => json["steps"] = json!(changed),
             Err(error) => json["error"] = json!(error.to_string()),
         }
         json
     }
+}
+
+/// Takes the deeds of a tenant down.
+fn noting<'a>(deeds: &'a mut Vec<Told>, tenant: &'a Tenant) -> impl FnMut(Deed) + Send + 'a {
+    |deed| deeds.push(Told { tenant: tenant.slug.clone(), deed })
 }
 
 fn told(changed: &Changed) -> String {
@@ -138,21 +128,22 @@ pub(super) async fn retry(args: &RetryArgs, desk: &Desk, tenants: &[Tenant], as_
         });
         pause = json!({ "target": target, "was": why });
     }
-    let deeds = if let Some(name) = &args.user {
+    let again = Again { step: args.step.clone(), states: args.state.iter().map(|state| (*state).into()).collect() };
+    let mut deeds = Vec::new();
+    if let Some(name) = &args.user {
         let found = user(desk, tenants, name).await?;
-        vec![retry_user(&hand, &found, name, args).await]
+        let deed = hand.retry_one(found.tenant, found.id, name, &again).await;
+        noting(&mut deeds, found.tenant)(deed);
     } else if let Some(name) = &args.group {
         let (tenant, key) = group(desk, tenants, name).await?;
-        retry_group(&hand, tenant, &key, args).await?
-    } else if args.all {
-        let mut deeds = Vec::new();
-        for tenant in tenants {
-            deeds.extend(retry_all(&hand, tenant, args).await?);
+        if !hand.retry_members(tenant, &key, &again, &mut noting(&mut deeds, tenant)).await? {
+            return Err("the steps of a group are group:NAME and member:NAME, with its own name".into());
         }
-        deeds
-    } else {
-        Vec::new()
-    };
+    } else if args.all {
+        for tenant in tenants {
+            hand.retry_all(tenant, &again, &mut noting(&mut deeds, tenant)).await?;
+        }
+    }
     if args.all && deeds.is_empty() {
         said.push("nothing to retry".to_owned());
     }
@@ -170,26 +161,10 @@ pub(super) async fn approve(
     if let Some(name) = &args.user {
         let found = user(desk, tenants, name).await?;
         let outcome = hand.approve(found.tenant, found.id, LIVE).await;
-        deeds.push(Deed::new(found.tenant, "user", name, outcome.map(|changed| vec![changed])));
+        noting(&mut deeds, found.tenant)(Deed::new("user", name, outcome.map(|changed| vec![changed])));
     }
     for tenant in tenants.iter().filter(|_| args.all) {
-        let mut after = Uuid::nil();
-        loop {
-            let mut conn = hand.store.pool().acquire().await?;
-            let users = by_hand::stuck_users(&mut conn, tenant.id, &[State::Held], after, PAGE).await?;
-            drop(conn);
-            let Some(last) = users.last() else { break };
-            after = *last;
-            for id in users {
-                match hand.approve(tenant, id, BULK).await {
-                    // Held for another reason.
-                    Err(ByHandError::NothingToDo(_)) => {}
-                    outcome => {
-                        deeds.push(Deed::new(tenant, "user", &id.to_string(), outcome.map(|changed| vec![changed])));
-                    }
-                }
-            }
-        }
+        hand.approve_all(tenant, &mut noting(&mut deeds, tenant)).await?;
     }
     let said = if deeds.is_empty() { vec!["nobody waits for an approval".to_owned()] } else { Vec::new() };
     finish(said, &deeds, "is approved", as_json.then(|| json!({})))
@@ -197,127 +172,42 @@ pub(super) async fn approve(
 
 pub(super) async fn waive(args: &WaiveArgs, desk: &Desk, tenants: &[Tenant], as_json: bool) -> Result<String, Failure> {
     let hand = hand(desk);
-    let deed = match (&args.user, &args.group, &args.step) {
+    let (tenant, deed) = match (&args.user, &args.group, &args.step) {
         (Some(name), _, Some(Place::Group(key))) => {
             let found = user(desk, tenants, name).await?;
-            waive_group(&hand, found.tenant, key).await
+            (found.tenant, waive_group(&hand, found.tenant, key).await)
         }
         (Some(name), _, Some(place)) => {
             let found = user(desk, tenants, name).await?;
             let outcome = hand.waive_user(found.tenant, found.id, place).await;
-            Deed::new(found.tenant, "user", name, outcome.map(|changed| vec![changed]))
+            (found.tenant, Deed::new("user", name, outcome.map(|changed| vec![changed])))
         }
         (_, Some(name), step) => {
             let (tenant, key) = group(desk, tenants, name).await?;
             match step {
-                None => waive_group(&hand, tenant, &key).await,
-                Some(Place::Group(other)) if *other == key => waive_group(&hand, tenant, &key).await,
+                None => (tenant, waive_group(&hand, tenant, &key).await),
+                Some(Place::Group(other)) if *other == key => (tenant, waive_group(&hand, tenant, &key).await),
                 Some(_) => return Err("a step of a user needs --user".into()),
             }
         }
         _ => return Err("which step? --step account, active, delete, member:NAME or group:NAME".into()),
     };
     let done = "is left undone until what is wanted changes, or somebody retries it";
-    finish(Vec::new(), &[deed], done, as_json.then(|| json!({})))
+    let deeds = [Told { tenant: tenant.slug.clone(), deed }];
+    finish(Vec::new(), &deeds, done, as_json.then(|| json!({})))
 }
 
 async fn waive_group(hand: &ByHand<'_>, tenant: &Tenant, key: &str) -> Deed {
     let outcome = hand.waive_group(tenant, key).await;
-    Deed::new(tenant, "group", key, outcome.map(|changed| vec![changed]))
-}
-
-async fn retry_user(hand: &ByHand<'_>, found: &FoundUser<'_>, name: &str, args: &RetryArgs) -> Deed {
-    let states = states(args, &[Stuck::Refused, Stuck::Held, Stuck::Waived]);
-    if let Some(Place::Group(key)) = &args.step {
-        let outcome = hand.retry_group(found.tenant, key, &states).await;
-        return Deed::new(found.tenant, "group", key, outcome.map(|changed| changed.into_iter().collect()));
-    }
-    let which = Which { states, place: args.step.clone() };
-    Deed::new(found.tenant, "user", name, hand.retry_user(found.tenant, found.id, &which, LIVE).await)
-}
-
-/// The group's own step, then the members whose membership of it was refused.
-async fn retry_group(hand: &ByHand<'_>, tenant: &Tenant, key: &str, args: &RetryArgs) -> Result<Vec<Deed>, Failure> {
-    let states = states(args, &[Stuck::Refused, Stuck::Held, Stuck::Waived]);
-    let own = Place::Group(key.to_owned());
-    let pair = Place::Pair(key.to_owned());
-    if args.step.as_ref().is_some_and(|step| *step != own && *step != pair) {
-        return Err("the steps of a group are group:NAME and member:NAME, with its own name".into());
-    }
-    let mut deeds = Vec::new();
-    if args.step.as_ref() != Some(&pair) {
-        let outcome = hand.retry_group(tenant, key, &states).await;
-        deeds.push(Deed::new(tenant, "group", key, outcome.map(|changed| changed.into_iter().collect())));
-    }
-    if args.step.as_ref() != Some(&own) {
-        let views: Vec<State> = states.iter().map(|state| State::from(*state)).collect();
-        let which = Which { states, place: Some(pair) };
-        let mut after = Uuid::nil();
-        loop {
-            let mut conn = hand.store.pool().acquire().await?;
-            let users = by_hand::stuck_members(&mut conn, tenant.id, key, &views, after, PAGE).await?;
-            drop(conn);
-            let Some(last) = users.last() else { break };
-            after = *last;
-            for id in users {
-                let outcome = hand.retry_user(tenant, id, &which, BULK).await;
-                deeds.push(Deed::new(tenant, "user", &id.to_string(), outcome));
-            }
-        }
-    }
-    Ok(deeds)
-}
-
-async fn retry_all(hand: &ByHand<'_>, tenant: &Tenant, args: &RetryArgs) -> Result<Vec<Deed>, Failure> {
-    let states = states(args, &[Stuck::Refused, Stuck::Held]);
-    let views: Vec<State> = states.iter().map(|state| State::from(*state)).collect();
-    let mut deeds = Vec::new();
-    let mut conn = hand.store.pool().acquire().await?;
-    let groups = by_hand::stuck_groups(&mut conn, tenant.id, &views).await?;
-    let structures = by_hand::failing_structures(&mut conn, tenant.id).await?;
-    drop(conn);
-    for key in groups {
-        if args.step.as_ref().is_some_and(|step| *step != Place::Group(key.clone())) {
-            continue;
-        }
-        let outcome = hand.retry_group(tenant, &key, &states).await;
-        deeds.push(Deed::new(tenant, "group", &key, outcome.map(|changed| changed.into_iter().collect())));
-    }
-    if matches!(args.step, Some(Place::Group(_))) {
-        return Ok(deeds);
-    }
-    for subject in structures.into_iter().filter(|_| args.step.is_none()) {
-        let outcome = hand.retry_structure(tenant, subject, BULK).await.map(|()| Vec::new());
-        deeds.push(Deed::new(tenant, subject.kind(), &subject.id().to_string(), outcome));
-    }
-    let which = Which { states, place: args.step.clone() };
-    let mut after = Uuid::nil();
-    loop {
-        let mut conn = hand.store.pool().acquire().await?;
-        let users = by_hand::stuck_users(&mut conn, tenant.id, &views, after, PAGE).await?;
-        drop(conn);
-        let Some(last) = users.last() else { return Ok(deeds) };
-        after = *last;
-        for id in users {
-            let outcome = hand.retry_user(tenant, id, &which, BULK).await;
-            // Whoever has other steps that are stuck was not meant.
-            if args.step.is_none() || !matches!(&outcome, Ok(changed) if changed.is_empty()) {
-                deeds.push(Deed::new(tenant, "user", &id.to_string(), outcome));
-            }
-        }
-    }
-}
-
-fn states(args: &RetryArgs, default: &[Stuck]) -> Vec<Stuck> {
-    if args.state.is_empty() { default.to_vec() } else { args.state.iter().map(|state| (*state).into()).collect() }
+    Deed::new("group", key, outcome.map(|changed| vec![changed]))
 }
 
 /// What was done, and a failure where any of it was not.
-fn finish(said: Vec<String>, deeds: &[Deed], done: &str, json: Option<Value>) -> Result<String, Failure> {
-    let failed = deeds.iter().filter(|deed| deed.outcome.is_err()).count();
+fn finish(said: Vec<String>, deeds: &[Told], done: &str, json: Option<Value>) -> Result<String, Failure> {
+    let failed = deeds.iter().filter(|one| one.deed.outcome.is_err()).count();
     let answer = match json {
         Some(mut json) => {
-            json["done"] = deeds.iter().map(Deed::json).collect();
+            json["done"] = deeds.iter().map(Told::json).collect();
             format!("{json:#}")
         }
         None => said.into_iter().chain(deeds.iter().map(|deed| deed.sentence(done))).collect::<Vec<_>>().join("\n"),

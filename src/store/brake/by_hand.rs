@@ -1,7 +1,7 @@
 //! What somebody decides by hand about what the brake holds: finding it, releasing it, giving it up.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ pub struct Held {
 }
 
 /// Where a list of what is held has got to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeldAfter {
     /// Accounts, after this user and step.
     Accounts(Uuid, String),

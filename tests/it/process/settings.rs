@@ -37,6 +37,8 @@ impl Settings<'_> {
             r#"
 [server]
 listen = "127.0.0.1:0"
+[admin]
+listen = ""
 [limits]
 requests_per_second = 0
 [database]

@@ -1,0 +1,7 @@
+//! The admin API as administrators meet it: through a real socket, with every answer held to the document.
+
+mod access;
+mod document;
+mod fuzz;
+mod office;
+mod tenants;
