@@ -10,17 +10,17 @@ import { anchor, card, empty, json, loaded } from './ui.js';
 export const people = (base) => async (text) => (await get(`${base}/users`, { q: text, limit: 8 })).items;
 export const person = (row) => [row.user_name, row.display_name ?? ''];
 
-const KINDS = [
-  [/refus|fail|error/i, 'bad'],
-  [/held|hold|wait|pending|paus|brake/i, 'warn'],
-  [/appl|deliver|done|call|creat/i, 'good'],
-];
+// How grave an event is, by what it says; a delivery that nothing is said against has arrived.
+function gravity({ kind, sentence }) {
+  if (/refus|fail|no answer/i.test(sentence)) return 'bad';
+  if (/held|wait|paus/i.test(sentence)) return 'warn';
+  return kind === 'delivery' ? 'good' : '';
+}
 
 function event(one, here) {
-  const kind = KINDS.find(([words]) => words.test(`${one.kind} ${one.sentence}`))?.[1] ?? '';
   return h(
     'li',
-    { class: kind },
+    { class: gravity(one) },
     h('div', {}, one.sentence),
     h(
       'div',

@@ -17,7 +17,7 @@ export default function signin({ lost, done }) {
       h('code', {}, 'jira-scim admin-token create --role admin --label me'),
     ),
   });
-  const node = form([token], {
+  const node = form([h('input', { type: 'text', autocomplete: 'username', value: 'jira-scim', hidden: true }), token], {
     text: 'Sign in',
     role: null,
     send: async (found) => {

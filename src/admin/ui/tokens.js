@@ -4,29 +4,54 @@ import { del, get, post } from './api.js';
 import { h, say, time } from './dom.js';
 import { alertDialog, field, formDialog } from './form.js';
 import { paged } from './list.js';
-import { badge, button, copyable, empty, flush, guarded, mayNotice, notice } from './ui.js';
 import { endOf, inDays } from './tenant_new.js';
+import { badge, button, copyable, empty, facts, flush, guarded, mayNotice, notice } from './ui.js';
 
 export const STATE = { live: 'good', expired: 'bad', revoked: '' };
+const WAYS = [
+  ['bearer', 'Bearer token'],
+  ['basic', 'User name, with a password that is made here'],
+  ['chosen', 'User name, with a password of your choice'],
+  ['client', 'OAuth client, which gets its tokens at the tenant’s token endpoint'],
+];
 
-export function secret(title, text) {
-  alertDialog(
+// Shows a text that is never shown again; where there is none, what was done.
+export function secret(title, text, username) {
+  if (!text) return say('It is made.');
+  return alertDialog(
     title,
     notice('warn', 'It is shown this once and kept nowhere. Copy it now.'),
-    copyable(text, 'the token'),
+    username && facts(['User name', copyable(username, 'the user name')]),
+    copyable(text, username ? 'the password' : 'the token'),
   );
 }
 
 export function ends(row) {
   if (!row.expires) return h('span', { class: 'muted' }, 'never');
   const days = (new Date(row.expires) - Date.now()) / 86400000;
-  return h(
-    'div',
-    {},
-    time(row.expires),
-    row.state === 'live' && days < 30 && badge(days < 7 ? 'bad' : 'warn', 'ends soon'),
-  );
+  const soon = row.state === 'live' && days < 30;
+  return h('div', {}, time(row.expires), soon && badge(days < 7 ? 'bad' : 'warn', 'ends soon'));
 }
+
+function kind(row) {
+  if (row.kind === 'client') return `OAuth client ${row.username}`;
+  if (row.username) return `${row.kind === 'password' ? 'Chosen password' : 'Password'} of ${row.username}`;
+  return 'Bearer token';
+}
+
+function limits(row) {
+  const found = [row.scope === 'read' && 'only reads', row.users_only && 'no groups', row.me && 'stands for a user'];
+  return found.filter(Boolean).join(', ');
+}
+
+const until = () =>
+  field('Good until the end of', {
+    name: 'expires',
+    type: 'date',
+    value: inDays(365),
+    min: inDays(1),
+    hint: 'Empty: it does not end.',
+  });
 
 export default function tokens({ base }) {
   const list = h('div', {});
@@ -34,38 +59,19 @@ export default function tokens({ base }) {
     list.replaceChildren(
       paged(
         [
-          {
-            label: 'Label',
-            title: true,
-            cell: (row) =>
-              h(
-                'div',
-                {},
-                h('strong', {}, row.label),
-                row.username && h('div', { class: 'muted small' }, `for the user name ${row.username}`),
-              ),
-          },
+          { label: 'Label', title: true, cell: (row) => h('strong', {}, row.label) },
           {
             label: 'State',
             cell: (row) =>
-              h('div', { class: 'row' }, badge(STATE[row.state], row.state), row.declared && badge('', 'declared')),
-          },
-          {
-            label: 'Kind',
-            cell: (row) =>
               h(
                 'div',
-                {},
-                row.kind ?? (row.username ? 'basic' : 'bearer'),
-                h(
-                  'div',
-                  { class: 'muted small' },
-                  [row.scope === 'read' && 'only reads', row.users_only && 'no groups', row.me && 'stands for a user']
-                    .filter(Boolean)
-                    .join(', '),
-                ),
+                { class: 'row' },
+                badge(STATE[row.state], row.state),
+                row.declared && badge('', 'declared'),
+                row.rotated && badge('warn', 'replaced'),
               ),
           },
+          { label: 'Kind', cell: (row) => h('div', {}, kind(row), h('div', { class: 'muted small' }, limits(row))) },
           { label: 'Last used', cell: (row) => time(row.last_used) },
           { label: 'Ends', cell: ends },
           {
@@ -76,10 +82,12 @@ export default function tokens({ base }) {
               h(
                 'div',
                 { class: 'row' },
-                guarded(
-                  button('Replace', () => make(row), 'slim'),
-                  'admin',
-                ),
+                !row.declared &&
+                  !row.rotated &&
+                  guarded(
+                    button('Replace', () => replace(row), 'slim'),
+                    'admin',
+                  ),
                 guarded(
                   button('Revoke', () => revoke(row), 'slim destroy'),
                   'admin',
@@ -102,71 +110,91 @@ export default function tokens({ base }) {
         draw();
       },
     });
-  const fresh = (label) =>
-    `${label.replace(/ \d{4}-\d\d-\d\d.*$/, '')} ${new Date().toISOString().slice(0, 16).replace('T', ' ')}`;
-  const make = (old) =>
+  const replace = (row) =>
     formDialog(
-      old ? `Replace ${old.label}` : 'New token',
+      `Replace ${row.label}`,
       [
-        old &&
-          notice(
-            '',
-            'Both are good until the old one is revoked: give the new one to the identity provider, see it used here, then revoke the old one.',
-          ),
-        field('Label', {
-          name: 'label',
-          value: old ? fresh(old.label) : '',
-          maxlength: 100,
-          hint: 'Who uses it. Unique among the live ones.',
-        }),
-        field('Good until the end of', {
-          name: 'expires',
+        notice('', 'Both are good for a while: give the new one to the identity provider meanwhile.'),
+        until(),
+        field('The old one is good until the end of', {
+          name: 'until',
           type: 'date',
-          value: inDays(365),
-          min: inDays(1),
-          hint: 'Empty: it does not end.',
+          value: inDays(7),
+          min: inDays(0),
         }),
-        field('User name for HTTP Basic', {
-          name: 'username',
-          value: old?.username ?? '',
-          hint: 'Empty: a bearer token. Else a password for this name.',
-        }),
+        row.kind === 'password' &&
+          field('The new password', { name: 'password', type: 'password', autocomplete: 'new-password' }),
+      ],
+      {
+        text: 'Replace it',
+        role: 'admin',
+        send: async (found) => {
+          const body = { expires: endOf(found.expires), until: endOf(found.until) };
+          const made = await post(
+            `${base}/tokens/${row.id}/rotate`,
+            found.password ? { ...body, password: found.password } : body,
+          );
+          draw();
+          setTimeout(() => secret(`In the place of ${row.label}`, made.secret, row.username));
+        },
+      },
+    );
+  const make = () => {
+    const name = field('User name', { name: 'username', hint: 'Of an OAuth client its id.' });
+    const password = field('Password', {
+      name: 'password',
+      type: 'password',
+      autocomplete: 'new-password',
+      hint: 'At least 12 characters.',
+    });
+    const way = field('Kind', { name: 'way', options: WAYS });
+    const show = () => {
+      const chosen = way.querySelector('select').value;
+      name.hidden = chosen === 'bearer';
+      password.hidden = chosen !== 'chosen';
+    };
+    way.addEventListener('change', show);
+    show();
+    formDialog(
+      'New token',
+      [
+        field('Label', { name: 'label', maxlength: 100, hint: 'Who uses it. Unique among the live ones.' }),
+        way,
+        name,
+        password,
+        until(),
         field('Scope', {
           name: 'scope',
-          value: old?.scope ?? 'write',
           options: [
             ['write', 'Reads and writes'],
             ['read', 'Only reads'],
           ],
         }),
-        field('Users only, no groups', { name: 'users_only', type: 'check', value: old?.users_only }),
+        field('Users only, no groups', { name: 'users_only', type: 'check' }),
       ],
       {
         text: 'Make it',
         role: 'admin',
-        send: async ({ label, expires, username, scope, users_only: only }) => {
-          const made = await post(`${base}/tokens`, {
-            label,
-            expires: endOf(expires),
-            ...(username ? { username } : {}),
-            ...(scope === 'read' ? { scope } : {}),
-            ...(only ? { users_only: true } : {}),
-          });
+        send: async (found) => {
+          const body = {
+            label: found.label,
+            expires: endOf(found.expires),
+            scope: found.scope,
+            users_only: found.users_only,
+          };
+          if (found.way !== 'bearer') body.username = found.username;
+          if (found.way === 'chosen') body.password = found.password;
+          if (found.way === 'client') body.client = true;
+          const made = await post(`${base}/tokens`, body);
           draw();
-          setTimeout(() => secret(`The token ${label}`, made.secret));
+          setTimeout(() => secret(`The token ${found.label}`, made.secret, body.username));
         },
       },
     );
+  };
   draw();
   return [
     mayNotice('admin', 'making and revoking tokens'),
-    flush(
-      'Tokens',
-      guarded(
-        button('New token', () => make(null), 'primary'),
-        'admin',
-      ),
-      list,
-    ),
+    flush('Tokens', guarded(button('New token', make, 'primary'), 'admin'), list),
   ];
 }

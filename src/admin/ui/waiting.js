@@ -83,14 +83,14 @@ function brake({ base, done }) {
         held > 0 &&
         paged(
           [
-            { label: 'Whom', title: true, cell: (row) => h('strong', {}, row.name ?? row.subject) },
+            { label: 'Whom', title: true, cell: (row) => h('strong', {}, row.name ?? row.id ?? row.kind) },
             { label: 'Step', cell: (row) => h('code', {}, row.step) },
             { label: 'Since', cell: (row) => time(row.since) },
             {
               label: 'Decide',
               act: true,
               cell: (row) =>
-                row.kind === 'user' && h('div', { class: 'row' }, decide(base, done, { user: row.subject })),
+                row.kind === 'user' && row.id && h('div', { class: 'row' }, decide(base, done, { user: row.id })),
             },
           ],
           (page) => get(`${base}/brake/held`, page),
