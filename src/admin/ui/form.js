@@ -99,7 +99,8 @@ export function blame(form, error) {
     return;
   }
   const wrong = box.querySelector('.wrong');
-  wrong.textContent = error.message;
+  // It stands at the field: to name that once more says nothing.
+  wrong.textContent = error.message.replace(`${error.field}: `, '');
   wrong.hidden = false;
   const control = box.querySelector('input, select, textarea');
   control.setAttribute('aria-invalid', 'true');

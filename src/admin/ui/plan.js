@@ -60,7 +60,8 @@ export const lines = [
 ];
 
 export function brakeSays(list) {
-  return (list ?? []).map((one) =>
+  const some = (list ?? []).filter((one) => one.trips || one.wanted > 0);
+  return some.map((one) =>
     notice(
       one.trips ? 'bad' : '',
       `${one.trips ? 'The brake would trip: ' : ''}${number(one.wanted)} ${one.class} would be taken away at once; the limit is ${number(one.limit)}.`,

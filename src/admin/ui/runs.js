@@ -48,21 +48,23 @@ function took(run) {
 }
 
 // One run; while it is open its numbers follow it.
-export function watched(base, run, done = () => {}) {
+export function watched(base, begun, done = () => {}) {
+  let fresh = begun;
+  let over = false;
+  let told = !open(begun);
   const box = loaded(
     async () => {
-      const now = run ?? (await get(`${base}/runs/${box.run}`));
-      box.run = now.id;
-      run = null;
+      const now = fresh ?? (await get(`${base}/runs/${begun.id}`));
+      fresh = null;
       return now;
     },
     (now) => {
-      box.over = !open(now);
-      if (box.over && box.told === false) {
+      over = !open(now);
+      if (over && !told) {
+        told = true;
         say(`${KIND[now.kind] ?? now.kind}: ${now.state}.`);
         done(now);
       }
-      box.told = box.over;
       return h(
         'section',
         { class: 'card' },
@@ -91,7 +93,7 @@ export function watched(base, run, done = () => {}) {
         h(
           'div',
           { class: 'stack tight' },
-          now.error && notice('bad', now.error),
+          now.error && notice(now.state === 'failed' ? 'bad' : 'warn', now.error),
           h(
             'p',
             { class: 'muted small' },
@@ -106,7 +108,7 @@ export function watched(base, run, done = () => {}) {
     },
   );
   const timer = setInterval(() => {
-    if (!box.isConnected || box.over) clearInterval(timer);
+    if (!box.isConnected || over) clearInterval(timer);
     else box.reload();
   }, 1000);
   return box;

@@ -30,7 +30,7 @@ export function ends(row) {
   if (!row.expires) return h('span', { class: 'muted' }, 'never');
   const days = (new Date(row.expires) - Date.now()) / 86400000;
   const soon = row.state === 'live' && days < 30;
-  return h('div', {}, time(row.expires), soon && badge(days < 7 ? 'bad' : 'warn', 'ends soon'));
+  return h('div', { class: 'row' }, time(row.expires), soon && badge(days < 7 ? 'bad' : 'warn', 'ends soon'));
 }
 
 function kind(row) {
