@@ -6,7 +6,7 @@ import { alertDialog, field, formDialog, values } from './form.js';
 import { paged } from './list.js';
 import { anchor, badge, button, copyable, empty, facts, flush, guarded, json, notice } from './ui.js';
 
-const KEYS = ['q', 'user', 'group', 'status', 'method', 'actor', 'from', 'to', 'request'];
+const KEYS = ['q', 'user', 'group', 'status', 'method', 'actor', 'from', 'to', 'request', 'side', 'remote'];
 const METHODS = [
   ['', 'Any'],
   ['GET', 'GET'],
@@ -14,6 +14,12 @@ const METHODS = [
   ['PUT', 'PUT'],
   ['PATCH', 'PATCH'],
   ['DELETE', 'DELETE'],
+];
+const SIDES = [
+  ['', 'Any'],
+  ['scim', 'Identity provider'],
+  ['admin', 'Administrators'],
+  ['inside', 'Commands and the daemon'],
 ];
 const STATUS = [
   ['', 'Any'],
@@ -53,6 +59,8 @@ function subjects(row, here) {
 
 function delivery(one) {
   const calls = Array.isArray(one.calls) ? one.calls : [];
+  const steps = Array.isArray(one.steps) ? one.steps : [];
+  const outcome = (step) => (typeof step.outcome === 'string' ? step.outcome : Object.keys(step.outcome ?? {})[0]);
   return h(
     'li',
     { class: one.outcome === 'applied' ? 'good' : one.error ? 'bad' : '' },
@@ -64,13 +72,17 @@ function delivery(one) {
       time(one.at, { exact: true }),
     ),
     one.error && h('div', { class: 'wrong' }, one.error),
+    steps.length > 0 &&
+      h(
+        'div',
+        { class: 'small' },
+        steps.map((step) => `${step.step?.step ?? 'step'}: ${outcome(step) ?? 'open'}`).join(', '),
+      ),
     calls.map((call) =>
       h(
         'div',
         { class: 'mono small' },
-        [call.method, call.path, call.status ?? 'no answer', call.ms === undefined ? '' : `${call.ms} ms`]
-          .filter(Boolean)
-          .join(' '),
+        `${call.method} ${call.path} ${call.status ?? 'no answer'}, ${call.duration_ms} ms`,
       ),
     ),
   );
@@ -116,6 +128,13 @@ function show(row) {
 }
 
 function list({ path, here, query, set, all }) {
+  // Rows of all tenants name theirs by id.
+  let slugs = null;
+  const slugOf = (key) => slugs?.get(key) ?? key;
+  const rows = async (page) => {
+    if (all) slugs ??= new Map((await get('/tenants', { limit: 500 })).items.map((one) => [one.id, one.slug]));
+    return get(path, { ...page, ...asked() });
+  };
   const state = Object.fromEntries(KEYS.map((key) => [key, query[key] ?? '']));
   const hold = h('div', {});
   const asked = () => ({ ...state, from: sent(state.from), to: sent(state.to) });
@@ -145,7 +164,9 @@ function list({ path, here, query, set, all }) {
           all && {
             label: 'Tenant',
             cell: (row) =>
-              row.tenant ? anchor(row.tenant, `#/tenants/${safe(row.tenant)}`) : h('span', { class: 'muted' }, 'admin'),
+              row.tenant
+                ? anchor(slugOf(row.tenant), `#/tenants/${safe(slugOf(row.tenant))}`)
+                : h('span', { class: 'muted' }, 'none'),
           },
           { label: 'Status', cell: (row) => (row.status ? badge(kind(row.status), row.status) : '—') },
           {
@@ -154,7 +175,7 @@ function list({ path, here, query, set, all }) {
           },
           { label: 'Changed', cell: (row) => subjects(row, here) },
         ].filter(Boolean),
-        (page) => get(path, { ...page, ...asked() }),
+        rows,
         {
           caption: 'Requests',
           none: filtered()
@@ -181,6 +202,8 @@ function list({ path, here, query, set, all }) {
       field('Who asked', { name: 'actor', value: state.actor }),
       field('From', { name: 'from', type: 'datetime-local', value: local(state.from) }),
       field('To', { name: 'to', type: 'datetime-local', value: local(state.to) }),
+      field('Came from', { name: 'side', value: state.side, options: SIDES }),
+      field('Address', { name: 'remote', value: state.remote }),
       field('Request', { name: 'request', value: state.request, placeholder: 'its id' }),
     ),
     h(
@@ -229,11 +252,11 @@ export default function audit({ slug, base, here, query, set }) {
             kind: 'destroy',
             typed: slug,
             send: async ({ before, confirm }) => {
-              const { rows } = await post(`${base}/audit/clear`, {
+              const { requests } = await post(`${base}/audit/clear`, {
                 confirm,
                 ...(before ? { before: `${before}T00:00:00Z` } : {}),
               });
-              announce(`${many(rows, 'request')} forgotten.`);
+              announce(`${many(requests, 'request')} forgotten.`);
               parts.draw();
             },
           },

@@ -3,7 +3,8 @@
 import { del, get, patch, post } from './api.js';
 import { h, say } from './dom.js';
 import { field, form, formDialog } from './form.js';
-import { button, card, guarded, head, loaded, mayNotice, notice } from './ui.js';
+import { paged } from './list.js';
+import { button, card, empty, guarded, head, loaded, mayNotice, notice } from './ui.js';
 import { brakeSays } from './plan.js';
 import { watched } from './runs.js';
 
@@ -37,6 +38,38 @@ function danger(title, text, what, act) {
     { class: 'card danger' },
     head(title),
     h('div', { class: 'stack tight' }, h('p', { class: 'muted' }, text), what, act && h('div', { class: 'row' }, act)),
+  );
+}
+
+const NAMED = [
+  ['made', 'Accounts that were made from here'],
+  ['found', 'Accounts that were there before'],
+  ['memberships', 'Memberships'],
+  ['access', 'Access to applications'],
+  ['groups', 'Groups'],
+];
+
+// Who and what it is about, by name; asked for only when somebody opens it.
+function named(base) {
+  const hold = h('div', {});
+  const which = h(
+    'select',
+    { 'aria-label': 'Which names', onchange: () => draw() },
+    NAMED.map(([value, text]) => h('option', { value }, text)),
+  );
+  const columns = [{ label: 'Name', title: true, cell: (row) => row.name }];
+  const draw = () =>
+    hold.replaceChildren(
+      paged(columns, (page) => get(`${base}/purge/names`, { ...page, what: which.value }), {
+        caption: 'Names',
+        none: empty('Nobody and nothing', ''),
+      }),
+    );
+  return h(
+    'details',
+    { ontoggle: (event) => event.target.open && hold.childElementCount === 0 && draw() },
+    h('summary', {}, 'By name'),
+    h('div', { class: 'stack tight' }, which, hold),
   );
 }
 
@@ -75,6 +108,7 @@ function removes(slug, base, kind, live, { title, text, go, more = [] }) {
             {},
             found.sentences.map((sentence) => h('li', {}, sentence)),
           ),
+          kind === 'purge' && named(base),
           found.possible ? h('div', { class: 'row' }, ask) : notice('warn', found.why_not ?? 'It is not possible now.'),
         );
       },
