@@ -2,6 +2,7 @@
 
 mod activity;
 mod administration;
+pub mod credentials;
 pub mod tables;
 mod targets;
 
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use crate::alert::{AlertError, AlertOptions, Alerts};
 use crate::cli::Database;
-use crate::config::{Config, TokenScope};
+use crate::config::Config;
 use crate::directory::Directory;
 use crate::embedded::EmbeddedError;
 use crate::http::{self, Health, HttpOptions, HttpState};
@@ -26,7 +27,6 @@ use crate::policy::mapping::{Ground, Grounds};
 use crate::record::Recorder;
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
-use crate::store::token::{self, NewCredential, Proof, Scope};
 use crate::store::{Store, StoreError, brake, outbox_view};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::forecast::taken_by_change;
@@ -238,30 +238,7 @@ async fn declare_tenants(store: &Store, config: &Config) -> Result<(), AppError>
         let tenant = tenant::upsert_declared(&mut conn, Uuid::now_v7(), &new, origin)
             .await
             .map_err(|e| problem(Chain(&e).to_string()))?;
-        for token in &declared.tokens {
-            let hash = token::hash(token.value.expose());
-            let new = NewCredential {
-                proof: if token.client { Proof::Client(&hash) } else { Proof::Secret(&hash) },
-                username: token.username.as_deref(),
-                scope: match token.scope {
-                    TokenScope::Read => Scope::Read,
-                    TokenScope::Write => Scope::Write,
-                },
-                users_only: token.users_only,
-                ..NewCredential::bearer(&token.label, &hash, token.expires)
-            };
-            token::upsert_declared(&mut conn, tenant.id, Uuid::now_v7(), new, origin)
-                .await
-                .map_err(|e| problem(Chain(&e).to_string()))?;
-        }
-        let labels: Vec<String> = declared.tokens.iter().map(|token| token.label.clone()).collect();
-        for label in token::revoke_undeclared(&mut *conn, tenant.id, &labels, origin.at).await? {
-            tracing::info!(
-                tenant = declared.slug,
-                "token {label} of tenant {} is no longer declared: revoked",
-                declared.slug
-            );
-        }
+        credentials::declare(&mut conn, &tenant, declared, origin).await.map_err(problem)?;
     }
     let slugs: Vec<String> = config.tenants.iter().map(|tenant| tenant.slug.clone()).collect();
     for slug in tenant::release_undeclared(&mut *conn, &slugs).await? {

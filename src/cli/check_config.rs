@@ -75,6 +75,12 @@ pub fn check(config: &Config) -> Result<(), Problems> {
         }
         let unusable = policy.as_ref().err().cloned().unwrap_or_default();
         problems.extend(unusable.into_iter().map(|what| of_policy(index, &tenant.slug, &what)));
+        problems.extend(tenant.issuers.iter().enumerate().filter_map(|(place, jwt)| {
+            let what = app::credentials::issuer_of(jwt).err()?;
+            let (key, words) = what.split_once(' ').unwrap_or(("issuer", &what));
+            let what = format!("(tenant {}) {words}", tenant.slug);
+            Some(Problem { key: format!("tenant.{index}.jwt.{place}.{key}"), origin: None, what })
+        }));
     }
     for (index, table) in config.tables.iter().enumerate() {
         if let Err(error) = tables::read(std::slice::from_ref(table)) {

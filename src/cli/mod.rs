@@ -16,6 +16,7 @@ mod doctor;
 mod drift;
 mod healthcheck;
 mod import;
+mod issuer;
 mod last_login;
 mod migrate;
 mod outbox;
@@ -84,6 +85,8 @@ enum Command {
     LastLogin(last_login::Args),
     /// Learn what is at a tenant's target already: accounts, groups, memberships.
     Import(import::Args),
+    /// Let a tenant accept the JWTs of an issuer; list its issuers, and trust one no longer.
+    Issuer(issuer::Args),
     /// Bring the database's schema up to date.
     Migrate(migrate::Args),
     /// Show what Jira does not agree with yet; retry it, or waive it.
@@ -102,7 +105,7 @@ enum Command {
     Sandbox(sandbox::Args),
     /// Make, list, show, change and delete tenants.
     Tenant(tenant::Args),
-    /// Make, list and revoke the tokens of a tenant.
+    /// Make, list, rotate and revoke the tokens of a tenant.
     Token(token::Args),
     /// List accounts at a tenant's target that nobody claims; switch them off, too, if asked to.
     Unmatched(unmatched::Args),
@@ -145,6 +148,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::LastLogin(args) => last_login::run(&args).await,
         Command::Import(args) => import::run(&args).await,
+        Command::Issuer(args) => issuer::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Outbox(args) => outbox::run(&args).await,
         Command::Override(args) => overrides::run(&args).await,

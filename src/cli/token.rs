@@ -115,7 +115,7 @@ struct Shared {
     config: ConfigArgs,
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
+pub(super) fn scope(text: &str) -> Result<Scope, String> {
     match text {
         "read" => Ok(Scope::Read),
         "write" => Ok(Scope::Write),
@@ -227,7 +227,7 @@ fn shown(tenant: &Tenant, Made { token, secret }: &Made, json: bool) -> Result<S
     Ok(format!("token {} of tenant {}, {until}; it is shown this once:\n\n{shown}", token.label, tenant.slug))
 }
 
-async fn find(desk: &Desk, slug: &str) -> Result<Tenant, Failure> {
+pub(super) async fn find(desk: &Desk, slug: &str) -> Result<Tenant, Failure> {
     let found = tenant::get(desk.store.pool(), slug).await?;
     Ok(found.ok_or_else(|| TenantError::NotFound(slug.to_owned()))?)
 }

@@ -23,7 +23,7 @@ pub use admin::{Admin, AdminRole, AdminTokenConfig};
 pub use layers::Sources;
 pub use lines::line_of;
 pub use places::{BASIC_USERNAME, is_basic_username};
-pub use places::{Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, TokenScope, is_slug};
+pub use places::{JwtConfig, Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, TokenScope, is_slug};
 pub use sections::{Alert, Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
 pub use targets::{
     AlignConfig, CrowdConfig, MatchOn, OrganizationConfig, Pace, TargetConfig, TargetCredential, TargetKind,

@@ -1,6 +1,7 @@
 //! The lists of the file: `[[tenant]]`, one identity provider's configuration each, and `[[table]]`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -21,6 +22,8 @@ pub struct TenantConfig {
     pub policy: serde_json::Value,
     /// Tokens that are there from the start.
     pub tokens: Vec<TokenConfig>,
+    /// Issuers of JWTs that it trusts.
+    pub issuers: Vec<JwtConfig>,
     /// Examples that the policy is held to.
     pub tests: Vec<TestConfig>,
 }
@@ -126,6 +129,59 @@ impl Value for TokenScope {
     }
 }
 
+/// `[[tenant.jwt]]`: an issuer of JWTs that the tenant trusts; what it must be is known to `login`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtConfig {
+    /// What lists call it.
+    pub label: String,
+    /// The claim `iss`.
+    pub issuer: String,
+    /// Where its keys are ...
+    pub jwks_url: Option<String>,
+    /// ... or the file that holds them.
+    pub jwks_file: Option<PathBuf>,
+    /// What the claim `aud` names.
+    pub audience: String,
+    /// `RS256`, `ES256`, `EdDSA`.
+    pub algorithms: Vec<String>,
+    /// How far its clock may be off.
+    pub clock_skew: Duration,
+    /// Whom the tokens must be of.
+    pub subject: Option<String>,
+    /// What they must grant.
+    pub required_scope: Option<String>,
+    /// What the bearer may do here.
+    pub scope: TokenScope,
+    /// Whether groups are out of bounds.
+    pub users_only: bool,
+}
+
+impl JwtConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (label, issuer) = (reader.required("label"), reader.required("issuer"));
+        let (jwks_url, jwks_file) = (reader.optional("jwks_url"), reader.optional("jwks_file"));
+        let audience = reader.required("audience");
+        let every = || ["RS256", "ES256", "EdDSA"].map(str::to_owned).to_vec();
+        let algorithms = reader.get("algorithms", every());
+        let clock_skew = reader.get("clock_skew", Duration::from_secs(60));
+        let (subject, required_scope) = (reader.optional("subject"), reader.optional("required_scope"));
+        let (scope, users_only) = (reader.get("scope", TokenScope::Write), reader.get("users_only", false));
+        Some(Self {
+            label: label?,
+            issuer: issuer?,
+            jwks_url,
+            jwks_file,
+            audience: audience?,
+            algorithms,
+            clock_skew,
+            subject,
+            required_scope,
+            scope,
+            users_only,
+        })
+    }
+}
+
 /// What a user name of HTTP Basic must be (RFC 7617 section 2).
 pub const BASIC_USERNAME: &str = "must have 1 to 100 characters, none of them a colon or a control character";
 
@@ -152,8 +208,9 @@ impl TenantConfig {
             }
         };
         let tokens = reader.each("token", TokenConfig::read).into_iter().flatten().collect();
+        let issuers = reader.each("jwt", JwtConfig::read).into_iter().flatten().collect();
         let tests = reader.each("test", TestConfig::read).into_iter().flatten().collect();
-        Some(Self { slug: slug?, target: target?, mode, policy, tokens, tests })
+        Some(Self { slug: slug?, target: target?, mode, policy, tokens, issuers, tests })
     }
 }
 

@@ -65,6 +65,16 @@ impl Value for Vec<u32> {
     }
 }
 
+impl Value for Vec<String> {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        let texts: Option<Self> = match value {
+            toml::Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            other => other.as_str().map(|text| text.split(',').map(|item| item.trim().to_owned()).collect()),
+        };
+        texts.ok_or_else(|| "a list of texts".to_owned())
+    }
+}
+
 impl Value for BTreeMap<String, u32> {
     fn read(value: &toml::Value) -> Result<Self, String> {
         let table = value.as_table().ok_or_else(|| "a table of whole numbers".to_owned())?;

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::login::jwt::{self, Claimed};
 use crate::secret::Secret;
 
 /// What a request shows of itself.
@@ -30,6 +31,11 @@ impl Presented {
             Some(_) => return None,
         };
         (!secret.is_empty()).then_some(Self { username, secret: Secret::new(secret) })
+    }
+
+    /// What it says of itself, where it is a JWT.
+    pub(super) fn jwt(&self) -> Option<Claimed> {
+        if self.username.is_some() { None } else { jwt::claimed(self.secret.expose()) }
     }
 }
 

@@ -21,7 +21,7 @@ use super::recording::{Notes, Recording, Told};
 use super::route::{Collection, Endpoint, Route};
 use super::tenant::Visitor;
 use super::wire::{Version, json_only};
-use super::{HttpState, bulk, discovery, group, health, search, user};
+use super::{HttpState, bulk, discovery, group, health, oauth, search, user};
 use crate::listen::Peer;
 use crate::scim::ScimError;
 use crate::store::tenant::Tenant;
@@ -121,6 +121,10 @@ async fn dispatch(
             version.check_accept(&parts.headers)?;
             serve(&exchange, endpoint, Payload::Arriving(&parts.headers, body)).await
         }
+        Route::Token { slug } if parts.method == Method::POST => {
+            Ok(oauth::token(state, visitor(state, slug, parts), parts, body).await)
+        }
+        Route::Token { .. } => Err(Failure::method_not_allowed("POST")),
         Route::Unknown => Err(Failure::no_such_path()),
         _ if !read => Err(Failure::method_not_allowed("GET, HEAD")),
         Route::Livez => Ok(health::livez()),
@@ -128,6 +132,12 @@ async fn dispatch(
         Route::Healthz => Ok(health::healthz(state).await),
         Route::Metrics => Ok(health::metrics(state)),
     }
+}
+
+/// Whoever asks, before anything is proven.
+fn visitor<'a>(state: &HttpState, slug: &'a str, parts: &Parts) -> Visitor<'a> {
+    let from = state.origin.remote(&parts.headers, parts.extensions.get::<Peer>().copied());
+    Visitor { slug, from, now: Instant::now() }
 }
 
 /// Lets the bearer of a good token in, as long as its tenant keeps within its rate.
@@ -138,9 +148,8 @@ async fn admitted<'a>(
     request_id: Uuid,
     (seen, notes): (&OnceLock<Arc<Tenant>>, &Notes),
 ) -> Result<Exchange<'a>, Failure> {
-    let now = Instant::now();
-    let from = state.origin.remote(&parts.headers, parts.extensions.get::<Peer>().copied());
-    let visitor = Visitor { slug, from, now };
+    let visitor = visitor(state, slug, parts);
+    let now = visitor.now;
     let identity = state.doorkeeper.admit(&state.store, visitor, &parts.headers).await?;
     tracing::Span::current().record("tenant", identity.tenant.slug.as_str());
     let _ = seen.set(identity.tenant.clone());

@@ -107,6 +107,11 @@ impl Failure {
         self.error.body()
     }
 
+    /// When the client may try again, where it is told.
+    pub(super) fn retry_after(&self) -> Option<&HeaderValue> {
+        self.header.as_ref().filter(|(name, _)| *name == header::RETRY_AFTER).map(|(_, value)| value)
+    }
+
     fn with_retry(error: ScimError, seconds: u64) -> Self {
         Self { error, header: Some((header::RETRY_AFTER, HeaderValue::from(seconds))) }
     }

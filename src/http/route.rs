@@ -30,6 +30,11 @@ pub(super) enum Route<'a> {
         /// What of it.
         endpoint: Endpoint<'a>,
     },
+    /// A tenant's token endpoint (RFC 6749 section 3.2).
+    Token {
+        /// The tenant's name as the client wrote it: not yet known to exist.
+        slug: &'a str,
+    },
     /// Nothing of ours.
     Unknown,
 }
@@ -74,6 +79,10 @@ impl<'a> Route<'a> {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
         let route = match segments.next() {
             Some("scim") => match (segments.next(), segments.next()) {
+                (Some(slug), Some("oauth")) => match (segments.next(), segments.next()) {
+                    (Some("token"), None) => return Self::Token { slug },
+                    _ => return Self::Unknown,
+                },
                 (Some(slug), Some(version)) => {
                     let Some(version) = Version::read(version) else { return Self::Unknown };
                     let below = [segments.next(), segments.next(), segments.next()];
@@ -110,6 +119,7 @@ impl<'a> Route<'a> {
             Self::Healthz => "/healthz",
             Self::Metrics => "/metrics",
             Self::Scim { endpoint, .. } => endpoint.template(),
+            Self::Token { .. } => "/scim/{tenant}/oauth/token",
             Self::Unknown => "unknown",
         }
     }
@@ -120,6 +130,7 @@ impl<'a> Route<'a> {
             Self::Livez | Self::Readyz | Self::Healthz => "health",
             Self::Metrics => "metrics",
             Self::Scim { endpoint, .. } => endpoint.operation(method),
+            Self::Token { .. } => "token",
             Self::Unknown => "other",
         }
     }
@@ -266,6 +277,10 @@ mod tests {
             ("/scim", Route::Unknown),
             ("/scim/acme", Route::Unknown),
             ("/scim/acme/v3/Users", Route::Unknown),
+            ("/scim/acme/oauth/token", Route::Token { slug: "acme" }),
+            ("/scim/acme/oauth/token/", Route::Token { slug: "acme" }),
+            ("/scim/acme/oauth/token/x", Route::Unknown),
+            ("/scim/acme/oauth", Route::Unknown),
             ("/scim/acme/v2", scim(Endpoint::Root)),
             ("/scim/acme/v2/", scim(Endpoint::Root)),
             ("/scim/acme/v2/Users", scim(Endpoint::Users)),

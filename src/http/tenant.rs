@@ -16,16 +16,16 @@ use uuid::Uuid;
 
 use super::credential::Presented;
 use super::error::Failure;
-use crate::config::is_slug;
+use super::proof::{Proof, Refusal};
 use crate::lifecycle::Lifecycle;
+use crate::login::jwks::Jwks;
 use crate::login::password::Passwords;
 use crate::login::slow::Slow;
 use crate::policy::audit::Level;
 use crate::policy::{Groups, Policy, Scim};
 use crate::scim::Types;
-use crate::secret::Secret;
 use crate::store::tenant::Tenant;
-use crate::store::token::{self, Credential, Kind};
+use crate::store::token::{self, Credential};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Chain;
 
@@ -52,7 +52,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
+    pub(super) fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
         let read = |policy: Policy| {
             let types = if policy.last_login.publish { policy.scim.types_with_login() } else { policy.scim.types() };
             Ok((types?, policy.scim, policy.groups, policy.audit.level))
@@ -73,40 +73,10 @@ impl Identity {
     }
 
     /// Whether the tenant's clients may come from there.
-    fn may_come_from(&self, address: IpAddr) -> bool {
+    pub(super) fn may_come_from(&self, address: IpAddr) -> bool {
         let networks = &self.scim.networks;
         networks.is_empty() || networks.iter().any(|network| network.contains(&address))
     }
-}
-
-/// Why somebody is not let in: for the log, never for the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    Missing,
-    NoSuch,
-    Username,
-    Client,
-    Password,
-    Network,
-}
-
-impl Refusal {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "no credential",
-            Self::NoSuch => "no such tenant, or no such credential of it",
-            Self::Username => "the user name is not that of the credential",
-            Self::Client => "an OAuth client asks for a token first",
-            Self::Password => "no such user name, or another password",
-            Self::Network => "the address is not among those of the tenant",
-        }
-    }
-}
-
-/// What proving a credential came to.
-enum Proof {
-    Good(Identity),
-    Bad(Refusal),
 }
 
 /// Lets in who may come in, and remembers them for a moment.
@@ -116,8 +86,9 @@ pub(super) struct Doorkeeper {
     key: hmac::Key,
     known: RwLock<HashMap<[u8; 32], Known>>,
     noted: Mutex<HashMap<Uuid, Instant>>,
-    passwords: Passwords,
-    slow: Slow,
+    pub(super) passwords: Passwords,
+    pub(super) slow: Slow,
+    pub(super) jwks: Jwks,
 }
 
 #[derive(Debug)]
@@ -134,6 +105,7 @@ impl Default for Doorkeeper {
             noted: Mutex::default(),
             passwords: Passwords::default(),
             slow: Slow::default(),
+            jwks: Jwks::default(),
         }
     }
 }
@@ -149,7 +121,7 @@ pub(super) struct Visitor<'a> {
 }
 
 impl Visitor<'_> {
-    fn address(&self) -> IpAddr {
+    pub(super) fn address(&self) -> IpAddr {
         self.from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 }
@@ -187,59 +159,8 @@ impl Doorkeeper {
         }
     }
 
-    async fn prove(&self, store: &Store, visitor: Visitor<'_>, presented: &Presented) -> Result<Proof, Failure> {
-        // A NUL or anything else that is no slug cannot be asked for; nobody is called the empty name.
-        let slug = if is_slug(visitor.slug) { visitor.slug } else { "" };
-        // Any secret is hashed and looked up once, whether the tenant exists or not.
-        let hash = token::hash(presented.secret.expose());
-        if let Some((tenant, credential)) = token::authenticate(store.pool(), slug, &hash).await? {
-            // A password opens only with its user name, and a token only without one.
-            return Ok(match credential.kind {
-                Kind::Client => Proof::Bad(Refusal::Client),
-                Kind::Secret | Kind::Password if presented.username != credential.username => {
-                    Proof::Bad(Refusal::Username)
-                }
-                Kind::Secret | Kind::Password => Proof::Good(Identity::new(tenant, credential)?),
-            });
-        }
-        match &presented.username {
-            Some(username) => self.prove_password(store, visitor, (slug, username), &presented.secret).await,
-            None => Ok(Proof::Bad(Refusal::NoSuch)),
-        }
-    }
-
-    /// A password that somebody chose. A user name that nobody has takes as long as one that somebody has.
-    async fn prove_password(
-        &self,
-        store: &Store,
-        visitor: Visitor<'_>,
-        (slug, username): (&str, &str),
-        secret: &Secret,
-    ) -> Result<Proof, Failure> {
-        let Visitor { now, .. } = visitor;
-        let user = (visitor.slug, username);
-        // As the store can hold it; a NUL is in no name.
-        let named = if username.contains('\0') { "" } else { username };
-        let mut candidates = token::by_username(store.pool(), slug, named).await?;
-        if let Some(at) = candidates.iter().position(|(_, _, hash)| self.passwords.was_right(secret, hash, now)) {
-            let (tenant, credential, _) = candidates.swap_remove(at);
-            return Ok(Proof::Good(Identity::new(tenant, credential)?));
-        }
-        self.slow.may_try(visitor.address(), user, now).map_err(Failure::wrong_too_often)?;
-        if candidates.is_empty() {
-            let _nobodys = self.passwords.is_right(secret.clone(), None, now).await.map_err(|_| Failure::busy())?;
-        }
-        for (tenant, credential, hash) in candidates {
-            let right = self.passwords.is_right(secret.clone(), Some(hash), now).await;
-            if right.map_err(|_| Failure::busy())? {
-                self.slow.right(visitor.address(), user, now);
-                return Ok(Proof::Good(Identity::new(tenant, credential)?));
-            }
-        }
-        Ok(Proof::Bad(Refusal::Password))
-    }
-
-    fn refuse(&self, visitor: Visitor<'_>, presented: &Presented, why: Refusal) -> Failure {
+    /// What somebody hears who is not let in.
+    pub(super) fn refuse(&self, visitor: Visitor<'_>, presented: &Presented, why: Refusal) -> Failure {
         let user = presented.username.as_deref().map(|username| (visitor.slug, username));
         let failure = match self.slow.wrong(visitor.address(), user, visitor.now) {
             Ok(()) => Failure::unauthorized(),
@@ -315,7 +236,7 @@ async fn note(store: &Store, tenant_id: Uuid, id: Uuid) -> Result<(), StoreError
 }
 
 /// One line that says why; the client is not told.
-fn told_apart_in_the_log(visitor: Visitor<'_>, why: Refusal, failure: Failure) -> Failure {
+pub(super) fn told_apart_in_the_log(visitor: Visitor<'_>, why: Refusal, failure: Failure) -> Failure {
     tracing::info!(event = "login.refused", from = %visitor.address(), why = why.as_str(), "a login was refused");
     failure
 }
@@ -325,7 +246,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::store::tenant::Mode;
-    use crate::store::token::Scope;
+    use crate::store::token::{Kind, Scope};
 
     const HASH: [u8; 32] = [7; 32];
 

@@ -5,6 +5,10 @@
 //! somebody is not let in but to the log, and neither does anybody who calls it.
 
 pub mod credential;
+pub mod issuer;
+pub mod jwks;
+pub mod jwt;
+pub mod oauth;
 pub mod password;
 pub mod ring;
 pub mod slow;

@@ -345,7 +345,9 @@ impl Ask<'_> {
 
     pub async fn send(self) -> Answer {
         let path = self.request.uri().path();
-        let (scim, old) = (path.starts_with("/scim/"), path.split('/').nth(3) == Some("v1"));
+        // The token endpoint speaks OAuth.
+        let scim = path.starts_with("/scim/") && !path.ends_with("/oauth/token");
+        let old = path.split('/').nth(3) == Some("v1");
         let head = self.request.method() == Method::HEAD;
         let response = self.router.clone().oneshot(self.request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

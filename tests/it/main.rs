@@ -41,6 +41,7 @@ mod http_bad_input;
 mod http_bulk;
 mod http_credentials;
 mod http_groups;
+mod http_jwt;
 mod http_large_groups;
 mod http_members;
 mod http_schemas;

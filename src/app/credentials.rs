@@ -1,0 +1,99 @@
+//! The credentials of a tenant that the configuration declares: its tokens, and the issuers of JWTs that it trusts.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::config::{JwtConfig, TenantConfig, TokenConfig, TokenScope};
+use crate::login::issuer;
+use crate::store::jwt_issuer::{self, NewIssuer};
+use crate::store::tenant::{Origin, Tenant};
+use crate::store::token::{self, NewCredential, Proof, Scope};
+use crate::telemetry::Chain;
+
+/// Makes a tenant's credentials what the configuration says; those that it does not name any more are gone.
+///
+/// # Errors
+/// A sentence about what cannot be.
+pub async fn declare(
+    conn: &mut PgConnection,
+    tenant: &Tenant,
+    declared: &TenantConfig,
+    origin: Origin<'_>,
+) -> Result<(), String> {
+    for token in &declared.tokens {
+        declare_token(conn, tenant, token, origin).await?;
+    }
+    let labels: Vec<String> = declared.tokens.iter().map(|token| token.label.clone()).collect();
+    let slug = &tenant.slug;
+    let failed = |error: crate::store::StoreError| Chain(&error).to_string();
+    for label in token::revoke_undeclared(&mut *conn, tenant.id, &labels, origin.at).await.map_err(failed)? {
+        tracing::info!(tenant = slug, "token {label} of tenant {slug} is no longer declared: revoked");
+    }
+    for jwt in &declared.issuers {
+        let new = issuer_of(jwt)?;
+        jwt_issuer::upsert_declared(&mut *conn, tenant.id, Uuid::now_v7(), &new).await.map_err(failed)?;
+    }
+    let labels: Vec<String> = declared.issuers.iter().map(|issuer| issuer.label.clone()).collect();
+    for label in jwt_issuer::delete_undeclared(&mut *conn, tenant.id, &labels).await.map_err(failed)? {
+        tracing::info!(tenant = slug, "issuer {label} of tenant {slug} is no longer declared: not trusted any more");
+    }
+    Ok(())
+}
+
+async fn declare_token(
+    conn: &mut PgConnection,
+    tenant: &Tenant,
+    token: &TokenConfig,
+    origin: Origin<'_>,
+) -> Result<(), String> {
+    let hash = token::hash(token.value.expose());
+    let new = NewCredential {
+        proof: if token.client { Proof::Client(&hash) } else { Proof::Secret(&hash) },
+        username: token.username.as_deref(),
+        scope: scope(token.scope),
+        users_only: token.users_only,
+        ..NewCredential::bearer(&token.label, &hash, token.expires)
+    };
+    let declared = token::upsert_declared(conn, tenant.id, Uuid::now_v7(), new, origin).await;
+    declared.map_err(|error| Chain(&error).to_string())
+}
+
+fn scope(scope: TokenScope) -> Scope {
+    match scope {
+        TokenScope::Read => Scope::Read,
+        TokenScope::Write => Scope::Write,
+    }
+}
+
+/// An issuer of the configuration, with its keys where they are in a file.
+///
+/// # Errors
+/// A sentence that begins with the key that is wrong.
+pub fn issuer_of(jwt: &JwtConfig) -> Result<NewIssuer, String> {
+    let read = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        let set = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+        set.map_err(|error| format!("jwks_file names the file {}, which cannot be read: {error}", path.display()))
+    };
+    let new = NewIssuer {
+        label: jwt.label.clone(),
+        issuer: jwt.issuer.clone(),
+        jwks_url: jwt.jwks_url.clone(),
+        jwks: jwt.jwks_file.as_ref().map(read).transpose()?,
+        audience: jwt.audience.clone(),
+        algorithms: jwt.algorithms.clone(),
+        skew_seconds: seconds(jwt.clock_skew),
+        subject: jwt.subject.clone(),
+        granted: jwt.required_scope.clone(),
+        scope: scope(jwt.scope),
+        users_only: jwt.users_only,
+    };
+    issuer::check(&new).map_err(|(field, what)| format!("{field} {what}"))?;
+    Ok(new)
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
