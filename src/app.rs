@@ -147,7 +147,7 @@ impl App {
             let (tables, store, writer) = (config.tables.clone(), store.clone(), writer.clone());
             life.spawn("tables", tables::follow(tables, store, writer, life.clone()));
         }
-        life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.keep_days, life.clone()));
+        life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.clone(), life.clone()));
         life.spawn("alerts", alerts.run(life.clone()));
         life.spawn("metrics", sample(store.clone(), metrics.clone(), life.clone()));
         life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
@@ -336,8 +336,9 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError
 }
 
 /// Tidies history now and then. The first time at once: there must be a partition for today.
-async fn sweep(store: Store, health: Health, keep_days: u32, life: Lifecycle) {
-    let keep = Keep { history_days: keep_days, tombstone_days: TOMBSTONE_DAYS };
+async fn sweep(store: Store, health: Health, kept: crate::config::Audit, life: Lifecycle) {
+    let keep =
+        Keep { history_days: kept.keep_days, history_size: kept.keep_size as u64, tombstone_days: TOMBSTONE_DAYS };
     while !life.is_ending() {
         let now = chrono::Utc::now();
         match janitor::run_once(&store, now, keep).await {

@@ -4,6 +4,7 @@
 //! to be done. What a command is asked for goes to standard output, everything else to standard error.
 
 mod admin_token;
+mod audit;
 mod bench;
 mod brake;
 mod check_config;
@@ -14,6 +15,7 @@ mod demo;
 mod desk;
 mod doctor;
 mod drift;
+mod explain;
 mod healthcheck;
 mod import;
 mod issuer;
@@ -62,6 +64,8 @@ struct Line {
 enum Command {
     /// Make, list and revoke the tokens of administrators.
     AdminToken(admin_token::Args),
+    /// Show who asked for what and what came of it; export it, or clear it.
+    Audit(audit::Args),
     /// Measure how fast it is on this machine.
     #[command(hide = true)]
     Bench(bench::Args),
@@ -79,6 +83,8 @@ enum Command {
     Demo(demo::Args),
     /// Show what a tenant's target has that is not what was written there.
     Drift(drift::Args),
+    /// Say in sentences why somebody is as he is in Jira, or in a Jira group or not.
+    Explain(explain::Args),
     /// Ask the daemon on this machine whether it is ready; for containers.
     Healthcheck(healthcheck::Args),
     /// Ask a tenant's target when its people were last seen.
@@ -137,6 +143,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::AdminToken(args) => admin_token::run(&args).await,
+        Command::Audit(args) => audit::run(&args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::BenchSandbox(args) => bench::run_sandbox(args).await,
         Command::Brake(args) => brake::run(&args).await,
@@ -145,6 +152,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Drift(args) => drift::run(&args).await,
+        Command::Explain(args) => explain::run(&args).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::LastLogin(args) => last_login::run(&args).await,
         Command::Import(args) => import::run(&args).await,

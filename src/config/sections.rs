@@ -244,11 +244,16 @@ impl Writer {
 pub struct Audit {
     /// How many days records of requests and deliveries are kept.
     pub keep_days: u32,
+    /// How many bytes they may take; beyond, the oldest days go. 0 is without limit.
+    pub keep_size: usize,
 }
 
 impl Audit {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        Self { keep_days: reader.within("keep_days", 90, 1..=36_500, "between 1 and 36500") }
+        Self {
+            keep_days: reader.within("keep_days", 90, 1..=36_500, "between 1 and 36500"),
+            keep_size: reader.get("keep_size", Bytes(20 * 1024 * MIB)).0,
+        }
     }
 }
 

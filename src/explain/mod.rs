@@ -3,15 +3,25 @@
 //! It reads what the planner reads and asks the planner, so that it cannot say anything else than what is done. Makes no call
 //! to a Jira and writes nothing.
 
+mod history;
+mod membership;
+mod user;
+mod waiting;
+mod words;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use crate::account::fold;
 use crate::store::tenant::Tenant;
+use crate::store::{StoreError, audit, by_hand};
 use crate::writer::Writer;
 use crate::writer::forecast::ForecastError;
+
+pub use membership::membership;
+pub use user::user;
 
 /// An explanation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -50,7 +60,7 @@ pub enum ExplainError {
         name: String,
     },
     /// Several are, or were.
-    #[error("{name} may be several users of tenant {tenant}: {}; say which by id", .ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("{name} may be several users of tenant {tenant}; say which by id: {}", words::list(&.ids.iter().map(Uuid::to_string).collect::<Vec<_>>()))]
     Ambiguous {
         /// The tenant's slug.
         tenant: String,
@@ -67,25 +77,16 @@ pub enum ExplainError {
     Store(#[from] StoreError),
 }
 
-/// Explains a user by userName (also a former one), login name in Jira, or id.
-///
-/// # Errors
-/// [`ExplainError`].
-pub async fn user(writer: &Writer, tenant: &Tenant, name: &str) -> Result<Explanation, ExplainError> {
-    let _ = writer;
-    Err(ExplainError::NoUser { tenant: tenant.slug.clone(), name: name.to_owned() })
-}
-
-/// Explains whether and why a user is in a Jira group, named as in Jira or as the SCIM group that stands for it.
-///
-/// # Errors
-/// [`ExplainError`].
-pub async fn membership(
-    writer: &Writer,
-    tenant: &Tenant,
-    name: &str,
-    group: &str,
-) -> Result<Explanation, ExplainError> {
-    let _ = (writer, group);
-    Err(ExplainError::NoUser { tenant: tenant.slug.clone(), name: name.to_owned() })
+/// Who is meant: whoever has the name now, else whoever had it.
+async fn meant(writer: &Writer, tenant: &Tenant, name: &str) -> Result<Uuid, ExplainError> {
+    let mut conn = writer.store().pool().acquire().await.map_err(StoreError::from)?;
+    let mut ids = by_hand::users_named(&mut conn, tenant.id, Uuid::try_parse(name).ok(), &fold(name)).await?;
+    if ids.is_empty() {
+        ids = audit::users_named(&mut conn, tenant.id, name).await?;
+    }
+    match ids.as_slice() {
+        [] => Err(ExplainError::NoUser { tenant: tenant.slug.clone(), name: name.to_owned() }),
+        [id] => Ok(*id),
+        _ => Err(ExplainError::Ambiguous { tenant: tenant.slug.clone(), name: name.to_owned(), ids }),
+    }
 }

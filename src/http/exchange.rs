@@ -19,7 +19,7 @@ use super::wire::{Base, Version};
 use crate::directory::Caller;
 use crate::listen::Peer;
 use crate::policy::Scim;
-use crate::policy::audit::Level;
+use crate::policy::record::Level;
 use crate::policy::scim::{DeleteAnswer, PatchAnswer, UnknownMembers};
 use crate::scim::{Projection, ResourceType, ScimError, Search, Types};
 

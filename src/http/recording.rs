@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::tenant::Identity;
 use crate::directory;
 use crate::listen::Peer;
-use crate::policy::audit::Level;
+use crate::policy::record::Level;
 use crate::record::{Open, Recorder, path_of};
 use crate::scim::Types;
 use crate::store::audit::{NewRequest, Side, Whose};

@@ -21,7 +21,7 @@ use crate::lifecycle::Lifecycle;
 use crate::login::jwks::Jwks;
 use crate::login::password::Passwords;
 use crate::login::slow::Slow;
-use crate::policy::audit::Level;
+use crate::policy::record::Level;
 use crate::policy::{Groups, Policy, Scim};
 use crate::scim::Types;
 use crate::store::tenant::Tenant;
@@ -55,7 +55,7 @@ impl Identity {
     pub(super) fn new(tenant: Tenant, credential: Credential) -> Result<Self, Failure> {
         let read = |policy: Policy| {
             let types = if policy.last_login.publish { policy.scim.types_with_login() } else { policy.scim.types() };
-            Ok((types?, policy.scim, policy.groups, policy.audit.level))
+            Ok((types?, policy.scim, policy.groups, policy.record.level))
         };
         let (types, scim, groups, level) = Policy::from_value(&tenant.policy).and_then(read).map_err(|problems| {
             // It was checked when it was written; a newer version of this program may have written it.

@@ -2,7 +2,6 @@
 //!
 //! No SQL, no HTTP, no clock: functions of their arguments.
 
-pub mod audit;
 pub mod example;
 pub mod expression;
 pub mod groups;
@@ -11,6 +10,7 @@ pub mod leaving;
 pub mod mapping;
 pub mod pattern;
 pub mod protect;
+pub mod record;
 pub mod scim;
 pub mod span;
 pub mod tables;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::audit::Audit;
 use self::expression::Expression;
 pub use self::groups::Groups;
 pub use self::guard::{Brake, Drift, Import, LastLogin, Unmatched, UnmatchedAccounts};
 pub use self::leaving::{Deprovision, OnDelete, OnGroupDelete};
 pub use self::protect::Protect;
+pub use self::record::Record;
 pub use self::scim::Scim;
 use self::tables::{Table, Tables};
 use crate::account::{Access, Kind};
@@ -122,7 +122,7 @@ pub struct Policy {
     /// How the tenant's clients are answered.
     pub scim: Scim,
     /// What is put on record of their requests.
-    pub audit: Audit,
+    pub record: Record,
 }
 
 /// What an account is made of: expressions over the SCIM user ([`expression`]).
@@ -176,7 +176,7 @@ impl Default for Policy {
             products: Vec::new(),
             seats: Seats::default(),
             scim: Scim::default(),
-            audit: Audit::default(),
+            record: Record::default(),
         }
     }
 }

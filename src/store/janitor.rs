@@ -3,6 +3,8 @@
 //! Every step may run in any number of replicas at once, and may be cut off at any point: what a reader derives (totals,
 //! versions, times of change) is the same before, during and after. Holds no loop; the caller decides when.
 
+mod size;
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -11,8 +13,10 @@ use super::{Store, StoreError, brake, run, tenant};
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Days of audit and deliveries.
+    /// Days of requests, audit and deliveries.
     pub history_days: u32,
+    /// How many bytes they may take, all tenants together; beyond, the oldest days go. 0: any number.
+    pub history_size: u64,
     /// Days a deleted user or group keeps its id for a re-hire, after the target agreed.
     pub tombstone_days: u32,
 }
@@ -58,6 +62,7 @@ pub async fn run_once(store: &Store, now: DateTime<Utc>, keep: Keep) -> Result<S
     swept.touches = done(fold_touches(conn).await);
     done(ensure_partitions(conn, now.date_naive()).await);
     swept.days_dropped = done(drop_history(conn, before(now, keep.history_days)).await);
+    swept.days_dropped += done(size::drop_largest(conn, keep.history_size, now.date_naive()).await);
     done(forget_grants(conn).await);
     swept.tombstones = done(purge_tombstones(conn, before(now, keep.tombstone_days)).await);
     swept.tenants = done(purge_orphans(conn).await);

@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod drift;
 pub mod drive;
 mod error;
+pub mod explain;
 pub mod filter_sql;
 pub mod group;
 pub mod health;

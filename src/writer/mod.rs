@@ -25,6 +25,7 @@ pub mod overrides;
 pub mod pace;
 mod perform;
 pub mod plan;
+pub mod position;
 pub mod reconcile;
 mod record;
 pub mod release;

@@ -20,12 +20,14 @@ use crate::store::link::{
 
 mod bar;
 mod membership;
+mod reasons;
 mod states;
 mod step;
 
 #[cfg(test)]
 mod tests;
 
+pub use reasons::{Reasons, reasons};
 pub use states::{
     DELETE_FINGERPRINT, access_fingerprint, active_fingerprint, barred_fingerprint, fingerprint, group_fingerprint,
     look_fingerprint, pair_fingerprint, place_of, write_fingerprint,

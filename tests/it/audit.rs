@@ -210,7 +210,7 @@ async fn the_level_says_how_much_is_on_record() {
     for (level, methods, bodies) in
         [("all", vec!["POST", "GET", "POST"], 1), ("changes", vec!["POST", "POST"], 1), ("off", vec![], 0)]
     {
-        let app = App::make(Make { policy: json!({"audit": {"level": level}}), ..Make::default() }, None).await;
+        let app = App::make(Make { policy: json!({"record": {"level": level}}), ..Make::default() }, None).await;
         app.user("ann").await;
         app.get("/Users").await.is(200);
         app.post("/Users/.search", json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]})).await;

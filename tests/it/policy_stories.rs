@@ -7,71 +7,71 @@ use serde_json::{Value, json};
 use crate::http_app::{App, Make};
 use crate::world::origin;
 
-struct Stage {
-    app: App,
-    jira: Sandbox,
+pub(crate) struct Stage {
+    pub(crate) app: App,
+    pub(crate) jira: Sandbox,
 }
 
 impl Stage {
-    async fn set(policy: Value) -> Self {
+    pub(crate) async fn set(policy: Value) -> Self {
         let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
         Self { app: App::make(Make { policy, ..Make::default() }, Some(&jira)).await, jira }
     }
 
-    async fn policy(&self, policy: Value) {
+    pub(crate) async fn policy(&self, policy: Value) {
         let mut conn = self.app.store.pool().acquire().await.unwrap();
         let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
         tenant::update(&mut conn, "acme", &change, origin()).await.unwrap();
     }
 
     /// An account that is there, in these groups.
-    fn there(&self, name: &str, groups: &[&str]) {
+    pub(crate) fn there(&self, name: &str, groups: &[&str]) {
         self.jira.add_account(&NewAccount::named(name)).unwrap();
         for group in groups {
             self.join(name, group);
         }
     }
 
-    fn join(&self, name: &str, group: &str) {
+    pub(crate) fn join(&self, name: &str, group: &str) {
         if !self.jira.groups().iter().any(|known| known == group) {
             self.jira.add_group(group).unwrap();
         }
         self.jira.add_member(group, name).unwrap();
     }
 
-    async fn hire(&self, name: &str) -> String {
+    pub(crate) async fn hire(&self, name: &str) -> String {
         self.app.post("/Users", json!({"userName": name, "active": true})).await.is(201).id()
     }
 
-    async fn group(&self, name: &str, members: &[&str]) -> String {
+    pub(crate) async fn group(&self, name: &str, members: &[&str]) -> String {
         let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
         self.app.post("/Groups", json!({"displayName": name, "members": members})).await.is(201).id()
     }
 
-    async fn set_active(&self, id: &str, active: bool) -> u16 {
+    pub(crate) async fn set_active(&self, id: &str, active: bool) -> u16 {
         let operations = json!([{"op": "replace", "path": "active", "value": active}]);
         self.app.patch(&format!("/Users/{id}"), operations).await.status
     }
 
-    async fn leave(&self, group: &str, user: &str) {
+    pub(crate) async fn leave(&self, group: &str, user: &str) {
         let operations = json!([{"op": "remove", "path": format!("members[value eq \"{user}\"]")}]);
         self.app.patch(&format!("/Groups/{group}"), operations).await.is(204);
     }
 
     /// Everything that is due within a few minutes happens.
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         for _ in 0..3 {
             self.app.later(120).await;
         }
     }
 
-    fn groups_of(&self, name: &str) -> Vec<String> {
+    pub(crate) fn groups_of(&self, name: &str) -> Vec<String> {
         let mut groups = self.jira.groups_of(name);
         groups.sort();
         groups
     }
 
-    fn is_active(&self, name: &str) -> bool {
+    pub(crate) fn is_active(&self, name: &str) -> bool {
         self.jira.account(name).unwrap().active
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::postgres::fresh_database;
 use crate::rows::{at, bury, insert_group, insert_member, insert_user, tenant};
 
-const KEEP: Keep = Keep { history_days: 30, tombstone_days: 30 };
+const KEEP: Keep = Keep { history_days: 30, history_size: 0, tombstone_days: 30 };
 
 fn user(n: u128) -> Uuid {
     Uuid::from_u128(n)

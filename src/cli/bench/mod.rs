@@ -3,6 +3,7 @@
 //! The daemon and the sandbox are processes of their own, the database is a private PostgreSQL with full durability, and
 //! the requests are Okta's. Everything lies in a temporary folder and is gone at the end.
 
+mod audit;
 mod children;
 mod drain;
 mod import;
@@ -51,6 +52,9 @@ pub(super) struct Args {
     /// Measure instead what an import of so many people needs, each in ten groups of 200
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
     import: Option<u64>,
+    /// Measure instead how long searches take among so many requests on record
+    #[arg(long, value_name = "N", conflicts_with = "import", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    audit: Option<u64>,
     /// People who wait at once, for the measure of how well the target's pace is used; 0 leaves that out
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pending: u64,
@@ -86,9 +90,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let embedded =
         Embedded::start(EmbeddedOptions { data_dir: folder.0.join("data"), bin_dir: None, throwaway: false }).await?;
     let measuring = async {
-        match args.import {
-            Some(users) => import::run(users, &embedded).await,
-            None => measured(&args, &folder.0, &embedded).await,
+        match (args.import, args.audit) {
+            (Some(users), _) => import::run(users, &embedded).await,
+            (None, Some(requests)) => audit::run(requests, &embedded).await,
+            (None, None) => measured(&args, &folder.0, &embedded).await,
         }
     };
     let measured = tokio::select! {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use clear::{Cleared, clear};
-pub use names::{groups_named, users_named};
+pub use names::{about, groups_named, users_named};
 pub use page::{Page, Pages, search};
 pub use write::{adopt_lost, write};
 

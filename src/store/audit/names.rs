@@ -3,6 +3,7 @@
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
+use super::Query;
 use super::words::naming;
 use crate::account::fold;
 use crate::store::StoreError;
@@ -84,4 +85,26 @@ async fn planned(conn: &mut PgConnection) -> Result<sqlx::Transaction<'_, sqlx::
     let mut tx = conn.begin().await?;
     sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(&mut *tx).await?;
     Ok(tx)
+}
+
+/// A query with the users and groups that are meant by names in any of these tenants.
+///
+/// # Errors
+/// The database's.
+pub async fn about(
+    conn: &mut PgConnection,
+    tenants: &[Uuid],
+    mut query: Query,
+    user: Option<&str>,
+    group: Option<&str>,
+) -> Result<Query, StoreError> {
+    for tenant in tenants {
+        if let Some(name) = user {
+            query.user.get_or_insert_default().extend(users_named(conn, *tenant, name).await?);
+        }
+        if let Some(name) = group {
+            query.group.get_or_insert_default().extend(groups_named(conn, *tenant, name).await?);
+        }
+    }
+    Ok(query)
 }

@@ -187,8 +187,11 @@ pub(super) async fn inside(
         .collect();
     let rows = sqlx::query!(
         r#"-- audit.inside
-        SELECT a.at, a.id, a.request_id, a.actor, a.action, a.kind, a.subject_id, a.body, a.status, a.skipped
+        SELECT a.at, a.id, a.request_id, a.actor, a.action, a.kind, a.subject_id, a.body, a.status, a.skipped,
+            coalesce(u.attrs ->> 'userName', g.attrs ->> 'displayName') AS name
         FROM audit a
+        LEFT JOIN scim_user u ON a.kind = 'user' AND u.tenant_id = $1 AND u.id = a.subject_id
+        LEFT JOIN scim_group g ON a.kind = 'group' AND g.tenant_id = $1 AND g.id = a.subject_id
         WHERE a.tenant_id = $1 AND a.at >= $2 AND a.at <= $3 AND (a.at, a.id) < ($3, $4) AND a.remote IS NULL
           AND ($5::uuid[] IS NULL OR a.subject_id = ANY($5)) AND ($6::uuid[] IS NULL OR a.subject_id = ANY($6))
           AND ($7::text IS NULL OR a.status::text = $7 OR left(a.status::text, 1) || 'xx' = $7)
@@ -234,7 +237,7 @@ pub(super) async fn inside(
                 action: row.action,
                 kind: row.kind,
                 id: row.subject_id,
-                name: None,
+                name: row.name,
                 status: row.status,
                 body: row.body,
                 skipped: row.skipped.unwrap_or_default(),

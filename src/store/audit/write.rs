@@ -122,7 +122,7 @@ pub async fn adopt_lost(
             a.body
         FROM audit a JOIN tenant t ON t.id = a.tenant_id
         WHERE a.at >= $1 AND a.at < $2 AND a.remote IS NOT NULL
-          AND t.policy #>> '{audit,level}' IS DISTINCT FROM 'off'
+          AND t.policy #>> '{record,level}' IS DISTINCT FROM 'off'
           AND NOT EXISTS (SELECT FROM request r WHERE r.tenant_id = a.tenant_id AND r.request_id = a.request_id
                           AND r.at >= a.at - interval '1 hour' AND r.at <= a.at + interval '1 hour')
         ORDER BY a.at LIMIT 10000"#,

@@ -12,6 +12,11 @@ pub(super) struct Bar {
 }
 
 impl Bar {
+    /// Why, for people.
+    pub(super) fn into_reason(self) -> String {
+        self.reason
+    }
+
     fn own() -> Self {
         let reason = "This is the account that jira-scim itself works with; it is never provisioned.".to_owned();
         Self { rule: OWN_ACCOUNT, reason }

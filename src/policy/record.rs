@@ -18,7 +18,7 @@ pub enum Level {
 /// What is put on record of a tenant's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Audit {
+pub struct Record {
     /// See [`Level`].
     pub level: Level,
 }
