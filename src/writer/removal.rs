@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Inner;
 use super::runs::{Held, RunError};
 use crate::store::outbox::{self, NudgeAs};
+use crate::store::tenant::Mode;
 use crate::store::{StoreError, brake, drive, import, removal};
 
 const USERS: &str = "users";
@@ -69,6 +70,9 @@ pub(super) async fn reset(inner: &Inner, held: &Held) -> Result<(), RunError> {
 /// Takes back what came from here.
 pub(super) async fn purge(inner: &Inner, held: &Held) -> Result<(), RunError> {
     let options: PurgeOptions = held.options()?;
+    if held.tenant.mode == Mode::Observe {
+        return Err(RunError::Failed("the tenant only observes: nothing would be written".to_owned()));
+    }
     if options.past_the_brake {
         let mut tx = held.begin(inner).await?;
         brake::lock(&mut tx, held.tenant.id).await?;

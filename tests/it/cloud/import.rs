@@ -31,3 +31,24 @@ async fn people_and_groups_of_an_organisation_become_resources() {
     let again = imported(&stage.app).await;
     assert_eq!((again.accounts.created, again.groups.created, again.memberships.created), (0, 0, 0), "{again:?}");
 }
+
+#[tokio::test]
+async fn an_account_that_was_closed_and_a_group_that_was_deleted_are_gone() {
+    let stage = Stage::set().await;
+    let crew = stage.jira.change(|world| {
+        for name in ["mara", "ivo"] {
+            world.add_person(&NewPerson::named(&mail(name), &format!("{name} Lund")));
+        }
+        world.create_group("crew", "").unwrap()
+    });
+    let first = imported(&stage.app).await;
+    // The site has two groups of its own.
+    assert_eq!((first.accounts.created, first.groups.created), (2, 3), "{first:?}");
+    stage.jira.change(|world| {
+        world.close(&mail("ivo")).unwrap();
+        world.delete_group(&crew).unwrap();
+    });
+    let again = imported(&stage.app).await;
+    assert_eq!((again.accounts.removed, again.groups.removed), (1, 1), "{again:?}");
+    assert_eq!(stage.app.get("/Users").await.is(200).body["totalResults"], 1);
+}

@@ -1,16 +1,19 @@
 //! A purge of what came from here for other reasons than a group of the identity provider.
 
+use jira_scim::sandbox::{NewAccount, Role, Sandbox, SandboxOptions};
 use jira_scim::store::brake::{Decision, HeldFilter};
 use jira_scim::store::link::Pinned;
 use jira_scim::store::outbox::{self, NudgeAs};
-use jira_scim::store::run::Kind;
+use jira_scim::store::run::{Kind, State};
+use jira_scim::store::tenant::Mode;
 use jira_scim::store::{overrides, tenant};
 use jira_scim::writer::brake::decide_by_hand;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::Stage;
-use crate::http_app;
+use crate::http_app::{self, App, Make};
 use crate::world::origin;
 
 impl Stage {
@@ -107,4 +110,44 @@ async fn the_brake_holds_groups_of_a_purge_until_somebody_releases_them() {
     stage.app.later(60).await;
     assert!(!stage.jira.groups().contains(&"pushed".to_owned()));
     assert_eq!((stage.app.open().await, stage.number(held).await), (0, 0));
+}
+
+#[tokio::test]
+async fn access_that_an_adopted_account_got_is_taken_back_and_the_account_stays_as_it_was() {
+    let applications = vec![Role::named("jira-core", None)];
+    let jira = Sandbox::start(SandboxOptions { applications, ..SandboxOptions::default() }).await.unwrap();
+    jira.add_account(&NewAccount::named("ann")).unwrap();
+    let settle = Duration::from_secs(20);
+    let make = Make { policy: json!({"applications": ["jira-core"]}), settle, ..Make::default() };
+    let stage = Stage { app: App::make(make, Some(&jira)).await, jira };
+    assert_eq!(stage.jira.groups_of("ann"), Vec::<String>::new());
+    stage.app.user("ann").await;
+    assert_eq!(stage.jira.groups_of("ann"), ["jira-core-users"]);
+    stage.purge(json!({})).await;
+    assert_eq!(stage.jira.groups_of("ann"), Vec::<String>::new());
+    assert!(stage.jira.account("ann").unwrap().active);
+}
+
+#[tokio::test]
+async fn somebody_imported_who_was_switched_on_in_jira_since_is_left_on() {
+    let stage = Stage::settled(json!({})).await;
+    stage.jira.change(|world| world.force_active("ann", false)).unwrap();
+    stage.import().await;
+    stage.jira.change(|world| world.force_active("ann", true)).unwrap();
+    assert_eq!(stage.import().await.accounts.updated, 1);
+    stage.purge(json!({"past_the_brake": true})).await;
+    assert!(stage.jira.account("ann").unwrap().active);
+    assert_eq!(stage.writes(), Vec::<String>::new(), "nothing came from here");
+}
+
+#[tokio::test]
+async fn a_tenant_that_only_observes_is_not_purged() {
+    let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
+    let stage = Stage { app: App::make(Make { mode: Mode::Observe, ..Make::default() }, Some(&jira)).await, jira };
+    stage.app.user("eve").await;
+    stage.request(Kind::Purge, json!({})).await;
+    stage.app.writer.run_due().await.unwrap();
+    let run = stage.last(Kind::Purge).await;
+    assert!(run.state == State::Failed && run.error.as_ref().unwrap().contains("only observes"), "{run:?}");
+    assert_eq!(stage.app.get("/Users").await.is(200).body["totalResults"], 1);
 }

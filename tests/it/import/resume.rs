@@ -72,3 +72,37 @@ async fn a_jira_that_is_away_for_a_while_costs_nothing_but_time() {
     assert_eq!((run.state, run.error), (State::Done, None));
     assert_eq!(stage.number("SELECT count(*) FROM group_member").await, PEOPLE as i64);
 }
+
+#[tokio::test]
+async fn killed_while_it_asks_for_those_who_are_gone_it_goes_on_and_removes_them_once() {
+    let stage = crowded().await;
+    stage.import().await;
+    let names: Vec<String> = (0..12).map(|n| format!("p{n:03}")).collect();
+    for name in &names {
+        stage.by_hand(reqwest::Method::DELETE, name, &json!({})).await;
+    }
+    stage.request(Kind::Import, json!({})).await;
+    let asked = || stage.jira.journal().iter().filter(|call| call.operation() == "GET /user").count();
+    let mut kills = 0;
+    for call in 1.. {
+        let told = asked();
+        let mut seen = 0;
+        tokio::select! {
+            _ = stage.jira.until_call(|entry| { seen += usize::from(entry.operation() == "GET /user"); seen > told + call }) => kills += 1,
+            done = stage.app.writer.run_due() => { done.unwrap(); break; }
+        }
+        later(stage.app.store.pool(), 61).await;
+        assert!(call < 100, "it gets nowhere");
+    }
+    assert!(kills > 3, "{kills} kills are no test");
+    let run = stage.last(Kind::Import).await;
+    let counters: Counters = serde_json::from_value(run.counters.clone()).unwrap();
+    assert_eq!(
+        (run.state, counters.accounts.removed, counters.accounts.skipped.len()),
+        (State::Done, 12, 1),
+        "{run:?}"
+    );
+    let living = "SELECT count(*) FROM scim_user WHERE deleted_at IS NULL";
+    assert_eq!(stage.number(living).await, (PEOPLE - 12) as i64);
+    assert_eq!(stage.app.get("/Users?count=0").await.is(200).body["totalResults"], PEOPLE - 12);
+}

@@ -335,10 +335,14 @@ fn random_facts() -> impl Strategy<Value = UserFacts> {
         (any::<bool>(), any::<bool>()).prop_map(|(written, maybe)| Pair { written, maybe, ..Pair::default() }),
         0..4,
     );
-    let user = (prop::sample::select(vec!["ann", "bo", "scim"]), any::<[bool; 2]>(), any::<[bool; 4]>());
+    let user = (prop::sample::select(vec!["ann", "bo", "scim"]), any::<[bool; 3]>(), any::<[bool; 4]>());
     (known, pairs, user, prop::option::of(-10..10_i64), any::<bool>()).prop_map(
-        |(known, pairs, (name, [active, deleted], groups), look, created)| {
+        |(known, pairs, (name, [active, deleted, purged], groups), look, created)| {
             let mut facts = user_of(name, active, deleted);
+            if let Some(user) = facts.user.as_mut().filter(|_| deleted && purged) {
+                (user.undone, user.purged) = (true, true);
+                facts.record.found = (!created).then(|| AsFound { active, ..AsFound::default() });
+            }
             facts.record.known = known;
             facts.pairs = pairs;
             facts.look_at = look.map(|seconds| now() + TimeDelta::seconds(seconds));
