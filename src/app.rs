@@ -131,6 +131,7 @@ impl App {
         let health = Health::default();
         let (listener, address) = bind(config.server.listen).await?;
         let options = HttpOptions::new(&config.server, &config.limits);
+        let recorder = Recorder::start(store.clone(), metrics.clone(), &life);
         let state = HttpState::new(
             options,
             Directory::new(store.clone()),
@@ -140,7 +141,7 @@ impl App {
             metrics.clone(),
             health.clone(),
         )
-        .recorded_by(Recorder::start(store.clone(), metrics.clone(), &life));
+        .recorded_by(recorder.clone());
         let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
         writer.start();
         if !config.tables.is_empty() {
@@ -152,7 +153,13 @@ impl App {
         life.spawn("metrics", sample(store.clone(), metrics.clone(), life.clone()));
         life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
         let base_url = config.server.base_url(address);
-        let parts = administration::Parts { store: &store, writer: &writer, life: &life, metrics: &metrics };
+        let parts = administration::Parts {
+            store: &store,
+            writer: &writer,
+            life: &life,
+            metrics: &metrics,
+            recorder: &recorder,
+        };
         let admin_address = administration::serve(&config, &base_url, parts).await?;
         life.spawn("activity", activity::count(store.clone(), metrics.clone(), life.clone()));
         tracing::info!(%address, base_url, version = env!("CARGO_PKG_VERSION"), "jira-scim listens on {address}");

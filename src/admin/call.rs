@@ -150,6 +150,12 @@ impl Call {
             let known =
                 ["unknown field", "missing field", "unknown variant"].iter().any(|begin| inner.starts_with(begin));
             let what = if known { inner } else { "this is not what the document says".to_owned() };
+            // What is missing is named only in the words.
+            let missing = what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            if let Some(name) = missing {
+                let place = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+                return Refusal::value(&place, format!("{place} is missing."));
+            }
             match path.as_str() {
                 "." => Refusal::unprocessable("invalid-value", format!("The body: {what}.")),
                 path => Refusal::value(path, format!("{path}: {what}.")),

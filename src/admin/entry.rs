@@ -14,12 +14,12 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::answer::Outcome;
 use super::call::{Call, holds_nul, shown};
 use super::door::Identity;
 use super::operations::{Found, Operation, find};
+use super::recording::{Notes, Recording};
 use super::refusal::Refusal;
 use super::{AdminState, ui};
 use crate::listen::{Client, Peer, client};
@@ -47,14 +47,24 @@ pub(super) async fn entry(State(state): State<Arc<AdminState>>, request: Request
         .unwrap_or(Client { address: std::net::Ipv4Addr::UNSPECIFIED.into(), tls: false });
     let path = parts.uri.path().to_owned();
     let span = tracing::info_span!("admin", request.id = id.as_str(), method = parts.method.as_str());
+    let notes = Notes::default();
+    let mut recording = None;
     let served = async {
         match path.strip_prefix("/api/v1") {
-            Some(rest) if rest.starts_with('/') => api(&state, rest, parts.clone(), body, client).await,
+            Some(rest) if rest.starts_with('/') => {
+                let begin = |recorder| Recording::begin(recorder, &parts, &id, client.address.to_string());
+                recording = state.recorder.as_ref().map(begin);
+                api(&state, rest, (parts.clone(), &id), body, client, &notes).await
+            }
             _ => ui::serve(&path, &parts.method, &parts.headers),
         }
     };
     let served = AssertUnwindSafe(served).catch_unwind().instrument(span.clone()).await;
     let mut response = served.unwrap_or_else(|_| Refusal::internal().response());
+    if let Some(recording) = recording {
+        let status = response.status().as_u16();
+        recording.answered(status, &notes).await;
+    }
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
@@ -86,21 +96,32 @@ pub(super) fn secured(mut response: Response, fresh: bool) -> Response {
 }
 
 /// A request to the API, to its answer.
-async fn api(state: &Arc<AdminState>, path: &str, parts: Parts, body: Body, client: Client) -> Response {
+async fn api(
+    state: &Arc<AdminState>,
+    path: &str,
+    (parts, id): (Parts, &RequestId),
+    body: Body,
+    client: Client,
+    notes: &Notes,
+) -> Response {
     let served = async {
         let (operation, params) = match find(path, &parts.method) {
             Found::Operation(operation, params) => (operation, params),
             Found::OtherMethods(allowed) => return Err(Refusal::method(&allowed)),
             Found::Nothing => return Err(Refusal::no_such_path()),
         };
-        let who = admitted(state, operation, &parts, client).await?;
+        params.iter().filter(|(name, _)| *name == "slug").for_each(|(_, slug)| notes.slug(slug));
+        let who = admitted(state, operation, &parts, client, notes).await?;
         let query = query(operation, parts.uri.query().unwrap_or_default())?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         let body = if operation.body { Some(read(state, &parts.headers, body).await?) } else { None };
+        if let Some(body) = &body {
+            notes.body(body);
+        }
         let actor = who.as_ref().map_or_else(|| "admin".to_owned(), |who| format!("admin:{}", who.token.label));
         let now = Utc::now().trunc_subsecs(6);
         let call =
-            Call { state: Arc::clone(state), who, client, request_id: Uuid::now_v7(), now, actor, params, query, body };
+            Call { state: Arc::clone(state), who, client, request_id: id.as_uuid(), now, actor, params, query, body };
         if reads {
             return (operation.handler)(&call).await;
         }
@@ -108,7 +129,10 @@ async fn api(state: &Arc<AdminState>, path: &str, parts: Parts, body: Body, clie
     };
     match served.await {
         Ok(answer) => answer.response(),
-        Err(refusal) => refusal.response(),
+        Err(refusal) => {
+            notes.error(&refusal.message);
+            refusal.response()
+        }
     }
 }
 
@@ -118,12 +142,14 @@ async fn admitted(
     operation: &Operation,
     parts: &Parts,
     client: Client,
+    notes: &Notes,
 ) -> Result<Option<Identity>, Refusal> {
     if operation.is_open {
         return Ok(None);
     }
     let now = Utc::now();
     let who = state.door.admit(&state.store, &parts.headers, client.address, now).await?;
+    notes.actor(&format!("admin:{}", who.token.label));
     let changes = !matches!(parts.method, Method::GET | Method::HEAD);
     if let Some(claims) = who.session.as_ref().filter(|_| changes) {
         let given = parts.headers.get(&X_CSRF_TOKEN).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -15,6 +15,7 @@ use ipnet::IpNet;
 
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
+use crate::record::Recorder;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::writer::Writer;
@@ -31,6 +32,7 @@ mod door;
 mod entry;
 mod jobs;
 mod operations;
+mod recording;
 mod refusal;
 mod session;
 mod ui;
@@ -73,6 +75,7 @@ pub struct AdminState {
     options: AdminOptions,
     door: Door,
     jobs: Jobs,
+    recorder: Option<Recorder>,
 }
 
 impl AdminState {
@@ -86,7 +89,25 @@ impl AdminState {
         metrics: Metrics,
     ) -> Self {
         let sessions = Sessions::new(config.admin.session_key.as_ref(), config.admin.session);
-        Self { store, writer, life, metrics, config, options, door: Door::new(sessions), jobs: Jobs::default() }
+        Self {
+            store,
+            writer,
+            life,
+            metrics,
+            config,
+            options,
+            door: Door::new(sessions),
+            jobs: Jobs::default(),
+            recorder: None,
+        }
+    }
+}
+
+impl AdminState {
+    /// Every request is put on record there.
+    #[must_use]
+    pub fn recorded_by(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 }
 

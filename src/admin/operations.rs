@@ -83,6 +83,11 @@ const fn call(
 
 const PAGE: &[&str] = &["limit", "cursor"];
 const NONE: &[&str] = &[];
+/// What the audit is searched by, with a page and with the form of an export.
+const SOUGHT: &[&str] =
+    &["limit", "cursor", "from", "to", "user", "group", "status", "method", "actor", "remote", "side", "request", "q"];
+const EXPORTED: &[&str] =
+    &["format", "from", "to", "user", "group", "status", "method", "actor", "remote", "side", "request", "q"];
 
 static OPERATIONS: &[Operation] = &[
     Operation { is_open: true, ..send("POST", "/session", Viewer, |c| session::create(c).boxed()) },
@@ -107,6 +112,9 @@ static OPERATIONS: &[Operation] = &[
     send("POST", "/tenants/{slug}/tokens", Admin, |c| tokens::create(c).boxed()),
     send("POST", "/tenants/{slug}/tokens/{id}/rotate", Admin, |c| tokens::rotate(c).boxed()),
     call("DELETE", "/tenants/{slug}/tokens/{id}", Admin, NONE, |c| tokens::revoke(c).boxed()),
+    get("/tenants/{slug}/issuers", Viewer, PAGE, |c| issuers::list(c).boxed()),
+    send("POST", "/tenants/{slug}/issuers", Admin, |c| issuers::create(c).boxed()),
+    call("DELETE", "/tenants/{slug}/issuers/{id}", Admin, NONE, |c| issuers::delete(c).boxed()),
     get("/tenants/{slug}/policy", Viewer, NONE, |c| policy::get(c).boxed()),
     send("PUT", "/tenants/{slug}/policy", Admin, |c| policy::put(c).boxed()),
     send("POST", "/tenants/{slug}/policy/validate", Viewer, |c| policy::validate(c).boxed()),
@@ -131,9 +139,43 @@ static OPERATIONS: &[Operation] = &[
     get("/tenants/{slug}/runs", Viewer, &["limit", "cursor", "kind"], |c| runs::list(c).boxed()),
     get("/tenants/{slug}/runs/{id}", Viewer, NONE, |c| runs::get(c).boxed()),
     call("POST", "/tenants/{slug}/runs/{id}/stop", Operator, NONE, |c| runs::stop(c).boxed()),
-    call("POST", "/tenants/{slug}/import", Operator, NONE, |c| runs::import(c).boxed()),
+    call("POST", "/tenants/{slug}/import", Operator, &["past_the_brake"], |c| runs::import(c).boxed()),
     call("POST", "/tenants/{slug}/reconcile", Operator, NONE, |c| runs::reconcile(c).boxed()),
     call("POST", "/tenants/{slug}/last-login", Operator, NONE, |c| runs::last_login(c).boxed()),
+    get("/tenants/{slug}/plan", Operator, &["limit", "cursor", "user", "kind"], |c| plan::list(c).boxed()),
+    get("/tenants/{slug}/plan/export", Operator, &["format"], |c| plan::export(c).boxed()),
+    call("POST", "/tenants/{slug}/plan/summary", Operator, NONE, |c| plan::summary(c).boxed()),
+    get("/tenants/{slug}/release", Viewer, NONE, |c| plan::released(c).boxed()),
+    send("POST", "/tenants/{slug}/release", Operator, |c| plan::release(c).boxed()),
+    get("/tenants/{slug}/purge", Viewer, NONE, |c| removal::purge_shown(c).boxed()),
+    send("POST", "/tenants/{slug}/purge", Admin, |c| removal::purge(c).boxed()),
+    get("/tenants/{slug}/purge/names", Viewer, &["limit", "cursor", "what"], |c| removal::names(c).boxed()),
+    get("/tenants/{slug}/reset", Viewer, NONE, |c| removal::reset_shown(c).boxed()),
+    send("POST", "/tenants/{slug}/reset", Admin, |c| removal::reset(c).boxed()),
+    get("/tenants/{slug}/overrides", Viewer, &["limit", "cursor", "user", "all"], |c| overrides::list(c).boxed()),
+    send("POST", "/tenants/{slug}/overrides", Operator, |c| overrides::create(c).boxed()),
+    call("DELETE", "/tenants/{slug}/overrides/{id}", Operator, &["wait_seconds"], |c| overrides::lift(c).boxed()),
+    send("POST", "/tenants/{slug}/deactivate-now", Operator, |c| overrides::deactivate(c).boxed()),
+    get("/tenants/{slug}/links/orphans", Viewer, PAGE, |c| links::orphans(c).boxed()),
+    get("/tenants/{slug}/links/conflicts", Viewer, PAGE, |c| links::conflicts(c).boxed()),
+    send("POST", "/tenants/{slug}/links/merge", Operator, |c| links::merge(c).boxed()),
+    get("/tenants/{slug}/links", Viewer, &["limit", "cursor", "user"], |c| links::list(c).boxed()),
+    send("POST", "/tenants/{slug}/links", Operator, |c| links::create(c).boxed()),
+    call("DELETE", "/tenants/{slug}/links/{id}", Operator, NONE, |c| links::delete(c).boxed()),
+    get("/tenants/{slug}/drift", Viewer, PAGE, |c| drift::list(c).boxed()),
+    call("POST", "/tenants/{slug}/unmatched", Operator, NONE, |c| drift::unmatched(c).boxed()),
+    send("POST", "/tenants/{slug}/unmatched/switch-off", Admin, |c| drift::switch_off(c).boxed()),
+    get("/tenants/{slug}/audit", Viewer, SOUGHT, |c| audit::list(c).boxed()),
+    get("/tenants/{slug}/audit/export", Operator, EXPORTED, |c| audit::export(c).boxed()),
+    send("POST", "/tenants/{slug}/audit/clear", Admin, |c| audit::clear(c).boxed()),
+    get("/audit", Admin, SOUGHT, |c| audit::list_all(c).boxed()),
+    get("/audit/export", Admin, EXPORTED, |c| audit::export_all(c).boxed()),
+    get("/tenants/{slug}/explain/user", Viewer, &["user"], |c| explain::user(c).boxed()),
+    get("/tenants/{slug}/explain/membership", Viewer, &["user", "group"], |c| explain::membership(c).boxed()),
+    get("/log", Viewer, NONE, |c| log::get(c).boxed()),
+    send("PUT", "/log", Admin, |c| log::put(c).boxed()),
+    call("DELETE", "/log", Admin, NONE, |c| log::delete(c).boxed()),
+    get("/metrics", Viewer, PAGE, |c| metrics::list(c).boxed()),
     get("/tenants/{slug}/users", Viewer, &["limit", "cursor", "q"], |c| people::users(c).boxed()),
     get("/tenants/{slug}/users/{id}", Viewer, NONE, |c| people::user(c).boxed()),
     get("/tenants/{slug}/groups", Viewer, &["limit", "cursor", "q"], |c| people::groups(c).boxed()),

@@ -197,6 +197,7 @@ impl From<TenantError> for Refusal {
         match error {
             TenantError::SlugTaken(_) => Self::conflict("slug-taken", message).at("slug"),
             TenantError::Declared(_) => Self::conflict("declared", message),
+            TenantError::ChangedMeanwhile { .. } => Self::conflict("changed-meanwhile", message).at("version"),
             TenantError::NotFound(_) => Self::missing("no-such-tenant", message),
             TenantError::TargetInUse { .. } => Self::conflict("target-in-use", message).at("target"),
             TenantError::Store(error) => error.into(),

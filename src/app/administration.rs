@@ -10,6 +10,7 @@ use crate::admin::{self, AdminOptions, AdminState};
 use crate::config::{AdminRole, Config};
 use crate::lifecycle::Lifecycle;
 use crate::listen::{self, ListenOptions};
+use crate::record::Recorder;
 use crate::store::admin_token::{self, NewAdmin, Role};
 use crate::store::tenant::Origin;
 use crate::store::{Store, StoreError, token};
@@ -23,6 +24,7 @@ pub(super) struct Parts<'a> {
     pub(super) writer: &'a Writer,
     pub(super) life: &'a Lifecycle,
     pub(super) metrics: &'a Metrics,
+    pub(super) recorder: &'a Recorder,
 }
 
 /// Upserts the tokens that the configuration declares.
@@ -60,7 +62,7 @@ pub(super) async fn serve(config: &Config, base_url: &str, parts: Parts<'_>) -> 
              proxy in front encrypts"
         );
     }
-    let Parts { store, writer, life, metrics } = parts;
+    let Parts { store, writer, life, metrics, recorder } = parts;
     let state = AdminState::new(
         AdminOptions::new(config, base_url),
         Arc::new(config.clone()),
@@ -68,7 +70,8 @@ pub(super) async fn serve(config: &Config, base_url: &str, parts: Parts<'_>) -> 
         writer.clone(),
         life.clone(),
         metrics.clone(),
-    );
+    )
+    .recorded_by(recorder.clone());
     life.spawn("admin listener", listen::serve(listener, admin::router(state), options, life.clone()));
     tracing::info!(%address, "the admin page and API listen on {address}");
     Ok(Some(address))

@@ -9,10 +9,10 @@ use super::desk::Desk;
 use super::runs::{asked, last, tenant, worked};
 use super::{ConfigArgs, Failure, confirm};
 use crate::policy::{OnDelete, Policy};
-use crate::store::removal::{self, Left, Named, Names, Sizes};
+use crate::store::removal::{self, Left, Named, Names};
 use crate::store::run::{Kind, Run, State};
 use crate::store::tenant::{Mode, Tenant};
-use crate::writer::removal::{Counters, PurgeOptions};
+use crate::writer::removal::{Counters, PurgeOptions, sentence};
 
 /// How often it is looked what still waits for the daemon.
 const LOOK: Duration = Duration::from_secs(1);
@@ -159,21 +159,6 @@ async fn plan(desk: &Desk, tenant: &Tenant, policy: &Policy) -> Result<String, F
     }
     text.push('.');
     Ok(text)
-}
-
-fn sentence(what: Names, sizes: Sizes, policy: &Policy) -> (i64, &'static str) {
-    match (what, policy.deprovision.on_delete) {
-        (Names::Made, OnDelete::Deactivate) => (sizes.made, "accounts that were made from here are deactivated"),
-        (Names::Made, OnDelete::Delete) => (sizes.made, "accounts that were made from here are deleted"),
-        (Names::Found, _) => (sizes.found, "accounts that were there before are left as they were found"),
-        (Names::Memberships, _) => (sizes.memberships, "memberships that were given from here are taken back"),
-        (Names::Access, _) => {
-            (sizes.access, "accesses that accounts which were there before got from here are taken back")
-        }
-        (Names::Groups, _) => {
-            (sizes.groups, "Jira groups that were made from here are deleted where nobody else's stand for them")
-        }
-    }
 }
 
 /// The beginning of the answer in JSON: all names, a page after the other; its end follows.

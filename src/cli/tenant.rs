@@ -180,7 +180,7 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             let found = tenant::get(&mut *conn, slug).await?.ok_or_else(|| TenantError::NotFound(slug.clone()))?;
             let ground = desk.grounds.of(target.as_ref().unwrap_or(&found.target));
             let policy = policy_file.as_deref().map(|path| read_policy(path, Some(&ground))).transpose()?;
-            let change = TenantChange { target: target.clone(), mode: mode.map(Mode::from), policy };
+            let change = TenantChange { target: target.clone(), mode: mode.map(Mode::from), policy, if_version: None };
             if !yes {
                 must_be_little(desk, &found, &change).await?;
             }

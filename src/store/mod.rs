@@ -23,6 +23,7 @@ pub mod janitor;
 pub mod jwt_issuer;
 pub mod last_login;
 pub mod link;
+pub mod link_by_hand;
 pub mod link_list;
 pub mod list;
 pub mod outbox;

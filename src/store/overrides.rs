@@ -137,6 +137,35 @@ pub async fn list(
     .await?)
 }
 
+/// The same behind this override, for those who page.
+pub async fn page(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    user_id: Option<Uuid>,
+    all: bool,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Listed>, StoreError> {
+    Ok(sqlx::query_as!(
+        Listed,
+        r#"-- overrides.page
+        SELECT o.id, o.user_id, coalesce(u.attrs ->> 'userName', '') AS "user_name!", o.what, o.group_name AS "group",
+            o.until, o.reason, o.actor, o.created, o.lifted,
+            (o.lifted IS NULL AND (o.until IS NULL OR o.until > now())) AS "in_force!"
+        FROM override o LEFT JOIN scim_user u ON u.tenant_id = o.tenant_id AND u.id = o.user_id
+        WHERE o.tenant_id = $1 AND ($2::uuid IS NULL OR o.user_id = $2) AND ($4::uuid IS NULL OR o.id < $4)
+          AND ($3 OR (o.lifted IS NULL AND (o.until IS NULL OR o.until > now())))
+        ORDER BY o.id DESC LIMIT $5"#,
+        tenant_id,
+        user_id,
+        all,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 /// Whose an override is that is in force.
 pub async fn user_of(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<Option<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(

@@ -43,7 +43,8 @@ pub async fn glances(conn: &mut PgConnection, tenant_id: Option<Uuid>) -> Result
             SELECT max(last_used) AS last_used,
                 count(*) FILTER (WHERE revoked IS NULL AND (expires IS NULL OR expires > now())) AS live,
                 min(expires) FILTER (WHERE revoked IS NULL AND expires > now()) AS expires
-            FROM token WHERE tenant_id = t.id
+            FROM (SELECT last_used, revoked, expires FROM token WHERE tenant_id = t.id
+                UNION ALL SELECT last_used, NULL, NULL FROM jwt_issuer WHERE tenant_id = t.id) credentials
         ) k
         LEFT JOIN brake b ON b.tenant_id = t.id
         CROSS JOIN LATERAL (

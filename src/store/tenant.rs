@@ -76,6 +76,8 @@ pub struct TenantChange {
     pub mode: Option<Mode>,
     /// Other rules, already checked by `policy`.
     pub policy: Option<Value>,
+    /// Only while the rules have this version.
+    pub if_version: Option<i64>,
 }
 
 /// Who asks for an administrative change, and when; goes into its audit row.
@@ -98,6 +100,14 @@ pub enum TenantError {
     /// The configuration file declares it.
     #[error("tenant {0} is declared in the configuration file; change it there")]
     Declared(String),
+    /// The rules have another version than the change was made for.
+    #[error("the rules of tenant {slug} have version {version} by now")]
+    ChangedMeanwhile {
+        /// The tenant.
+        slug: String,
+        /// The version that they have.
+        version: i64,
+    },
     /// There is no such tenant.
     #[error("there is no tenant {0}")]
     NotFound(String),
@@ -229,6 +239,10 @@ pub async fn update(
         tx.rollback().await.map_err(StoreError::from)?;
         return Err(TenantError::Declared(slug.to_owned()));
     }
+    if change.if_version.is_some_and(|version| version != before.policy_version) {
+        tx.rollback().await.map_err(StoreError::from)?;
+        return Err(TenantError::ChangedMeanwhile { slug: slug.to_owned(), version: before.policy_version });
+    }
     let after = write(&mut tx, before, change, false, origin).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(after)
@@ -246,8 +260,12 @@ pub async fn upsert_declared(
     origin: Origin<'_>,
 ) -> Result<Tenant, TenantError> {
     let mut tx = conn.begin().await.map_err(StoreError::from)?;
-    let change =
-        TenantChange { target: Some(new.target.clone()), mode: Some(new.mode), policy: Some(new.policy.clone()) };
+    let change = TenantChange {
+        target: Some(new.target.clone()),
+        mode: Some(new.mode),
+        policy: Some(new.policy.clone()),
+        if_version: None,
+    };
     // Replicas start together: the lock makes the second one see what the first one made.
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('tenant ' || $1, 0))", new.slug)
         .execute(&mut *tx)

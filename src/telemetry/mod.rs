@@ -3,6 +3,7 @@
 //! Logs go to standard error, as JSON unless it is a terminal; standard output belongs to the commands. A secret never
 //! gets here, because [`crate::secret::Secret`] does not print.
 
+mod levels;
 mod metrics;
 mod request_id;
 
@@ -12,6 +13,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+pub use levels::{Level, Levels, levels};
 pub use metrics::{Activity, CONTENT_TYPE, InFlight, Metrics};
 pub use request_id::{RequestId, uuid_of};
 
@@ -34,15 +36,24 @@ pub enum TelemetryError {
 /// See [`TelemetryError`].
 pub fn start(log: &Log) -> Result<(), TelemetryError> {
     let directives = std::env::var("RUST_LOG").ok().filter(|given| !given.trim().is_empty());
-    let filter = EnvFilter::try_new(directives.as_deref().unwrap_or(&log.level))?;
+    let configured = directives.unwrap_or_else(|| log.level.clone());
+    let filter = EnvFilter::try_new(&configured)?;
     let terminal = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Auto if !terminal => lines.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Auto | LogFormat::Text => lines.with_ansi(terminal).try_init(),
-    };
-    started.map_err(TelemetryError::Again)
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    if log.format == LogFormat::Json || (log.format == LogFormat::Auto && !terminal) {
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        let lines = lines.with_env_filter(filter).with_filter_reloading();
+        let handle = lines.reload_handle();
+        lines.try_init().map_err(TelemetryError::Again)?;
+        // The log of a process that ends cannot be changed any more.
+        levels().started(configured, move |filter| drop(handle.reload(filter)));
+    } else {
+        let lines = lines.with_ansi(terminal).with_env_filter(filter).with_filter_reloading();
+        let handle = lines.reload_handle();
+        lines.try_init().map_err(TelemetryError::Again)?;
+        levels().started(configured, move |filter| drop(handle.reload(filter)));
+    }
+    Ok(())
 }
 
 /// An error with everything that caused it, for the one place that logs it.

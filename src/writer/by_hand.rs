@@ -4,6 +4,7 @@
 //! at the moment is waited for. Lease, nudge, states and audit row are one transaction: nothing is half done, and no lease
 //! is left behind. No call to a Jira is made here; the daemon's workers find the subject due.
 
+mod links;
 mod many;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::store::outbox::{self, NudgeAs, Subject};
 use crate::store::tenant::{Origin, Tenant};
 use crate::store::{Store, StoreError, outbox_view, target};
 
+pub use links::LinkError;
 pub use many::{Again, BULK, Deed, LIVE, Teller, group_key};
 
 /// How often a subject that somebody drives is asked for again.

@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod overrides;
 pub mod pace;
 mod perform;
+pub mod pinned;
 pub mod plan;
 pub mod position;
 pub mod reconcile;
@@ -42,6 +43,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::account::{AccountId, SeenAccount};
 use crate::jira::{Calls, Examination, Target, TargetError};
 use crate::lifecycle::Lifecycle;
 use crate::policy::Policy;
@@ -179,6 +181,25 @@ impl Writer {
         let runtime = Arc::clone(self.0.targets.get(target)?);
         let gate = OpenGate { runtime: Arc::clone(&runtime), metrics: self.0.metrics.clone() };
         Some(runtime.target.examine(&Calls::new(Uuid::now_v7(), &gate)).await)
+    }
+
+    /// The account of that login name or key at a target. `None`: the target is not configured.
+    ///
+    /// # Errors
+    /// It does not answer, or does not accept our credential.
+    pub async fn find_account(&self, target: &str, name: &str) -> Option<Result<Option<SeenAccount>, TargetError>> {
+        let runtime = Arc::clone(self.0.targets.get(target)?);
+        let gate = OpenGate { runtime: Arc::clone(&runtime), metrics: self.0.metrics.clone() };
+        let calls = Calls::new(Uuid::now_v7(), &gate);
+        let by_name = match runtime.target.find_account(&calls, name).await {
+            Ok(None) => None,
+            found => return Some(found),
+        };
+        // No login name: perhaps a key. What a target takes for no key at all is no account either.
+        match runtime.target.get_account(&calls, &AccountId(name.to_owned())).await {
+            Err(TargetError::Refused { .. } | TargetError::Gone { .. }) => Some(Ok(by_name)),
+            found => Some(found),
+        }
     }
 
     /// Takes the tables that expressions look things up in. Whose account they change is found by a fan-out of the tenants.

@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::Inner;
 use super::runs::{Held, RunError};
+use crate::policy::{OnDelete, Policy};
 use crate::store::outbox::{self, NudgeAs};
+use crate::store::removal::{Names, Sizes};
 use crate::store::tenant::Mode;
 use crate::store::{StoreError, brake, drive, import, removal};
 
@@ -47,6 +49,22 @@ fn is_none(count: &u64) -> bool {
 pub struct PurgeOptions {
     /// The brake lets all of it through, and does not count it.
     pub past_the_brake: bool,
+}
+
+/// How many there are of what a purge does, and what it does.
+pub fn sentence(what: Names, sizes: Sizes, policy: &Policy) -> (i64, &'static str) {
+    match (what, policy.deprovision.on_delete) {
+        (Names::Made, OnDelete::Deactivate) => (sizes.made, "accounts that were made from here are deactivated"),
+        (Names::Made, OnDelete::Delete) => (sizes.made, "accounts that were made from here are deleted"),
+        (Names::Found, _) => (sizes.found, "accounts that were there before are left as they were found"),
+        (Names::Memberships, _) => (sizes.memberships, "memberships that were given from here are taken back"),
+        (Names::Access, _) => {
+            (sizes.access, "accesses that accounts which were there before got from here are taken back")
+        }
+        (Names::Groups, _) => {
+            (sizes.groups, "Jira groups that were made from here are deleted where nobody else's stand for them")
+        }
+    }
 }
 
 /// Where a removal is: behind this user or group.

@@ -89,7 +89,12 @@ async fn a_change_that_changes_nothing_writes_nothing() {
     let pool = db.pool().await;
     let mut conn = pool.acquire().await.unwrap();
     let made = make(&pool, "acme").await;
-    let change = TenantChange { target: Some("jira".into()), mode: Some(Mode::Enforce), policy: Some(json!({})) };
+    let change = TenantChange {
+        target: Some("jira".into()),
+        mode: Some(Mode::Enforce),
+        policy: Some(json!({})),
+        if_version: None,
+    };
     assert_eq!(tenant::update(&mut conn, "acme", &change, origin(5)).await.unwrap(), made);
     assert_eq!(outbox(&pool).await, []);
     assert_eq!(actions(&pool).await, ["tenant.create"]);

@@ -1,13 +1,12 @@
 //! `/tenants/{slug}/outbox`, `/held` and `/refused`: what Jira does not agree with yet, and what is done about it by hand.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::targets::grounds;
+use super::hand::{OwnHand, alone};
 use crate::admin::answer::{Outcome, ok};
 use crate::admin::call::{Call, checked_name, place, shown};
 use crate::admin::jobs;
@@ -15,12 +14,10 @@ use crate::admin::refusal::Refusal;
 use crate::store::StoreError;
 use crate::store::link::Stuck;
 use crate::store::outbox_view::{self, Cursor, State};
-use crate::store::tenant::{Origin, Tenant};
-use crate::writer::by_hand::{Again, ByHand, Deed, LIVE, group_key, place_named};
+use crate::store::tenant::Tenant;
+use crate::writer::by_hand::{Again, Deed, LIVE, group_key, place_named};
 use crate::writer::plan::Place;
 
-/// How long to wait for whoever drives a subject at the moment.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Deeds that a job tells one by one.
 const TOLD: usize = 200;
 /// Pages without anything that are read until an answer says to go on.
@@ -176,29 +173,7 @@ impl Done {
     }
 }
 
-/// A hand as a job of its own has it.
-struct OwnHand {
-    state: Arc<crate::admin::AdminState>,
-    grounds: crate::policy::mapping::Grounds,
-    actor: String,
-    request_id: Uuid,
-    at: chrono::DateTime<chrono::Utc>,
-}
-
-impl OwnHand {
-    fn of(call: &Call) -> Self {
-        let (state, grounds) = (Arc::clone(&call.state), grounds(call));
-        Self { state, grounds, actor: call.actor.clone(), request_id: call.request_id, at: call.now }
-    }
-
-    fn hand(&self) -> ByHand<'_> {
-        let origin = Origin { actor: &self.actor, request_id: self.request_id, at: self.at };
-        ByHand { store: &self.state.store, origin, patience: PATIENCE, grounds: &self.grounds }
-    }
-}
-
-/// Does `work`, which tells its deeds, as a job. On a thread of its own, because what it waits for cannot be handed from one
-/// thread to another.
+/// Does `work`, which tells its deeds, as a job.
 async fn job<F>(
     call: &Call,
     what: &'static str,
@@ -219,17 +194,8 @@ where
             done.take(&deed);
             progress.told(done.changed + done.failed);
         });
-        let (target, ending) = (tenant.target.clone(), state.life.soft().clone());
-        let runtime = tokio::runtime::Handle::current();
-        let thread = tokio::task::spawn_blocking(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    worked = work(hand, tenant, told) => worked.map_err(Refusal::from),
-                    () = ending.cancelled() => Err(Refusal::unavailable("unavailable", "The daemon is ending.")),
-                }
-            })
-        });
-        thread.await.map_err(|_| Refusal::internal())??;
+        let target = tenant.target.clone();
+        alone(&state, move || async move { Ok(work(hand, tenant, told).await?) }).await?;
         state.writer.wake(&target);
         let done = done.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(done.value())

@@ -203,12 +203,8 @@ pub(crate) async fn put(call: &Call) -> Outcome {
     let source = Source { policy, text, format };
     let (policy, text) = source.read()?;
     let tenant = call.tenant().await?;
-    if version.is_some_and(|version| version != tenant.policy_version) {
-        let message = format!("The rules have version {} by now; read them again.", tenant.policy_version);
-        return Err(Refusal::conflict("changed-meanwhile", message).at("version"));
-    }
     read_policy(&call.state, &policy, text, &tenant.target)?;
-    let change = TenantChange { policy: Some(policy), ..TenantChange::default() };
+    let change = TenantChange { policy: Some(policy), if_version: version, ..TenantChange::default() };
     if !yes {
         must_be_little(call, &tenant, &change).await?;
     }

@@ -9,6 +9,7 @@ use crate::admin::call::{Call, place};
 use crate::admin::refusal::Refusal;
 use crate::store::run::{self, Kind, Run};
 use crate::store::tenant::Tenant;
+use crate::writer::import::ImportOptions;
 
 /// The kinds by their names.
 const KINDS: [(&str, Kind); 5] = [
@@ -80,7 +81,9 @@ pub(super) async fn ask(call: &Call, tenant: &Tenant, kind: Kind, options: &Valu
 }
 
 pub(crate) async fn import(call: &Call) -> Outcome {
-    ask(call, &call.tenant().await?, Kind::Import, &json!({})).await
+    let past_the_brake = call.flag("past_the_brake")?;
+    let options = if past_the_brake { json!(ImportOptions { past_the_brake }) } else { json!({}) };
+    ask(call, &call.tenant().await?, Kind::Import, &options).await
 }
 
 pub(crate) async fn reconcile(call: &Call) -> Outcome {

@@ -8,7 +8,6 @@ use crate::admin::call::{Call, place, shown};
 use crate::admin::refusal::{Refusal, sentence};
 use crate::config::TargetConfig;
 use crate::jira::Level;
-use crate::policy::mapping::Grounds;
 use crate::store::by_hand;
 use crate::store::tenant;
 use crate::writer::{self, expiry};
@@ -97,9 +96,4 @@ pub(crate) async fn resume(call: &Call) -> Outcome {
     drop(conn);
     call.state.writer.wake(&target.name);
     ok(&json!({ "was": was }))
-}
-
-/// What accounts depend on at each target.
-pub(super) fn grounds(call: &Call) -> Grounds {
-    call.state.writer.grounds()
 }

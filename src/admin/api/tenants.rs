@@ -87,14 +87,25 @@ pub(crate) async fn create(call: &Call) -> Outcome {
     known_target(&call.state, &target)?;
     let policy = Value::Object(policy.unwrap_or_default());
     read_policy(&call.state, &policy, None, &target)?;
-    let token = token.map(|wanted| wanted.checked("token.", call.now)).transpose()?;
+    let token = token.map(|wanted| wanted.checked("token.", call.now)?.of_nobody("token.")).transpose()?;
     let new = NewTenant { slug, target, mode: mode.unwrap_or(Mode::Enforce), policy };
-    let mut conn = call.conn().await?;
-    let tenant = tenant::create(&mut conn, Uuid::now_v7(), &new, call.origin()).await?;
-    let token = match token {
-        Some(wanted) => Some(tokens::make(call, &tenant, wanted).await?),
-        None => None,
+    let mut tx = call.state.store.pool().begin().await?;
+    let both = async {
+        let tenant = tenant::create(&mut tx, Uuid::now_v7(), &new, call.origin()).await?;
+        let token = match token {
+            Some(wanted) => Some(tokens::make(call, &mut tx, &tenant, wanted, None).await?),
+            None => None,
+        };
+        Ok::<_, Refusal>((tenant, token))
     };
+    let (tenant, token) = match both.await {
+        Ok(both) => both,
+        Err(refusal) => {
+            tx.rollback().await?;
+            return Err(refusal);
+        }
+    };
+    tx.commit().await?;
     made(&json!({ "tenant": described(&call.state, &tenant), "idp": idp, "token": token }))
 }
 
@@ -114,7 +125,7 @@ pub(crate) async fn update(call: &Call) -> Outcome {
     if let Some(policy) = &policy {
         read_policy(&call.state, policy, None, target.as_ref().unwrap_or(&tenant.target))?;
     }
-    let change = TenantChange { target, mode, policy };
+    let change = TenantChange { target, mode, policy, if_version: None };
     if !yes {
         must_be_little(call, &tenant, &change).await?;
     }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::admin_tokens::checked_expiry;
@@ -71,9 +72,18 @@ impl TokenRequest {
         };
         checked_label(&self.label).map_err(|error| below(error.into()))?;
         checked_expiry(self.expires, now).map_err(below)?;
-        let wanted = Wanted { username: self.username.clone(), password: self.password.clone(), ..Wanted::default() };
+        let (username, password) = (self.username.clone(), self.password.clone());
+        let wanted = Wanted { username, password, client: self.client, ..Wanted::default() };
         credential::check(&wanted, now).map_err(|error| below(error.into()))?;
         Ok(self)
+    }
+
+    /// The same, of a tenant that has no users yet.
+    pub(super) fn of_nobody(self, at: &str) -> Result<Self, Refusal> {
+        match self.me {
+            Some(_) => Err(Refusal::value(format!("{at}me"), "A tenant that is being made has no users yet.")),
+            None => Ok(self),
+        }
     }
 }
 
@@ -94,11 +104,13 @@ fn shown(new: &Made, now: DateTime<Utc>) -> Value {
 }
 
 /// Makes a credential; its text is in the answer and nowhere else.
-pub(super) async fn make(call: &Call, tenant: &Tenant, wanted: TokenRequest) -> Result<Value, Refusal> {
-    let me = match &wanted.me {
-        Some(name) => Some(call.user(tenant, "me", name).await?),
-        None => None,
-    };
+pub(super) async fn make(
+    call: &Call,
+    conn: &mut PgConnection,
+    tenant: &Tenant,
+    wanted: TokenRequest,
+    me: Option<Uuid>,
+) -> Result<Value, Refusal> {
     let wanted = Wanted {
         label: wanted.label,
         username: wanted.username,
@@ -109,8 +121,7 @@ pub(super) async fn make(call: &Call, tenant: &Tenant, wanted: TokenRequest) -> 
         users_only: wanted.users_only,
         expires: wanted.expires,
     };
-    let mut conn = call.conn().await?;
-    Ok(shown(&credential::make(&mut conn, tenant.id, &wanted, call.origin()).await?, call.now))
+    Ok(shown(&credential::make(conn, tenant.id, &wanted, call.origin()).await?, call.now))
 }
 
 pub(crate) async fn list(call: &Call) -> Outcome {
@@ -129,7 +140,12 @@ pub(crate) async fn list(call: &Call) -> Outcome {
 pub(crate) async fn create(call: &Call) -> Outcome {
     let wanted = call.body::<TokenRequest>()?.checked("", call.now)?;
     let tenant = call.tenant().await?;
-    made(&make(call, &tenant, wanted).await?)
+    let me = match &wanted.me {
+        Some(name) => Some(call.user(&tenant, "me", name).await?),
+        None => None,
+    };
+    let mut conn = call.conn().await?;
+    made(&make(call, &mut conn, &tenant, wanted, me).await?)
 }
 
 pub(crate) async fn rotate(call: &Call) -> Outcome {

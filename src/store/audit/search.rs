@@ -193,6 +193,7 @@ pub(super) async fn inside(
         LEFT JOIN scim_user u ON a.kind = 'user' AND u.tenant_id = $1 AND u.id = a.subject_id
         LEFT JOIN scim_group g ON a.kind = 'group' AND g.tenant_id = $1 AND g.id = a.subject_id
         WHERE a.tenant_id = $1 AND a.at >= $2 AND a.at <= $3 AND (a.at, a.id) < ($3, $4) AND a.remote IS NULL
+          AND a.actor NOT LIKE 'admin:%'
           AND ($5::uuid[] IS NULL OR a.subject_id = ANY($5)) AND ($6::uuid[] IS NULL OR a.subject_id = ANY($6))
           AND ($7::text IS NULL OR a.status::text = $7 OR left(a.status::text, 1) || 'xx' = $7)
           AND ($8::text IS NULL OR lower(a.actor) = lower($8)) AND ($9::uuid IS NULL OR a.request_id = $9)

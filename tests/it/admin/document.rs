@@ -32,7 +32,7 @@ fn the_operations_of_the_document_are_those_of_the_program() {
     }
     let missing: Vec<_> = of_document.difference(&of_program).collect();
     let undocumented: Vec<_> = of_program.difference(&of_document).collect();
-    assert!(undocumented.is_empty(), "missing: {missing:#?}\nundocumented: {undocumented:#?}");
+    assert!(missing.is_empty() && undocumented.is_empty(), "missing: {missing:#?}\nundocumented: {undocumented:#?}");
 }
 
 #[test]
@@ -97,5 +97,5 @@ fn every_code_is_explained() {
         .captures_iter(&code)
         .map(|found| found.get(1).or_else(|| found.get(2)).unwrap().as_str().to_owned())
         .collect();
-    assert!(told.is_subset(&explained), "{:?}", told.difference(&explained));
+    assert_eq!(explained, told);
 }

@@ -4,4 +4,5 @@ mod access;
 mod document;
 mod fuzz;
 mod office;
+mod steer;
 mod tenants;

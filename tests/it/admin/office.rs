@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use jira_scim::admin::{self, AdminOptions, AdminState, DOCUMENT};
 use jira_scim::config::{Config, TargetConfig, TargetCredential, TargetKind};
+use jira_scim::directory::Precondition;
 use jira_scim::listen::{self, ListenOptions};
+use jira_scim::record::Recorder;
 use jira_scim::secret::Secret;
 use jira_scim::store::admin_token::{self, NewAdmin, NewAdminToken, Role};
 use jira_scim::telemetry::Metrics;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::world::{Make, World, origin};
 
@@ -76,7 +79,10 @@ impl Office {
         let options = AdminOptions::new(&config, "https://scim.example.test");
         let listen = ListenOptions::for_admin(&config, admin::timed_out).unwrap();
         let (store, writer, life) = (world.store.clone(), world.writer.clone(), world.life.clone());
-        let state = AdminState::new(options, Arc::new(config), store, writer, life.clone(), Metrics::new().unwrap());
+        let metrics = Metrics::new().unwrap();
+        let recorder = Recorder::start(store.clone(), metrics.clone(), &life);
+        let state = AdminState::new(options, Arc::new(config), store, writer, life.clone(), metrics);
+        let state = state.recorded_by(recorder);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         life.spawn("admin", listen::serve(listener, admin::router(state), listen, life.clone()));
@@ -129,6 +135,12 @@ impl Office {
         }
         assert_eq!(job["state"], "done", "{job}");
         job["result"].clone()
+    }
+
+    /// A client deletes a user.
+    pub(crate) async fn gone(&self, id: Uuid) {
+        let caller = self.world.caller_in_a_hurry();
+        self.world.directory.delete_user(&caller, &id.to_string(), &Precondition::None).await.unwrap();
     }
 
     /// The actions on record of an actor.
