@@ -3,6 +3,7 @@
 
 import { onSignedOut, resume, signOut, who } from './api.js';
 import { h, replace } from './dom.js';
+import { alertDialog } from './form.js';
 import { anchor, button, logo, nowhere, trouble } from './ui.js';
 import adminTokens from './admin_tokens.js';
 import { everywhere } from './audit.js';
@@ -62,9 +63,13 @@ function makeFrame() {
   const leave = button(
     'Sign out',
     async () => {
-      await signOut();
-      frame = null;
-      show();
+      try {
+        await signOut();
+        frame = null;
+        show();
+      } catch (error) {
+        alertDialog('You are still signed in', trouble(error));
+      }
     },
     'slim',
   );
