@@ -59,6 +59,7 @@ mod migrations;
 mod names;
 mod outbox_cli;
 mod overrides_cli;
+mod page;
 mod plan;
 mod policy_docs;
 mod policy_stories;

@@ -1,0 +1,9 @@
+//! The admin page as people see it: a real browser drives the real daemon, from signing in to signing out.
+
+mod browser;
+mod contrast;
+mod files;
+mod journey;
+mod roles;
+mod walk;
+mod world;

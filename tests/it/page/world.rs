@@ -1,0 +1,135 @@
+//! A daemon with its admin page, a Jira behind it, and a browser in front.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use jira_scim::sandbox::{Sandbox, SandboxOptions};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use super::browser::Browser;
+use crate::process::daemon::{Daemon, Home, PATIENCE, eventually};
+
+pub(super) const ADMIN: &str = "jsa_an-admin-token-for-the-tests-of-the-page-0123456789";
+pub(super) const VIEWER: &str = "jsa_a-viewer-token-for-the-tests-of-the-page-0123456789";
+
+/// See the module. What is declared first goes first; the home, which ends whatever is left, goes last.
+pub(super) struct World {
+    pub(super) browser: Browser,
+    pub(super) jira: Sandbox,
+    /// Where the page is.
+    pub(super) page: String,
+    http: Client,
+    daemon: Daemon,
+    home: Home,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let jira = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        let home = Home::new();
+        home.configure(&configuration(&jira));
+        let daemon = Daemon::start(&home).await;
+        let page = eventually("the admin page", async || admin_address(&daemon)).await;
+        let browser = Browser::start(home.folder()).await;
+        let http = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { browser, jira, page: format!("http://{page}"), http, daemon, home }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.home.folder()
+    }
+
+    /// One request of an identity provider; it must succeed.
+    pub(super) async fn push(&self, tenant: &str, token: &str, method: Method, path: &str, body: &Value) -> Value {
+        let url = format!("{}/scim/{tenant}/v2{path}", self.daemon.url());
+        let request =
+            self.http.request(method, &url).bearer_auth(token).header("content-type", "application/scim+json");
+        let response = request.body(body.to_string()).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{url}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// One request to the admin API, past the page; it must succeed.
+    pub(super) async fn api(&self, method: Method, path: &str, body: &Value) -> Value {
+        let url = format!("{}/api/v1{path}", self.page);
+        let response = self.http.request(method, &url).bearer_auth(ADMIN).json(body).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{url}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Opens a view of the page.
+    pub(super) async fn view(&self, path: &str) {
+        self.browser.open(&format!("{}/#/{path}", self.page)).await;
+    }
+
+    /// Signs in on the page as it is.
+    pub(super) async fn sign_in(&self, token: &str) {
+        self.browser.fill("Admin token", token).await;
+        self.browser.click("button", "Sign in").await;
+        self.browser.until("the session", "return find('button', 'Sign out') !== null && settled();").await;
+    }
+}
+
+/// A person as an identity provider sends one.
+pub(super) fn person(given: &str, family: &str) -> Value {
+    let name = format!("{}.{}", given.to_lowercase(), family.to_lowercase());
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": name,
+        "externalId": name,
+        "name": { "givenName": given, "familyName": family },
+        "displayName": format!("{given} {family}"),
+        "emails": [{ "value": format!("{name}@corp.example"), "primary": true }],
+        "active": true,
+    })
+}
+
+/// What an identity provider sends for somebody who leaves.
+pub(super) fn leaves() -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "value": { "active": false } }],
+    })
+}
+
+fn admin_address(daemon: &Daemon) -> Option<SocketAddr> {
+    daemon.log().lines().iter().find_map(|line| {
+        let said: Value = serde_json::from_str(line).ok()?;
+        said["message"].as_str()?.starts_with("the admin page").then(|| said["address"].as_str()?.parse().ok())?
+    })
+}
+
+fn configuration(jira: &Sandbox) -> String {
+    let (url, token) = (jira.base_url(), jira.token());
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+[[admin.token]]
+label = "anna"
+role = "admin"
+value = "{ADMIN}"
+[[admin.token]]
+label = "victor"
+role = "viewer"
+value = "{VIEWER}"
+[database]
+data_dir = "{{data}}"
+[writer]
+poll = "50ms"
+[[target]]
+name = "jira"
+url = "{url}"
+token = "{token}"
+token_expires = "2099-01-31"
+"#
+    )
+}
