@@ -41,6 +41,7 @@ const FILES: &[File] = &[
     file!("form.js", "text/javascript; charset=utf-8"),
     file!("idp.js", "text/javascript; charset=utf-8"),
     file!("index.html", "text/html; charset=utf-8"),
+    file!("issuers.js", "text/javascript; charset=utf-8"),
     file!("links.js", "text/javascript; charset=utf-8"),
     file!("list.js", "text/javascript; charset=utf-8"),
     file!("log.js", "text/javascript; charset=utf-8"),

@@ -4,6 +4,7 @@ import { del, get, post } from './api.js';
 import { h, say, time } from './dom.js';
 import { alertDialog, field, formDialog } from './form.js';
 import { paged } from './list.js';
+import issuers from './issuers.js';
 import { endOf, inDays } from './tenant_new.js';
 import { badge, button, copyable, empty, facts, flush, guarded, mayNotice, notice } from './ui.js';
 
@@ -196,5 +197,6 @@ export default function tokens({ base }) {
   return [
     mayNotice('admin', 'making and revoking tokens'),
     flush('Tokens', guarded(button('New token', make, 'primary'), 'admin'), list),
+    issuers({ base }),
   ];
 }
