@@ -16,7 +16,7 @@ const METHODS = [
   ['DELETE', 'DELETE'],
 ];
 const SIDES = [
-  ['', 'Any'],
+  ['any', 'Anywhere'],
   ['scim', 'Identity provider'],
   ['admin', 'Administrators'],
   ['inside', 'Commands and the daemon'],
@@ -136,11 +136,19 @@ function list({ path, here, query, set, all }) {
     return get(path, { ...page, ...asked() });
   };
   const state = Object.fromEntries(KEYS.map((key) => [key, query[key] ?? '']));
+  // This page asks the daemon all the time, which is on record, too: it is shown to whoever asks for it.
+  const usual = all ? 'any' : 'scim';
+  state.side ||= state.request ? 'any' : usual;
   const hold = h('div', {});
-  const asked = () => ({ ...state, from: sent(state.from), to: sent(state.to) });
+  const asked = () => ({
+    ...state,
+    side: state.side === 'any' ? undefined : state.side,
+    from: sent(state.from),
+    to: sent(state.to),
+  });
   const csv = guarded(anchor('Export CSV', '#', 'button slim'), 'operator');
   const whole = guarded(anchor('Export JSON', '#', 'button slim'), 'operator');
-  const filtered = () => KEYS.some((key) => state[key]);
+  const filtered = () => KEYS.some((key) => state[key] && (key !== 'side' || state.side !== usual));
   const draw = () => {
     if (may('operator')) {
       csv.setAttribute('href', link(`${path}/export`, { format: 'csv', ...asked() }));
@@ -213,9 +221,8 @@ function list({ path, here, query, set, all }) {
       button(
         'Clear the search',
         () => {
-          for (const key of KEYS) state[key] = '';
-          node.reset();
-          for (const control of node.elements) if (control.name) control.value = '';
+          for (const key of KEYS) state[key] = key === 'side' ? usual : '';
+          for (const control of node.elements) if (control.name) control.value = state[control.name];
           set({});
           draw();
         },
@@ -226,7 +233,7 @@ function list({ path, here, query, set, all }) {
   node.addEventListener('submit', (event) => {
     event.preventDefault();
     Object.assign(state, values(node));
-    set({ ...state, from: sent(state.from), to: sent(state.to) });
+    set({ ...state, side: state.side === usual ? '' : state.side, from: sent(state.from), to: sent(state.to) });
     draw();
     announce('Searching.');
   });

@@ -72,7 +72,7 @@ export default function links({ base, here, query, set }) {
                 row.maybe && badge('warn', 'Not sure'),
               ),
           },
-          { label: 'Origin', cell: (row) => (row.account ? (row.made ? 'made from here' : 'was there before') : '') },
+          { label: 'Origin', cell: (row) => (row.account ? (row.made ? 'made here' : 'was there') : '') },
           { label: 'Why', cell: (row) => row.reason ?? '' },
           { label: 'Do', act: true, cell: act },
         ],
