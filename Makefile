@@ -7,11 +7,12 @@ export SQLX_OFFLINE := true
 
 USERS ?= 20000
 CRASH_KILLS ?= 50
+MATCH_PEOPLE ?= 20000
 IMAGE ?= jira-scim
 TARGET ?= data-center
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash contract bench check fmt lint doc sqlx ci image compose-secrets
+.PHONY: help setup demo test crash match contract bench check fmt lint doc sqlx ci image compose-secrets
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ test: ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
 
 crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_SEED replays)
 	@RUST_TEST_NOCAPTURE=1 CRASH_KILLS=$(CRASH_KILLS) .make/test.sh crash::
+
+match: setup ## Import MATCH_PEOPLE people of a sandbox Jira, and match everybody as an Okta would: nobody is made twice
+	@MATCH_PEOPLE=$(MATCH_PEOPLE) .make/test.sh match_all::
 
 contract: setup ## Hold every call of every story to Atlassian's OpenAPI documents in the folder SPECS
 	@.make/contract.sh "$(SPECS)"

@@ -34,7 +34,11 @@ pub(super) async fn asked(desk: &Desk, tenant: &Tenant, kind: Kind, options: &Va
         Some(run) if run.state.is_open() && run.options != *options => {
             Err(format!("tenant {}: a {kind} with other options is open already", tenant.slug).into())
         }
-        Some(run) => Ok(run.id),
+        Some(run) => {
+            // Whoever asks for it does not want to wait for the time of its next try.
+            run::hurry(&mut conn, tenant.id, run.id).await?;
+            Ok(run.id)
+        }
         None => Err(format!("tenant {}: the {kind} is over", tenant.slug).into()),
     }
 }
@@ -54,7 +58,7 @@ pub(super) async fn done(desk: &Desk, tenant: &Tenant, kind: Kind) -> Result<Run
     let id = asked(desk, tenant, kind, &serde_json::json!({})).await?;
     worked(desk, tenant, id, |run| {
         let why = run.error.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-        format!("{} {} {}{why}", run.kind, run.stage, run.counters)
+        format!("{}: {} {}{why}", run.kind, if run.stage.is_empty() { "begins" } else { &run.stage }, run.counters)
     })
     .await
 }

@@ -82,6 +82,8 @@ impl Store {
     pub fn lazy(options: &StoreOptions) -> Result<Self, StoreError> {
         let timeout = options.statement_timeout.as_millis().to_string();
         let connect = PgConnectOptions::from_str(&options.url)?.application_name("jira-scim").options([
+            // Else every start of a command is told that the table of migrations exists already.
+            ("client_min_messages", "warning"),
             ("statement_timeout", timeout.as_str()),
             ("lock_timeout", "3000"),
             ("idle_in_transaction_session_timeout", "10000"),

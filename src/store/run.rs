@@ -167,6 +167,19 @@ pub async fn request(
     .await?)
 }
 
+/// An open run that waits for its time waits no longer.
+pub async fn hurry(conn: &mut PgConnection, tenant_id: Uuid, id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- run.hurry
+        UPDATE run SET due_at = now() WHERE tenant_id = $1 AND id = $2 AND state = 'queued' AND due_at > now()",
+        tenant_id,
+        id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Asks for a run unless one of that kind was asked for within `every`, by whomever; of all replicas one gets its way.
 pub async fn request_if_due(
     conn: &mut PgConnection,

@@ -120,6 +120,9 @@ async fn a_failure_waits_for_its_time_and_a_page_forgets_it() {
     assert!(page(&mut *stage.conn().await, hold, json!({})).await);
     let run = run::last(&mut *stage.conn().await, stage.acme.id, Kind::Import).await.unwrap().unwrap();
     assert_eq!((run.attempts, run.error), (0, None));
+    run::give_back(&mut *stage.conn().await, hold, Duration::from_secs(30), Some("not there")).await.unwrap();
+    run::hurry(&mut *stage.conn().await, stage.acme.id, hold.id).await.unwrap();
+    assert!(stage.take().await.is_some(), "somebody asked for it anew");
 }
 
 #[tokio::test]

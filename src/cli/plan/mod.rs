@@ -85,6 +85,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
     desk.close().await;
     match planned? {
         0 => Ok(()),
+        1 => Err(Pending("1 thing would be written".to_owned()).into()),
         lines => Err(Pending(format!("{lines} things would be written")).into()),
     }
 }
