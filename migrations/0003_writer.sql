@@ -125,6 +125,8 @@ CREATE TABLE target_state (
     probe jsonb,
     probed_at timestamptz,
     last_success timestamptz,
+    -- When somebody who administered it was last switched off, deleted or taken out of the groups that grant it.
+    administrator_left timestamptz,
     CONSTRAINT target_state_pkey PRIMARY KEY (name)
 );
 

@@ -214,7 +214,7 @@ async fn must_be_little(desk: &Desk, tenant: &Tenant, change: &TenantChange) -> 
     let policy = Policy::from_value(change.policy.as_ref().unwrap_or(&tenant.policy));
     let policy = Arc::new(policy.map_err(|problems| problems.join("\n"))?);
     let mode = change.mode.unwrap_or(tenant.mode);
-    let ground = desk.grounds.of(&tenant.target);
+    let ground = desk.grounds.of(change.target.as_ref().unwrap_or(&tenant.target));
     let taken = taken_by_change(&desk.store, tenant, ground, policy, mode).await?;
     if taken.is_too_much() {
         return Err(format!(

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::expression::{Context, ENTERPRISE, Expression, Sight};
 use super::tables::Tables;
-use super::{AccountRules, Policy};
-use crate::account::{Account, Capabilities, Kind, Naming};
+use super::{AccountRules, Match, Policy};
+use crate::account::{Account, AccountId, By, Capabilities, Kind, Naming};
 use crate::scim::Attrs;
 
 /// What an account depends on besides the user and the policy.
@@ -47,6 +47,22 @@ impl Default for Ground {
         let capabilities = Capabilities { kind: Kind::DataCenter, groups: true, naming: Naming::UserName };
         Self { capabilities, email_fallback: "users.invalid".to_owned(), tables: Arc::default() }
     }
+}
+
+/// What the account of a user is found by, in the policy's order; nothing that depends on an expression that failed.
+pub fn finders(attrs: &Attrs, mapped: &Mapped, policy: &Policy, ground: &Ground) -> Vec<By> {
+    let Mapped { account, problem } = mapped;
+    let finder = |by: &Match| match by {
+        Match::ExternalId => {
+            let id = attrs.get("externalId")?.as_str()?.to_owned();
+            let cloud = ground.capabilities.kind == Kind::Cloud;
+            Some(if cloud { By::Id(AccountId(id)) } else { By::Username(id) })
+        }
+        _ if problem.is_some() => None,
+        Match::UserName => Some(By::Username(account.username.clone())),
+        Match::Email => Some(By::Email(account.email.clone())),
+    };
+    policy.matching.iter().filter_map(finder).collect()
 }
 
 /// The account that a user is to have; `groups` are the names of the user's SCIM groups. A user with nothing but a userName

@@ -214,17 +214,34 @@ pub async fn leave(conn: &mut PgConnection, replica: Uuid) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Locks the target's row until the transaction ends, and counts those of these accounts that are not on record as switched
-/// off or out of one of these groups, and not about to be.
-pub async fn lock_active_among(
+/// Puts on record that somebody who administered the target was taken away.
+pub async fn administrator_left(conn: &mut PgConnection, target: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- target.administrator_left
+        UPDATE target_state SET administrator_left = clock_timestamp() WHERE name = $1",
+        target
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Locks the target's row until the transaction ends; when somebody who administered it was last taken away.
+pub async fn lock_administrators(conn: &mut PgConnection, target: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let left = sqlx::query_scalar!(
+        "-- target.lock\n SELECT administrator_left FROM target_state WHERE name = $1 FOR UPDATE",
+        target
+    );
+    Ok(left.fetch_optional(conn).await?.flatten())
+}
+
+/// Counts those of these accounts that are not on record as switched off or out of one of these groups, and not about to be.
+pub async fn active_among(
     conn: &mut PgConnection,
     target: &str,
     accounts: &[String],
     administrative: &[String],
 ) -> Result<i64, StoreError> {
-    sqlx::query!("-- target.lock\n SELECT name FROM target_state WHERE name = $1 FOR UPDATE", target)
-        .fetch_optional(&mut *conn)
-        .await?;
     Ok(sqlx::query_scalar!(
         r#"-- target.active_among
         SELECT count(*) AS "n!" FROM unnest($2::text[]) AS a (key)

@@ -14,7 +14,7 @@ use super::Inner;
 use super::absorb::{self, Done, Times};
 use super::brake::{Asker, Braking};
 use super::facts::user_facts;
-use super::last_administrator;
+use super::last_administrator::{self, Guarded};
 use super::plan::{Place, Plan, Rules, Step, StepKind, caught_up, names, plan_user, refused, write_fingerprint};
 use super::release::user_mark;
 use super::runtime::Runtime;
@@ -43,7 +43,7 @@ pub(crate) enum Claimed {
     /// The target is paused, or nobody has said yet what is protected there: the row is left as it is.
     Waits,
     /// Before somebody is switched off it has to be known who administers the target. Nothing is claimed.
-    Asks(Arc<Runtime>),
+    Asks(Arc<Runtime>, DateTime<Utc>),
     /// The tenant only observes.
     Observed,
     /// A name or account is held by another living user, who goes first.
@@ -61,8 +61,8 @@ pub(crate) struct Turn {
     pub(crate) first: bool,
     /// Whoever stood in the way has been driven already.
     pub(crate) insist: bool,
-    /// It has been asked anew who administers the target.
-    pub(crate) asked: bool,
+    /// From before it was asked anew who administers the target, by the database's clock.
+    pub(crate) asked: Option<DateTime<Utc>>,
 }
 
 /// A claimed user with its plan.
@@ -144,7 +144,7 @@ impl Inner {
                 Claimed::Structure(Box::new(Structure { tenant: tenant.slug, lease, runtime, taken, rules }))
             }
         };
-        if let Claimed::Asks(_) = &claimed {
+        if let Claimed::Asks(..) = &claimed {
             // As if it had not been claimed: whatever was learnt on the way is learnt again.
             tx.rollback().await?;
             return Ok(claimed);
@@ -213,17 +213,13 @@ impl Inner {
             match reserve(tx, &runtime.name, me, &facts, &rules, &plan, insist).await? {
                 Reserved::Nothing | Reserved::Mine(None) => {
                     if last_administrator::has_to_ask(&plan, &rules) {
-                        return Ok(Claimed::Asks(runtime));
+                        return Ok(Claimed::Asks(runtime, now));
                     }
-                    if !asked && last_administrator::taken(&facts, &rules, &plan).is_some() {
-                        // Who else there is has to be known as of now.
-                        return Ok(Claimed::Asks(runtime));
-                    }
-                    let guarded = last_administrator::guard(tx, &runtime.name, &facts, &rules, &plan).await?;
-                    if let Some((place, state)) = guarded {
-                        absorb::set_state(&mut facts, &place, Some(state));
-                    } else if !braking.hold_back(tx, asker, &mut facts, &rules, &mut plan).await? {
-                        break plan;
+                    match last_administrator::guard(tx, &runtime.name, &facts, &rules, &plan, asked).await? {
+                        Guarded::Asks => return Ok(Claimed::Asks(runtime, now)),
+                        Guarded::Forbidden(place, state) => absorb::set_state(&mut facts, &place, Some(state)),
+                        Guarded::Free if braking.hold_back(tx, asker, &mut facts, &rules, &mut plan).await? => {}
+                        Guarded::Free => break plan,
                     }
                     changed = true;
                 }

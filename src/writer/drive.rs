@@ -89,7 +89,7 @@ impl Inner {
     /// `lead`: drive whoever is in the way first (one level deep).
     async fn drive(&self, tenant_id: Uuid, subject: Subject, token: Uuid, lead: bool) -> Result<Driven, StoreError> {
         let mut driven = Driven { end: DriveEnd::Pending, calls: 0 };
-        let (mut insist, mut asked) = (!lead, false);
+        let (mut insist, mut asked) = (!lead, None);
         let mut since = None;
         for _ in 0..ROUNDS {
             self.know_target(tenant_id).await?;
@@ -104,9 +104,9 @@ impl Inner {
                     DriveEnd::Settled { refused, standing }
                 }
                 Claimed::Waits => DriveEnd::Pending,
-                Claimed::Asks(runtime) => {
+                Claimed::Asks(runtime, now) => {
                     if runtime.know_administrators(self).await? {
-                        asked = true;
+                        asked = Some(now);
                         continue;
                     }
                     break;

@@ -1,7 +1,7 @@
 //! The last administrator of a Jira is never switched off, deleted, or taken out of the group that grants it: whoever points an
 //! identity provider at a Jira must be able to get in again. Our own account does not count, because no person logs in with it.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use super::plan::{DELETE_FINGERPRINT, Place, Plan, Rules, Step, active_fingerprint, pair_fingerprint, refused};
@@ -12,7 +12,17 @@ use crate::store::{StoreError, target};
 /// How long until it is tried again.
 const DAILY: TimeDelta = TimeDelta::days(1);
 
-/// The step of the plan that would take the last administrator away, with the state that forbids it.
+/// What may become of a plan that takes an administrator away.
+pub(super) enum Guarded {
+    /// It may go on.
+    Free,
+    /// This step would take the last one away: the state that forbids it.
+    Forbidden(Place, StepState),
+    /// Somebody went meanwhile: who there is has to be asked anew.
+    Asks,
+}
+
+/// Whether a plan would take the last administrator away; `asked` is from before it was asked who there is.
 ///
 /// Holds the target's row until the transaction ends, so that of two administrators who go at the same time one stays.
 pub(super) async fn guard(
@@ -21,11 +31,20 @@ pub(super) async fn guard(
     facts: &UserFacts,
     rules: &Rules,
     plan: &Plan,
-) -> Result<Option<(Place, StepState)>, StoreError> {
-    let Some(taken) = taken(facts, rules, plan) else { return Ok(None) };
+    asked: Option<DateTime<Utc>>,
+) -> Result<Guarded, StoreError> {
+    let Some(taken) = taken(facts, rules, plan) else { return Ok(Guarded::Free) };
+    // Who else there is has to be known as of now.
+    let Some(asked) = asked else { return Ok(Guarded::Asks) };
     let others: Vec<String> = taken.others.iter().map(|id| id.0.clone()).collect();
-    let stays = target::lock_active_among(tx, target, &others, &administrative(rules)).await? > 0;
-    Ok((!stays).then_some((taken.place, taken.state)))
+    // Whoever was deleted is on record no more, and may still have been in the answer.
+    if target::lock_administrators(tx, target).await?.is_some_and(|left| left >= asked) {
+        return Ok(Guarded::Asks);
+    }
+    Ok(match target::active_among(tx, target, &others, &administrative(rules)).await? {
+        0 => Guarded::Forbidden(taken.place, taken.state),
+        _ => Guarded::Free,
+    })
 }
 
 /// The groups that grant administration.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::account::{Account, AccountId, By, Field, Kind, SeenAccount, fold};
+use crate::account::{Account, By, Field, SeenAccount, fold};
 use crate::jira::AccountChange;
 use crate::policy::groups::{Groups, Remove, jira_groups};
 use crate::policy::mapping::{self, Ground};
 use crate::policy::protect::Protected;
-use crate::policy::{Adopt, Match, OnDelete, Policy};
+use crate::policy::{Adopt, OnDelete, Policy};
 use crate::store::link::{
     AccountStep, AsFound, InGroup, Known, Override, Pinned, StepState, Stuck, UserFacts, UserNow,
 };
@@ -130,6 +130,8 @@ struct Planner<'a> {
     rules: &'a Rules,
     user: &'a UserNow,
     desired: Account,
+    /// What an account of the user is found by.
+    finders: Vec<By>,
     /// Why the account cannot be written, where the policy's expressions do not come out.
     unmapped: Option<String>,
     /// Whether the identity provider and the policy want the person in, or somebody by hand.
@@ -155,8 +157,19 @@ impl<'a> Planner<'a> {
         };
         let names = names(&facts.groups_in, groups);
         let mapped = mapping::account(&user.attrs, active, names, &rules.policy, &rules.ground);
+        let finders = mapping::finders(&user.attrs, &mapped, &rules.policy, &rules.ground);
         let managed = rules.policy.users.enabled && !user.imported;
-        Some(Self { facts, rules, user, desired: mapped.account, unmapped: mapped.problem, entitled, forced, managed })
+        Some(Self {
+            finders,
+            facts,
+            rules,
+            user,
+            desired: mapped.account,
+            unmapped: mapped.problem,
+            entitled,
+            forced,
+            managed,
+        })
     }
 
     /// Whether something has to be read before anything can be planned.
@@ -205,28 +218,14 @@ impl<'a> Planner<'a> {
 
     /// A look for an account that the user may have already.
     fn look_for_account(&self) -> Option<Step> {
-        let matching = &self.rules.policy.matching;
-        let by = if *matching == [Match::UserName] { Vec::new() } else { self.finders() };
-        Some(Step::Look { id: None, username: self.desired.username.clone(), by })
-    }
-
-    /// What the policy finds an account by, with this user's values.
-    fn finders(&self) -> Vec<By> {
-        let finder = |by: &Match| match by {
-            Match::UserName => Some(By::Username(self.desired.username.clone())),
-            Match::Email => Some(By::Email(self.desired.email.clone())),
-            Match::ExternalId => {
-                let id = self.user.attrs.get("externalId")?.as_str()?.to_owned();
-                let cloud = self.rules.ground.capabilities.kind == Kind::Cloud;
-                Some(if cloud { By::Id(AccountId(id)) } else { By::Username(id) })
-            }
-        };
-        self.rules.policy.matching.iter().filter_map(finder).collect()
+        let by_name = self.finders == [By::Username(self.desired.username.clone())];
+        let by = if by_name { Vec::new() } else { self.finders.clone() };
+        (!self.finders.is_empty()).then(|| Step::Look { id: None, username: self.desired.username.clone(), by })
     }
 
     /// Whether an account is one that the policy would find for this user.
     fn matches(&self, seen: &SeenAccount) -> bool {
-        self.finders().iter().any(|by| by.is(seen))
+        self.finders.iter().any(|by| by.is(seen))
     }
 
     /// Whether an account is looked for that we would not make: not again before its time.
@@ -326,6 +325,8 @@ impl<'a> Planner<'a> {
                 let welcome = if made { self.welcome() } else { BTreeMap::new() };
                 plan.steps.push(Step::Link { account: seen.clone(), made, welcome });
             }
+        } else if let Some(why) = self.unmapped.as_ref().filter(|_| !self.user.deleted) {
+            self.forbid(plan, by_rule(UNMAPPED, &fingerprint), why.clone(), None);
         } else if !self.user.deleted && self.asks_for(seen) {
             self.ask(seen, plan);
         } else if !self.user.deleted {

@@ -9,6 +9,7 @@ use super::Inner;
 use super::absorb::{self, Times};
 use super::claim::{Work, knowledge, times};
 use super::drive::{DriveEnd, Performed, refusals};
+use super::last_administrator;
 use super::outcome::{Verdict, backoff};
 use super::plan::{Step, plan_user, refused};
 use crate::account::fold;
@@ -17,6 +18,7 @@ use crate::store::delivery;
 use crate::store::drive::{self, Delivery, Finish, Holder, With};
 use crate::store::link::{GroupKnown, Known, UserFacts};
 use crate::store::outbox::{self, NudgeAs, Subject};
+use crate::store::target;
 
 impl Inner {
     /// Writes what a round came to. `None` when there is more to do under the same lease.
@@ -62,6 +64,9 @@ impl Inner {
             error: error.as_deref(),
         };
         save(&mut tx, work, &after, &ended).await?;
+        if last_administrator::taken(&work.before, &work.rules, &work.plan).is_some() {
+            target::administrator_left(&mut tx, &work.runtime.name).await?;
+        }
         if let Some(finish) = finish.as_ref().filter(|_| !clean) {
             drive::finish(&mut tx, &work.lease, finish).await?;
         }

@@ -367,6 +367,41 @@ async fn of_two_administrators_who_go_at_the_same_time_one_stays() {
 }
 
 #[tokio::test]
+async fn of_two_administrators_who_are_deleted_at_the_same_time_one_stays() {
+    let stage = Stage::set(json!({"deprovision": {"on_delete": "delete"}})).await;
+    let mut ids = Vec::new();
+    for name in ["ann", "bo"] {
+        stage.there(name, &["jira-administrators"]);
+        ids.push(stage.hire(name).await);
+    }
+    let paths: Vec<String> = ids.iter().map(|id| format!("/Users/{id}")).collect();
+    let answers = futures_util::future::join_all(paths.iter().map(|path| stage.app.delete(path))).await;
+    stage.pass().await;
+    let stay =
+        ["ann", "bo"].iter().filter(|name| stage.jira.account(name).is_some_and(|account| account.active)).count();
+    assert_eq!(stay, 1, "{answers:?}");
+}
+
+#[tokio::test]
+async fn whom_the_rules_give_no_login_name_gets_nobodys_account() {
+    for matching in [json!(["user_name"]), json!(["external_id", "user_name"])] {
+        let rules = json!({"match": matching, "account": {"username": "{{ enterprise.employeeNumber }}"}});
+        let stage = Stage::set(rules).await;
+        stage.there("guest", &[]);
+        for active in [false, true] {
+            let answer = stage.app.post("/Users", json!({"userName": "guest", "active": active})).await;
+            assert_eq!(answer.status, if active { 400 } else { 201 }, "{answer:?}");
+            stage.pass().await;
+            assert!(stage.is_active("guest"), "somebody else's account");
+            if !active {
+                stage.app.delete(&format!("/Users/{}", answer.id())).await.is(204);
+            }
+        }
+        assert!(stage.jira.journal().iter().all(|call| call.method == "GET"), "nothing was written");
+    }
+}
+
+#[tokio::test]
 async fn a_deletion_waits_out_its_grace_and_a_returner_keeps_the_account() {
     let stage = Stage::set(json!({"deprovision": {"on_delete": "delete", "delete_after": "1h"}})).await;
     let (ann, bo) = (stage.hire("ann").await, stage.hire("bo").await);

@@ -155,11 +155,7 @@ pub(super) async fn must_be_little(call: &Call, tenant: &Tenant, change: &Tenant
     };
     let taken = taken?;
     if taken.is_too_much() {
-        let message = format!(
-            "This would take away {} of {} users; nothing is changed. Repeat with yes.",
-            taken.sentence(),
-            taken.users
-        );
+        let message = format!("This would {}; nothing is changed. Repeat with yes.", taken.sentence());
         return Err(Refusal::conflict("takes-too-much", message).with("taken", told(&taken)));
     }
     Ok(())

@@ -37,20 +37,21 @@ pub struct Found {
     pub by_account: Option<Result<Box<Known>, ()>>,
     /// Whether somebody holds its login name, and whether that is a user of this tenant.
     pub name_held_by: Option<(bool, Uuid)>,
-    /// Living users of the tenant whose account it could be: by name first, then by address.
+    /// Living users of the tenant whose account it could be: by name first, then by external id, then by address.
     pub candidates: Vec<Known>,
     /// A tombstone without a claim that had that name.
     pub ghost: Option<Known>,
 }
 
-/// Looks a page of accounts up; keys, folded login names and folded addresses (empty for none) run side by side, and so does
-/// the answer.
+/// Looks a page of accounts up; keys, folded login names, external ids that would mean the account, and folded addresses (empty
+/// for none) run side by side, and so does the answer.
 pub async fn look_up(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     target: &str,
     accounts: &[String],
     names: &[String],
+    externals: &[String],
     emails: &[String],
 ) -> Result<Vec<Found>, StoreError> {
     let claims = sqlx::query!(
@@ -84,8 +85,8 @@ pub async fn look_up(
     }
     let strangers: Vec<usize> = (0..found.len()).filter(|place| found[*place].by_account.is_none()).collect();
     let of = |texts: &[String]| strangers.iter().map(|place| texts[*place].clone()).collect::<Vec<_>>();
-    let (names, emails) = (of(names), of(emails));
-    for (place, known) in known_by_name(conn, tenant_id, &names, &emails).await? {
+    let (names, externals, emails) = (of(names), of(externals), of(emails));
+    for (place, known) in known_by_name(conn, tenant_id, &names, &externals, &emails).await? {
         let Some(at) = strangers.get(place) else { continue };
         match known.living {
             true => found[*at].candidates.push(known),
@@ -146,6 +147,7 @@ async fn known_by_name(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     names: &[String],
+    externals: &[String],
     emails: &[String],
 ) -> Result<Vec<(usize, Known)>, StoreError> {
     let rows = sqlx::query_as!(
@@ -157,11 +159,15 @@ async fn known_by_name(
             JOIN scim_user u ON u.tenant_id = $1 AND u.user_name_key = a.name AND u.deleted_at IS NULL
           UNION ALL
             SELECT a.place, u.id, 1
+            FROM unnest($4::text[]) WITH ORDINALITY AS a (external_id, place)
+            JOIN scim_user u ON u.tenant_id = $1 AND u.external_id = a.external_id AND u.deleted_at IS NULL
+          UNION ALL
+            SELECT a.place, u.id, 2
             FROM unnest($3::text[]) WITH ORDINALITY AS a (email, place)
             JOIN scim_user u ON u.email_keys @> ARRAY[a.email] AND u.tenant_id = $1 AND u.deleted_at IS NULL
             WHERE a.email <> ''
           UNION ALL
-            SELECT a.place, ghost.id, 2
+            SELECT a.place, ghost.id, 3
             FROM unnest($2::text[]) WITH ORDINALITY AS a (name, place)
             CROSS JOIN LATERAL (
                 SELECT g.id FROM scim_user g
@@ -180,6 +186,7 @@ async fn known_by_name(
         tenant_id,
         names,
         emails,
+        externals,
     )
     .fetch_all(conn)
     .await?;

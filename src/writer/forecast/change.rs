@@ -117,7 +117,9 @@ pub async fn taken_by_change(
             }
         }
     }
-    taken.brake = says(&brake, people, accounts, memberships);
+    if brake.enabled {
+        taken.brake = says(&brake, people, accounts, memberships);
+    }
     Ok(taken)
 }
 

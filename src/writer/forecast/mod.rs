@@ -181,7 +181,7 @@ impl Forecast<'_> {
         }
         if asked.users.is_none() {
             self.empty_groups(&mut memory, &mut summary, teller).await?;
-            self.strays(&mut summary, teller).await?;
+            self.strays(&memory, &mut summary, teller).await?;
         }
         summary.brake = self.brake(&summary);
         Ok(summary)
@@ -243,12 +243,17 @@ impl Forecast<'_> {
     }
 
     /// Accounts that nobody claims, where the policy switches them off. Where there are more than its limit, none is.
-    async fn strays(&self, summary: &mut Summary, teller: &mut Teller<'_>) -> Result<(), ForecastError> {
+    async fn strays(
+        &self,
+        memory: &Memory,
+        summary: &mut Summary,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), ForecastError> {
         let unmatched = &self.rules.policy.unmatched_accounts;
         if unmatched.action != Unmatched::Deactivate {
             return Ok(());
         }
-        let found = match self.inner.strays(&self.runtime, self.calls, &self.rules.policy).await {
+        let mut found = match self.inner.strays(&self.runtime, self.calls, &self.rules.policy).await {
             Ok(comparison) => comparison.strays,
             // Then nobody is switched off, and the rest of the plan stands.
             Err(UnmatchedError::Target(TargetError::Refused { reason, .. })) => {
@@ -259,6 +264,8 @@ impl Forecast<'_> {
             Err(UnmatchedError::Store(error)) => return Err(error.into()),
             Err(error) => return Err(ForecastError::Policy(error.to_string())),
         };
+        // Nobody's yet, and of somebody whom this very plan links.
+        found.retain(|stray| !memory.is_taken(&stray.id, &fold(&stray.username)));
         let strays = Strays { found: found.len() as u64, limit: u64::from(unmatched.limit) };
         summary.unmatched = Some(strays);
         if strays.found > strays.limit {

@@ -94,6 +94,13 @@ pub(super) fn digest(value: impl Hash) -> u64 {
 }
 
 impl Memory {
+    /// Whether somebody who was played claims an account by its key or by its folded login name.
+    pub(super) fn is_taken(&self, id: &str, name: &str) -> bool {
+        [(What::Account, id), (What::Name, name)]
+            .into_iter()
+            .any(|(what, key)| self.taken.contains(&digest((what, key.to_owned()))))
+    }
+
     /// Keeps what a play claims and makes.
     pub(super) fn keep(&mut self, played: &Played) {
         self.taken.extend(played.claimed.iter().map(digest));

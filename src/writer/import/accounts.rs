@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::judge::{BUSY, NAME_TAKEN, Rules, TO_APPROVE, Verdict, judge};
 use super::{ACCOUNTS, ACCOUNTS_GONE, CHUNK, Counters, Place, TRIES, Tally, Work, may_try_again};
-use crate::account::{SeenAccount, fold};
+use crate::account::{Kind, SeenAccount, fold};
 use crate::policy::mapping::Ground;
 use crate::store::StoreError;
 use crate::store::drive::{self, Holder};
@@ -70,9 +70,13 @@ impl Work<'_> {
         let names: Vec<String> = chunk.iter().map(|account| fold(&account.username)).collect();
         let emails: Vec<String> =
             chunk.iter().map(|account| account.email.as_deref().map(fold).unwrap_or_default()).collect();
-        let found = import::look_up(tx, tenant_id, target, &accounts, &names, &emails).await?;
-        let protected = self.held.runtime.protected().unwrap_or_default();
         let ground = self.ground();
+        let externals = match ground.capabilities.kind {
+            Kind::Cloud => accounts.clone(),
+            Kind::DataCenter | Kind::Align => chunk.iter().map(|account| account.username.clone()).collect(),
+        };
+        let found = import::look_up(tx, tenant_id, target, &accounts, &names, &externals, &emails).await?;
+        let protected = self.held.runtime.protected().unwrap_or_default();
         let run = &self.held.run;
         let now = run.started.unwrap_or(run.requested);
         let rules = Rules { policy: &self.held.policy, protected: &protected, ground: &ground, now };

@@ -126,10 +126,11 @@ fn stranger(
     }
 }
 
-/// Whether the policy gives a user an account of that login name.
+/// Whether the policy finds this account for a user.
 fn is_whose(user: &Known, account: &SeenAccount, rules: &Rules<'_>) -> bool {
     let mapped = mapping::account(&user.attrs, true, [], rules.policy, rules.ground);
-    mapped.problem.is_none() && fold(&mapped.account.username) == fold(&account.username)
+    let finders = mapping::finders(&user.attrs, &mapped, rules.policy, rules.ground);
+    mapped.problem.is_none() && finders.iter().any(|by| by.is(account))
 }
 
 fn link(account: SeenAccount, owner: Known, rules: &Rules<'_>) -> Verdict {

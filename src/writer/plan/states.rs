@@ -158,7 +158,11 @@ impl Planner<'_> {
             }
             (AccountStep::Write, Known::Found(seen)) if self.is_our_creation(seen) || self.adopts(seen) => Some(write),
             (AccountStep::Write, Known::Found(seen)) => {
-                let rule = if self.asks_for(seen) { ASK } else { NO_ADOPTION };
+                let rule = match &self.unmapped {
+                    Some(_) => UNMAPPED,
+                    None if self.asks_for(seen) => ASK,
+                    None => NO_ADOPTION,
+                };
                 (!self.user.deleted).then(|| by_rule(rule, &write))
             }
             (step, Known::Linked { .. })

@@ -15,8 +15,8 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::*;
-use crate::account::{Access, AccountId};
-use crate::policy::OnGroupDelete;
+use crate::account::{Access, AccountId, Kind};
+use crate::policy::{Match, OnGroupDelete};
 use crate::store::link::{GroupKnown, JiraGroup, Pair};
 
 pub(super) fn now() -> DateTime<Utc> {

@@ -99,6 +99,25 @@ async fn people_whom_the_client_made_while_it_was_only_observed_get_their_accoun
 }
 
 #[tokio::test]
+async fn an_import_finds_whose_an_account_is_as_a_drive_would() {
+    let jira = Sandbox::start(SandboxOptions { applications: vec![], ..SandboxOptions::default() }).await.unwrap();
+    for (name, email) in [("amoss", "ann@example.test"), ("e-7", "bo@elsewhere.test"), ("cy", "cy@elsewhere.test")] {
+        jira.add_account(&NewAccount { email: email.to_owned(), ..NewAccount::named(name) }).unwrap();
+    }
+    let policy = json!({"match": ["external_id", "email"]});
+    let app = App::make(Make { policy, mode: Mode::Observe, ..Make::default() }, Some(&jira)).await;
+    let stage = Stage { app, jira };
+    for (name, id) in [("ann", "e-1"), ("bo", "e-7"), ("cy", "e-9")] {
+        let body = json!({"userName": name, "externalId": id, "emails": [{"value": format!("{name}@example.test")}]});
+        stage.app.post("/Users", body).await.is(201);
+    }
+    stage.app.later(1).await;
+    let counters = stage.import().await;
+    assert_eq!((counters.accounts.linked, counters.accounts.created), (2, 0), "{counters:?}");
+    assert_eq!(counters.accounts.skipped["the name is another user's"], 1, "cy is not found by the name: {counters:?}");
+}
+
+#[tokio::test]
 async fn rules_say_what_is_left_alone_and_which_groups_are_ours() {
     let policy = json!({"protect": {"users": ["^svc-"], "groups": ["^secret$"]},
                         "groups": {"include": ["^crew$", "^secret$"]}});
