@@ -356,6 +356,19 @@ pub async fn give_back(
     Ok(())
 }
 
+/// An import that waits to go on begins anew: what it has learnt is being forgotten.
+pub async fn begin_import_anew(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- run.begin_import_anew
+        UPDATE run SET stage = '', place = '{}', counters = '{}'
+        WHERE tenant_id = $1 AND kind = 'import' AND state = 'queued'",
+        tenant_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Stops the open run of a kind, with its audit row; whoever works on it notices at its next page. Answers which it was.
 pub async fn stop(
     conn: &mut PgConnection,

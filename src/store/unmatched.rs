@@ -39,7 +39,8 @@ pub async fn claimed(
 }
 
 /// Whether everything that the tenants of a target want is there: no work is open, none of them only observes (it claims
-/// nothing), each has somebody with an account, and what was last imported for any of them was imported to its end.
+/// nothing), each has somebody with an account, and what was last imported for any of them was imported to its end, and
+/// not forgotten by a reset since.
 pub async fn is_settled(conn: &mut PgConnection, target: &str) -> Result<bool, StoreError> {
     let row = sqlx::query!(
         r#"-- unmatched.is_settled
@@ -47,7 +48,9 @@ pub async fn is_settled(conn: &mut PgConnection, target: &str) -> Result<bool, S
                 WHERE t.target = $1 AND o.due_at <= now() + interval '1 minute')
             AND NOT EXISTS (SELECT FROM tenant t WHERE t.target = $1 AND (t.mode = 'observe'
                 OR NOT EXISTS (SELECT FROM link l WHERE l.tenant_id = t.id AND l.record -> 'known' ? 'linked')
-                OR 'done' <> (SELECT r.state FROM run r WHERE r.tenant_id = t.id AND r.kind = 'import'
+                -- What a reset forgot is known again after an import.
+                OR (SELECT r.kind = 'reset' OR r.state <> 'done' FROM run r
+                    WHERE r.tenant_id = t.id AND r.kind IN ('import', 'reset')
                     ORDER BY r.requested DESC, r.id DESC LIMIT 1)))
             AS "settled!""#,
         target,

@@ -27,8 +27,7 @@ impl Inner {
     /// the same, so that somebody who looks sees all of it.
     pub(super) async fn purged_groups(&self, work: &Structure) -> Result<Ended, StoreError> {
         let mut ended = Ended::nothing();
-        let groups = work.rules.policy.groups.enabled && work.rules.ground.capabilities.groups;
-        if work.rules.only.is_some() || !groups {
+        if work.rules.only.is_some() || !work.rules.ground.capabilities.groups {
             return Ok(ended);
         }
         let mut after = String::new();

@@ -158,7 +158,7 @@ impl<'a> Planner<'a> {
         let names = names(&facts.groups_in, groups);
         let mapped = mapping::account(&user.attrs, active, names, &rules.policy, &rules.ground);
         let finders = mapping::finders(&user.attrs, &mapped, &rules.policy, &rules.ground);
-        let managed = rules.policy.users.enabled && !user.imported;
+        let managed = (rules.policy.users.enabled || user.purged) && !user.imported;
         Some(Self {
             finders,
             facts,
@@ -487,9 +487,16 @@ impl Pinned {
     }
 }
 
-/// How to leave an account that was there before a create that was refused and taken back.
-fn as_found<'a>(facts: &'a UserFacts, user: &UserNow) -> Option<&'a AsFound> {
-    facts.record.found.as_ref().filter(|_| user.undone)
+/// How to leave an account that was there before a create that was refused and taken back, or before a purge.
+fn as_found(facts: &UserFacts, user: &UserNow) -> Option<AsFound> {
+    let record = &facts.record;
+    let now = |seen: &SeenAccount| AsFound { active: seen.active, ..AsFound::default() };
+    match &record.found {
+        Some(found) => user.undone.then(|| found.clone()),
+        // Of somebody who came back nobody knows any more how the account was found; it is not ours all the same.
+        None if user.purged && !record.made => record.linked().map(now),
+        None => None,
+    }
 }
 
 /// A found account is our own creation only if what we sent fits. A target that invites people may show their address as

@@ -14,7 +14,7 @@ use crate::policy::{OnDelete, Policy};
 use crate::store::outbox::{self, NudgeAs};
 use crate::store::removal::{Names, Sizes};
 use crate::store::tenant::Mode;
-use crate::store::{StoreError, brake, drive, import, removal};
+use crate::store::{StoreError, brake, drive, import, removal, run};
 
 const USERS: &str = "users";
 const GROUPS: &str = "groups";
@@ -106,6 +106,9 @@ pub(super) async fn purge(inner: &Inner, held: &Held) -> Result<(), RunError> {
 
 async fn remove(inner: &Inner, held: &Held, way: Way) -> Result<(), RunError> {
     let (mut place, mut counters): (Place, Counters) = held.place()?;
+    let mut tx = held.begin(inner).await?;
+    run::begin_import_anew(&mut tx, held.tenant.id).await?;
+    tx.commit().await?;
     let begun = held.run.stage.as_str();
     let stages = [USERS, GROUPS, REST];
     let first = stages.iter().position(|stage| *stage == begun).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 /// What a purge would do, as the store sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sizes {
-    /// Accounts that were made from here, and are in use.
+    /// Accounts that were made from here: of living users, and of deleted ones whose accounts are on or would be deleted.
     pub made: i64,
     /// Accounts that were there before, and are left as they were found.
     pub found: i64,
@@ -29,9 +29,11 @@ pub async fn sizes(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Sizes, St
         Sizes,
         r#"-- removal.sizes
         SELECT (SELECT count(*) FROM link l JOIN scim_user u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
-                WHERE l.tenant_id = $1 AND l.record @> '{"made": true}'
-                  AND (u.deleted_at IS NULL AND l.record #> '{known,linked}' IS NOT NULL
-                    OR l.record @> '{"known": {"linked": {"seen": {"active": true}}}}')) AS "made!",
+                WHERE l.tenant_id = $1 AND l.record #> '{known,linked}' IS NOT NULL AND l.record @> '{"made": true}'
+                  -- Of those who were deleted whoever is on, and where accounts are deleted everybody.
+                  AND (u.deleted_at IS NULL OR l.record @> '{"known": {"linked": {"seen": {"active": true}}}}'
+                    OR EXISTS (SELECT FROM tenant WHERE id = $1 AND policy #>> '{deprovision,on_delete}' = 'delete')))
+                AS "made!",
             (SELECT count(*) FROM link l JOIN scim_user u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
                 WHERE l.tenant_id = $1 AND u.deleted_at IS NULL AND l.record #> '{known,linked}' IS NOT NULL
                   AND NOT l.record @> '{"made": true}') AS "found!",
@@ -39,7 +41,7 @@ pub async fn sizes(conn: &mut PgConnection, tenant_id: Uuid) -> Result<Sizes, St
                 WHERE m.tenant_id = $1 AND m.written AND NOT m.imported AND NOT m.theirs
                   AND NOT coalesce(l.record #> '{found,groups}' ? m.group_key, false)) AS "memberships!",
             (SELECT coalesce(sum(jsonb_array_length(l.record -> 'granted')), 0) FROM link l
-                WHERE l.tenant_id = $1 AND l.record ? 'granted' AND l.record ? 'found')::bigint AS "access!",
+                WHERE l.tenant_id = $1 AND l.record ? 'granted' AND NOT l.record @> '{"made": true}')::bigint AS "access!",
             (SELECT count(*) FROM jira_group WHERE tenant_id = $1 AND made) AS "groups!",
             (SELECT count(*) FROM override WHERE tenant_id = $1 AND lifted IS NULL AND (until IS NULL OR until > now()))
                 AS "overrides!""#,
@@ -124,7 +126,8 @@ async fn accounts(
         FROM link l JOIN scim_user u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
         WHERE l.tenant_id = $1 AND l.user_id > $3 AND l.record #> '{known,linked}' IS NOT NULL
           AND l.record @> '{"made": true}' = $2
-          AND (u.deleted_at IS NULL OR ($2 AND l.record @> '{"known": {"linked": {"seen": {"active": true}}}}'))
+          AND (u.deleted_at IS NULL OR ($2 AND (l.record @> '{"known": {"linked": {"seen": {"active": true}}}}'
+            OR EXISTS (SELECT FROM tenant WHERE id = $1 AND policy #>> '{deprovision,on_delete}' = 'delete'))))
         ORDER BY l.user_id LIMIT $4"#,
         tenant_id,
         made,
@@ -177,7 +180,7 @@ async fn access(
             FROM jsonb_array_elements(l.record -> 'granted') g
         ) a
         WHERE l.tenant_id = $1 AND l.user_id >= $2 AND (l.user_id, a.key COLLATE "C") > ($2, $3)
-          AND l.record ? 'granted' AND l.record ? 'found'
+          AND l.record ? 'granted' AND NOT l.record @> '{"made": true}'
         ORDER BY l.user_id, a.key COLLATE "C" LIMIT $4"#,
         tenant_id,
         user,

@@ -34,7 +34,7 @@ impl Planner<'_> {
             true => wanted.iter().filter(|access| !sure(access)).cloned().collect(),
             false => Vec::new(),
         };
-        let found = self.user.purged && record.found.is_some();
+        let found = self.user.purged && !record.made;
         let strip = found || (self.rules.policy.deprovision.strip_groups && !self.desired.active);
         let on_record = record.granted.union(&record.maybe_granted);
         let revoke = match self.desired.active || strip {
@@ -65,7 +65,7 @@ impl Planner<'_> {
 
     /// Whether anything is done about groups at all.
     pub(super) fn writes_groups(&self) -> bool {
-        self.rules.ground.capabilities.groups && self.rules.policy.groups.enabled
+        self.rules.ground.capabilities.groups && (self.rules.policy.groups.enabled || self.user.purged)
     }
 
     /// The Jira groups that the person is to be in, by key.
@@ -113,7 +113,7 @@ impl Planner<'_> {
     pub(super) fn takes_away(&self, key: &str, pair: &Pair) -> bool {
         let found = as_found(self.facts, self.user);
         if !self.writes_groups()
-            || found.is_some_and(|found| pair.theirs || pair.imported || found.groups.contains(key))
+            || found.as_ref().is_some_and(|found| pair.theirs || pair.imported || found.groups.contains(key))
         {
             return false;
         }

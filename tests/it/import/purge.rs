@@ -4,6 +4,7 @@ use jira_scim::sandbox::{NewAccount, Role, Sandbox, SandboxOptions};
 use jira_scim::store::brake::{Decision, HeldFilter};
 use jira_scim::store::link::Pinned;
 use jira_scim::store::outbox::{self, NudgeAs};
+use jira_scim::store::removal::{self, Names};
 use jira_scim::store::run::{Kind, State};
 use jira_scim::store::tenant::Mode;
 use jira_scim::store::{overrides, tenant};
@@ -57,6 +58,14 @@ async fn a_purge_takes_default_groups_overrides_and_deleted_groups_back_and_wait
     assert_eq!(stage.jira.groups_of("eve"), ["everybody", "old", "pushed", "special"]);
     assert!(!stage.jira.account("fred").unwrap().active, "his account waits to be deleted");
     let told = stage.writes().len();
+    let tenant = tenant::get(stage.app.store.pool(), "acme").await.unwrap().unwrap();
+    let mut conn = stage.app.store.pool().acquire().await.unwrap();
+    let sizes = removal::sizes(&mut conn, tenant.id).await.unwrap();
+    let names = removal::names(&mut conn, tenant.id, Names::Made, None, 10).await.unwrap();
+    drop(conn);
+    let names: Vec<String> = names.into_iter().map(|named| named.name).collect();
+    assert_eq!((sizes.made, sizes.found, sizes.groups, sizes.overrides), (2, 3, 4, 1), "{sizes:?}");
+    assert_eq!(names, ["eve", "fred"]);
 
     stage.purge(json!({"past_the_brake": true})).await;
     assert_eq!(stage.app.open().await, 0);
@@ -150,4 +159,17 @@ async fn a_tenant_that_only_observes_is_not_purged() {
     let run = stage.last(Kind::Purge).await;
     assert!(run.state == State::Failed && run.error.as_ref().unwrap().contains("only observes"), "{run:?}");
     assert_eq!(stage.app.get("/Users").await.is(200).body["totalResults"], 1);
+}
+
+#[tokio::test]
+async fn an_adopted_account_of_somebody_who_left_and_came_back_is_not_taken_for_ours() {
+    let stage = Stage::set().await;
+    stage.jira.add_account(&NewAccount::named("ann")).unwrap();
+    let ann = stage.app.user("ann").await;
+    stage.app.delete(&format!("/Users/{ann}")).await.is(204);
+    assert!(!stage.jira.account("ann").unwrap().active);
+    assert_eq!(stage.app.user("ann").await, ann);
+    assert!(stage.jira.account("ann").unwrap().active);
+    stage.purge(json!({})).await;
+    assert!(stage.jira.account("ann").unwrap().active, "it was there before");
 }

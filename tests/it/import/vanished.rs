@@ -140,6 +140,8 @@ async fn nobodys_accounts_are_left_alone_while_an_import_is_open_or_was_not_fini
             .unwrap();
         assert_eq!(compare().await.is_err(), refused, "{state}");
     }
+    stage.request(Kind::Reset, json!({})).await;
+    assert!(compare().await.is_err(), "what was imported is being forgotten");
 }
 
 #[tokio::test]

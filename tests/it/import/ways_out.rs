@@ -118,3 +118,21 @@ async fn the_brake_holds_a_purge_that_is_too_much_at_once_unless_it_is_let_past(
         assert_eq!(on, if past { 1 } else { 3 }, "past the brake: {past}");
     }
 }
+
+#[tokio::test]
+async fn an_import_that_waits_to_go_on_begins_anew_after_a_reset() {
+    let stage = Stage::settled(json!({})).await;
+    stage.request(Kind::Import, json!({})).await;
+    sqlx::query(
+        "UPDATE run SET stage = 'members', place = '{\"after\": null, \"group\": \"zzz\", \"before\": {}}',
+            counters = '{\"accounts\": {}, \"groups\": {}, \"memberships\": {}}', due_at = now() + interval '1 hour'",
+    )
+    .execute(stage.app.store.pool())
+    .await
+    .unwrap();
+    stage.run(Kind::Reset, json!({})).await;
+    later(stage.app.store.pool(), 3601).await;
+    stage.app.writer.run_due().await.unwrap();
+    let run = stage.last(Kind::Import).await;
+    assert_eq!((run.state.is_open(), &run.counters["accounts"]["created"]), (false, &json!(3)), "{run:?}");
+}

@@ -159,6 +159,7 @@ fn a_purge_takes_back_what_came_from_here_whatever_the_rules_keep_or_wait_for() 
         with(deleted(facts), |f: &mut UserFacts| {
             let user = f.user.as_mut().unwrap();
             (user.undone, user.purged, user.deleted_at) = (true, true, Some(now()));
+            f.record.made = f.record.found.is_none();
             f.wanted.clear();
         })
     };
@@ -193,6 +194,14 @@ fn a_purge_takes_back_what_came_from_here_whatever_the_rules_keep_or_wait_for() 
         ("access of somebody adopted", purged(adopted(granted.clone())), applications(), &["revoke jira-core"]),
         ("access of an account that we made", purged(granted), applications(), &["active=false"]),
         ("without waiting", purged(linked()), later(), &["delete"]),
+        (
+            "people are not provisioned any more",
+            purged(linked()),
+            policy(|p| p.users.enabled = false),
+            &["active=false"],
+        ),
+        ("groups are not any more", purged(usual()), policy(|p| p.groups.enabled = false), both),
+        ("adopted, deleted, and back", with(purged(linked()), |f| f.record.made = false), later(), &[]),
         ("never what was there", purged(adopted(linked())), later(), &[]),
     ]);
 }
