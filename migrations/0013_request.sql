@@ -5,9 +5,9 @@ CREATE TABLE request (
     tenant_id uuid NOT NULL,
     at timestamptz NOT NULL,
     id uuid NOT NULL,
-    -- As audit and delivery know it.
+    -- Ours, as audit and delivery know it.
     request_id uuid NOT NULL,
-    -- The client's own id, where it is no UUID.
+    -- The client's own id, which it may have given to many requests.
     given text,
     -- scim | admin
     side text COLLATE "C" NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE request (
     body jsonb,
     -- What the client was told when it was refused.
     error text,
-    -- Every word of it, folded, and what the filters look for (m:post, s:409, a:label, r:address): made by the program.
+    -- Every word of it, folded, and what the filters look for (m:post, s:409, a:label, r:address, id:request): made by the program.
     words tsvector NOT NULL,
     CONSTRAINT request_pkey PRIMARY KEY (tenant_id, at, id),
     CONSTRAINT request_side_check CHECK (side IN ('scim', 'admin'))

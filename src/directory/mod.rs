@@ -301,7 +301,9 @@ fn redact(value: &mut Value, secrets: &[&str]) {
             };
             let by_path = map.iter().any(names_secret);
             for (key, value) in map.iter_mut() {
-                if is_secret(key, secrets) || (by_path && key.eq_ignore_ascii_case("value")) {
+                if let (true, Value::String(text)) = (says_where(key), &mut *value) {
+                    hide(key, text, secrets);
+                } else if is_secret(key, secrets) || (by_path && key.eq_ignore_ascii_case("value")) {
                     *value = Value::String("[redacted]".to_owned());
                 } else {
                     redact(value, secrets);
@@ -310,6 +312,36 @@ fn redact(value: &mut Value, secrets: &[&str]) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
         _ => {}
+    }
+}
+
+/// What names attributes and may compare them with something.
+fn says_where(key: &str) -> bool {
+    key.eq_ignore_ascii_case("path") || key.eq_ignore_ascii_case("filter")
+}
+
+/// Takes out of a path, or of a filter, what it compares a secret with.
+fn hide(key: &str, text: &mut String, secrets: &[&str]) {
+    let speaks = text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| is_secret(word, secrets));
+    let compares = key.eq_ignore_ascii_case("filter") || text.contains('[');
+    if speaks && compares {
+        let (before, after) = match (text.find('['), text.rfind(']')) {
+            (Some(open), Some(close)) if open < close => (&text[..open], &text[close + 1..]),
+            _ => ("", ""),
+        };
+        *text = format!("{before}[redacted]{after}");
+    }
+}
+
+/// Whether something was taken out of a path or a filter of a body: then a sentence about it may repeat it.
+pub(crate) fn hides_in_paths(body: &Value) -> bool {
+    match body {
+        Value::Object(map) => map.iter().any(|(key, value)| match value {
+            Value::String(text) => says_where(key) && text.contains("[redacted]"),
+            other => hides_in_paths(other),
+        }),
+        Value::Array(items) => items.iter().any(hides_in_paths),
+        _ => false,
     }
 }
 
@@ -349,6 +381,10 @@ mod tests {
             json!({"Operations": [{"op": "add", "value": {format!("{urn}:pin"): "s3cret"}}]}),
             json!({"Operations": [{"op": "add", "path": format!("{urn}:pin.code"), "value": "s3cret"}]}),
             json!({"Operations": [{"op": "add", "path": "pin[type eq \"door\"].code", "value": "s3cret"}]}),
+            json!({"Operations": [{"op": "add", "path": "badges[pin eq \"s3cret\"].value", "value": 1}]}),
+            json!({"Operations": [{"op": "remove", "path": "badges[pin eq \"s3cret\"]"}]}),
+            json!({"schemas": [], "filter": "title pr and urn:example:badge:1.0:PIN eq \"s3cret\""}),
+            json!({"filter": "password eq \"s3cret\""}),
         ] {
             let kept = audited(&body, &["pin"]).to_string();
             assert!(!kept.contains("s3cret"), "{kept}");

@@ -55,10 +55,13 @@ pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request)
         tenant = field::Empty
     );
     let (tenant, notes) = (OnceLock::new(), Notes::default());
-    let recording = recording(&state, &route, &parts, &id, &notes);
+    // A client may call all its requests alike: what belongs together is known by an id of ours.
+    let is_theirs = given.is_some_and(|given| given == id.as_str());
+    let own = if is_theirs { Uuid::now_v7() } else { id.as_uuid() };
+    let recording = recording(&state, &route, &parts, (&id, own, is_theirs), &notes);
     let dispatched = async {
         meant?;
-        dispatch(&state, &route, &parts, body, id.as_uuid(), (&tenant, &notes)).await
+        dispatch(&state, &route, &parts, body, own, (&tenant, &notes)).await
     };
     let mut response = guarded(version, dispatched).instrument(span.clone()).await;
     version.label(&mut response);
@@ -81,7 +84,13 @@ pub(super) async fn entry(State(state): State<Arc<HttpState>>, request: Request)
 }
 
 /// Begins the record of a request to a tenant's address; health and metrics are nobody's business.
-fn recording(state: &HttpState, route: &Route<'_>, parts: &Parts, id: &RequestId, notes: &Notes) -> Option<Recording> {
+fn recording(
+    state: &HttpState,
+    route: &Route<'_>,
+    parts: &Parts,
+    id: (&RequestId, Uuid, bool),
+    notes: &Notes,
+) -> Option<Recording> {
     let (Route::Scim { slug, .. }, Some(recorder)) = (route, &state.recorder) else { return None };
     let remote = |peer| state.origin.remote(&parts.headers, peer).map(|address| address.to_string());
     Some(Recording::begin(recorder, notes, slug, parts, id, remote))

@@ -16,7 +16,7 @@ use super::tenant::Identity;
 use crate::directory;
 use crate::listen::Peer;
 use crate::policy::record::Level;
-use crate::record::{Open, Recorder, path_of};
+use crate::record::{Open, REDACTED, Recorder, path_of};
 use crate::scim::Types;
 use crate::store::audit::{NewRequest, Side, Whose};
 use crate::telemetry::RequestId;
@@ -59,6 +59,8 @@ struct Known {
     types: Types,
 }
 
+/// A longer method is none that anybody answers.
+const LONGEST_METHOD: usize = 20;
 /// Of what a Bulk was about, the first so many.
 const SUBJECTS: usize = 100;
 
@@ -123,19 +125,19 @@ impl Recording {
         notes: &Notes,
         slug: &str,
         parts: &Parts,
-        id: &RequestId,
+        (id, own, given): (&RequestId, Uuid, bool),
         remote: impl FnOnce(Option<Peer>) -> Option<String>,
     ) -> Self {
         let at: DateTime<Utc> = Utc::now();
         let request = NewRequest {
             whose: Whose::Named(slug.to_owned()),
             at,
-            request_id: id.as_uuid(),
-            given: Uuid::try_parse(id.as_str()).is_err().then(|| id.as_str().to_owned()),
+            request_id: own,
+            given: given.then(|| id.as_str().to_owned()),
             side: Side::Scim,
             actor: String::new(),
             remote: remote(parts.extensions.get::<Peer>().copied()),
-            method: parts.method.as_str().to_owned(),
+            method: parts.method.as_str().chars().take(LONGEST_METHOD).collect(),
             path: String::new(),
             status: None,
             duration: std::time::Duration::ZERO,
@@ -186,6 +188,10 @@ impl Recording {
             0 => error,
             failed => error.or_else(|| Some(format!("{failed} of the operations failed."))),
         };
+        if noted.body.as_deref().is_some_and(directory::hides_in_paths) || request.path.ends_with(REDACTED) {
+            // The sentence may repeat what was compared with the secret.
+            request.error = request.error.map(|_| "What was told speaks of a secret, and is not kept.".to_owned());
+        }
         // What changed something is in the audit with its body.
         request.keeps_body = !noted.changed || noted.failed > 0;
         request.subjects = noted.subjects;

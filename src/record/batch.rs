@@ -90,8 +90,9 @@ impl Batches {
         loop {
             let Err(error) = write(&self.store, batch).await else { return };
             tries += 1;
+            let again = error.is_transient() || matches!(error, StoreError::Unavailable(_) | StoreError::TimedOut(_));
             match error {
-                StoreError::Unavailable(_) | StoreError::TimedOut(_) => {
+                error if again => {
                     if self.life.is_ending() && tries >= LAST_TRIES {
                         tracing::error!(error = %Chain(&error), requests = batch.len(), "requests are not put on record");
                         batch.iter().for_each(|_| self.metrics.unrecorded("database"));
@@ -100,7 +101,6 @@ impl Batches {
                     tracing::warn!(error = %Chain(&error), "requests cannot be put on record now; trying again");
                     tokio::time::sleep(AGAIN).await;
                 }
-                error if error.is_transient() => {}
                 error if batch.len() > 1 => {
                     tracing::warn!(error = %Chain(&error), "a batch of requests was refused; writing one by one");
                     for request in batch {

@@ -1,8 +1,9 @@
 //! Layer 3: puts requests on record, off their way: a request hands its record over when it has been answered, and a batch of
 //! records is one statement.
 //!
-//! Where the queue is full a request waits, for a bounded time, rather than being forgotten. What changed something is on record
-//! with the change itself, whatever becomes of this. Decides nothing about what a request may do.
+//! No answer waits for it. Where the queue is full, the record of a change waits for a bounded time, that of a read is given up and
+//! counted. What changed something is on record with the change itself, whatever becomes of this. Decides nothing about what a
+//! request may do.
 
 mod batch;
 pub mod export;
@@ -13,17 +14,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 use crate::store::audit::NewRequest;
 use crate::telemetry::Metrics;
 
-pub use secrets::{path_of, redacted};
+pub use secrets::{REDACTED, path_of, redacted};
 
 /// Records that wait to be written.
 const QUEUE: usize = 4096;
-/// How long a request waits for room in a full queue.
+/// How long a record waits for room in a full queue.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Requests of nobody that are put on record a second, and at once: whoever guesses tokens must not fill the disk.
 const STRANGERS: (f64, f64) = (10.0, 200.0);
@@ -35,6 +37,7 @@ pub struct Recorder {
     open: Arc<AtomicUsize>,
     strangers: Arc<Mutex<Bucket>>,
     metrics: Metrics,
+    life: Lifecycle,
 }
 
 /// A request that is being answered: while there is one, the process does not end its records.
@@ -55,7 +58,7 @@ impl Recorder {
         let batches = batch::Batches::new(store, metrics.clone(), receiver, Arc::clone(&open), life.clone());
         life.spawn("requests on record", batches.run());
         let strangers = Arc::new(Mutex::new(Bucket { left: STRANGERS.1, at: Instant::now() }));
-        Self { sender, open, strangers, metrics }
+        Self { sender, open, strangers, metrics, life: life.clone() }
     }
 
     /// A request has come.
@@ -64,17 +67,29 @@ impl Recorder {
         Open(Arc::clone(&self.open))
     }
 
-    /// Hands a record over.
+    /// Hands a record over. Where there is no room, that of a change waits in the background; what only read, or failed
+    /// because of us, is given up.
     pub async fn put(&self, request: NewRequest) {
         if !self.takes(&request) {
             return;
         }
-        if tokio::time::timeout(PATIENCE, self.sender.send(request)).await.is_err() {
-            self.lost("database");
+        let Err(TrySendError::Full(request) | TrySendError::Closed(request)) = self.sender.try_send(request) else {
+            return;
+        };
+        let read = matches!(request.method.as_str(), "GET" | "HEAD");
+        if read || request.status.is_none_or(|status| status >= 500) {
+            return self.lost("database");
         }
+        let (sender, metrics, open) = (self.sender.clone(), self.metrics.clone(), self.open());
+        self.life.spawn("a record waits", async move {
+            if !matches!(tokio::time::timeout(PATIENCE, sender.send(request)).await, Ok(Ok(()))) {
+                metrics.unrecorded("database");
+            }
+            drop(open);
+        });
     }
 
-    /// Hands a record over without waiting: of a request that nobody answers any more.
+    /// Hands a record over at once, or not at all: of a request that nobody answers any more.
     pub fn put_now(&self, request: NewRequest) {
         if self.takes(&request) && self.sender.try_send(request).is_err() {
             self.lost("database");

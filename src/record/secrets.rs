@@ -7,7 +7,7 @@ const LONGEST: usize = 2000;
 /// Larger bodies are not kept.
 const LARGEST: usize = 16 * 1024;
 /// What stands in the place of a secret.
-const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 /// Names of parameters and members that hold secrets.
 const NAMES: [&str; 8] =
     ["password", "token", "access_token", "secret", "client_secret", "client_assertion", "api_key", "authorization"];

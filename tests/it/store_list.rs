@@ -283,6 +283,25 @@ async fn history_has_a_partition_a_day_and_old_days_are_dropped_whole() {
 }
 
 #[tokio::test]
+async fn history_that_takes_too_much_room_loses_its_oldest_days_and_never_todays() {
+    let db = fresh_database().await;
+    let pool = db.pool().await;
+    let store = Store::from_pool(pool.clone());
+    let mut conn = pool.acquire().await.unwrap();
+    janitor::ensure_partitions(&mut conn, at(0).date_naive()).await.unwrap();
+    for day in 0..3 {
+        audit(&pool, day * 86_400 + 5).await;
+    }
+    let now = at(2 * 86_400 + 60);
+    let swept = janitor::run_once(&store, now, Keep { history_size: 1 << 40, ..KEEP }).await.unwrap();
+    assert_eq!(swept.days_dropped, 0);
+    let swept = janitor::run_once(&store, now, Keep { history_size: 1, ..KEEP }).await.unwrap();
+    assert_eq!(swept.days_dropped, 3 * 2, "two days of audit, of deliveries and of requests");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM audit").fetch_one(&pool).await.unwrap();
+    assert_eq!(left, 1, "today's");
+}
+
+#[tokio::test]
 async fn replicas_make_partitions_together() {
     let db = fresh_database().await;
     let pool = db.pool().await;

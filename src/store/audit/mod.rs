@@ -68,7 +68,7 @@ pub struct NewRequest {
     pub at: DateTime<Utc>,
     /// Its id, as `audit` and `delivery` know it.
     pub request_id: Uuid,
-    /// The client's own id, where it is no UUID.
+    /// The client's own id, where it gave one.
     pub given: Option<String>,
     /// See [`Side`].
     pub side: Side,
@@ -117,7 +117,7 @@ pub struct Query {
     pub remote: Option<String>,
     /// `scim`, `admin`, or `inside`: what nobody asked for over the network.
     pub side: Option<String>,
-    /// The request.
+    /// The request: our id of it, or [`uuid_of`](crate::telemetry::uuid_of) the client's.
     pub request_id: Option<Uuid>,
     /// Words, or beginnings of words, of whatever the request said or was told.
     pub text: Option<String>,
@@ -162,7 +162,7 @@ pub struct Row {
     pub id: Uuid,
     /// The request's.
     pub request_id: Uuid,
-    /// The client's own id of it, where that is no UUID.
+    /// The client's own id of it, where it gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given: Option<String>,
     /// `scim`, `admin` or `inside`.

@@ -90,14 +90,14 @@ pub(super) async fn requests(
         return Ok(Vec::new());
     }
     let (bounds, words) = (Bounds::of(query), tsquery(query));
-    let found = match (&words, query.request_id) {
-        (None, None) => walked(conn, tenant_id, bounds, None, limit, limit).await?,
-        (Some(words), None) => {
+    let found = match &words {
+        None => walked(conn, tenant_id, bounds, None, limit, limit).await?,
+        Some(words) if query.request_id.is_some() => looked_up(conn, tenant_id, bounds, words, limit).await?,
+        Some(words) => {
             let near = walked(conn, tenant_id, bounds, Some(words), limit * WALK, limit).await?;
             let enough = i64::try_from(near.len()).is_ok_and(|n| n >= limit);
-            if enough { near } else { looked_up(conn, tenant_id, bounds, Some(words), None, limit).await? }
+            if enough { near } else { looked_up(conn, tenant_id, bounds, words, limit).await? }
         }
-        (words, request_id) => looked_up(conn, tenant_id, bounds, words.as_deref(), request_id, limit).await?,
     };
     Ok(found.into_iter().map(Found::row).collect())
 }
@@ -137,8 +137,7 @@ async fn looked_up(
     conn: &mut PgConnection,
     tenant_id: Uuid,
     Bounds { since, before }: Bounds,
-    words: Option<&str>,
-    request_id: Option<Uuid>,
+    words: &str,
     limit: i64,
 ) -> Result<Vec<Found>, StoreError> {
     Ok(sqlx::query_as!(
@@ -147,9 +146,9 @@ async fn looked_up(
         WITH hits AS MATERIALIZED (
             SELECT tenant_id, at, id FROM request
             WHERE tenant_id = $1 AND at >= $2 AND at <= $3 AND (at, id) < ($3, $4)
-              AND ($5::text IS NULL OR words @@ $5::tsquery) AND ($6::uuid IS NULL OR request_id = $6)
+              AND words @@ $5::text::tsquery
         ), newest AS MATERIALIZED (
-            SELECT * FROM hits ORDER BY at DESC, id DESC LIMIT $7
+            SELECT * FROM hits ORDER BY at DESC, id DESC LIMIT $6
         )
         SELECT r.tenant_id, r.at, r.id, r.request_id, r.given, r.side, r.actor, r.remote, r.method, r.path, r.status,
             r.duration_us, r.body, r.error
@@ -161,7 +160,6 @@ async fn looked_up(
         before.at,
         before.id,
         words,
-        request_id,
         limit,
     )
     .fetch_all(conn)

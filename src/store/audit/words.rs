@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{NewRequest, Query};
 use crate::account::fold;
+use crate::telemetry::uuid_of;
 
 /// Words of one request; of a longer one the rest is not found.
 const MOST: usize = 400;
@@ -21,7 +22,9 @@ const LONGEST: usize = 64;
 /// What a request is found by.
 pub(super) fn words_of(request: &NewRequest) -> BTreeSet<String> {
     let mut words = BTreeSet::new();
-    words.insert(format!("m:{}", fold(&request.method)));
+    words.insert(marked("m", &request.method));
+    words.insert(format!("id:{}", request.request_id));
+    words.extend(request.given.as_deref().map(|given| format!("id:{}", uuid_of(given))));
     if let Some(status) = request.status {
         words.insert(format!("s:{status}"));
         words.insert(format!("s:{}xx", status / 100));
@@ -51,9 +54,10 @@ pub(super) fn tsquery(query: &Query) -> Option<String> {
         terms.push(if any.is_empty() { exactly("nobody:") } else { format!("({})", any.join(" | ")) });
     }
     terms.extend(query.status.as_ref().map(|status| exactly(&format!("s:{}", fold(status)))));
-    terms.extend(query.method.as_ref().map(|method| exactly(&format!("m:{}", fold(method)))));
+    terms.extend(query.method.as_ref().map(|method| exactly(&marked("m", method))));
     terms.extend(query.actor.as_ref().map(|actor| exactly(&marked("a", actor))));
     terms.extend(query.remote.as_ref().map(|remote| exactly(&marked("r", remote))));
+    terms.extend(query.request_id.map(|id| exactly(&format!("id:{id}"))));
     terms.extend(query.side.as_ref().map(|side| exactly(&format!("side:{side}"))));
     terms.extend(asked_words(query).iter().map(|word| format!("{}:*", exactly(word))));
     (!terms.is_empty()).then(|| terms.join(" & "))

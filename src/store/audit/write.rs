@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::words::words_of;
@@ -57,7 +57,7 @@ impl Columns {
         self.changed.push(request.changed);
         let kept = request.body.as_deref().filter(|_| request.keeps_body);
         self.bodies.push(kept.cloned());
-        self.errors.push(request.error.clone());
+        self.errors.push(request.error.as_ref().map(|error| error.replace('\0', "")));
         self.words.push(words_of(request).into_iter().collect::<Vec<_>>().join("\n"));
     }
 }
@@ -116,20 +116,30 @@ pub async fn adopt_lost(
     since: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
+    let mut tx = conn.begin().await?;
+    let mine = sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_xact_lock(hashtextextended('requests left behind', 0)) AS "mine!""#
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if !mine {
+        // Another replica that started with us does it.
+        return Ok(0);
+    }
     let lost = sqlx::query!(
         r#"-- audit.lost
-        SELECT a.tenant_id, a.at, a.request_id, a.actor, a.remote, a.action, a.subject_id, a.status,
+        SELECT DISTINCT ON (a.tenant_id, a.request_id) a.tenant_id, a.at, a.request_id, a.actor, a.remote, a.action, a.subject_id, a.status,
             a.body
         FROM audit a JOIN tenant t ON t.id = a.tenant_id
         WHERE a.at >= $1 AND a.at < $2 AND a.remote IS NOT NULL
           AND t.policy #>> '{record,level}' IS DISTINCT FROM 'off'
           AND NOT EXISTS (SELECT FROM request r WHERE r.tenant_id = a.tenant_id AND r.request_id = a.request_id
                           AND r.at >= a.at - interval '1 hour' AND r.at <= a.at + interval '1 hour')
-        ORDER BY a.at LIMIT 10000"#,
+        ORDER BY a.tenant_id, a.request_id, a.at LIMIT 10000"#,
         since,
         until,
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut *tx)
     .await?;
     let requests: Vec<NewRequest> = lost
         .into_iter()
@@ -155,8 +165,9 @@ pub async fn adopt_lost(
         })
         .collect();
     for page in requests.chunks(500) {
-        write(conn, page).await?;
+        write(&mut tx, page).await?;
     }
+    tx.commit().await?;
     Ok(requests.len() as u64)
 }
 
