@@ -80,3 +80,5 @@ CREATE TABLE alert_state (
 
 -- The log has it.
 ALTER TABLE alert ADD COLUMN logged boolean NOT NULL DEFAULT false;
+-- What Jira refuses late is told in one alert, as long as nobody has heard of it.
+CREATE UNIQUE INDEX alert_refused_key ON alert (tenant_id) WHERE kind = 'refused' AND attempts = 0 AND NOT logged;

@@ -4,6 +4,8 @@
 //!
 //! A receiver that answers 2xx has it. The same alert may come twice (the answer may be lost): its `id` says so.
 
+mod watch;
+
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
@@ -17,6 +19,8 @@ use crate::secret::Secret;
 use crate::store::alert::{self, Alert};
 use crate::store::{Store, StoreError, brake};
 use crate::telemetry::Chain;
+
+pub use watch::{Watch, WatchOptions};
 
 /// How often it is looked for something to tell.
 const LOOK: Duration = Duration::from_secs(5);
@@ -112,6 +116,7 @@ impl Alerts {
     pub async fn run_once(&self) -> Result<Sent, StoreError> {
         let mut conn = self.store.pool().acquire().await?;
         let mut sent = Sent::default();
+        while log(alert::to_log(&mut conn, PAGE).await?) {}
         let Some(hook) = &self.hook else {
             alert::forget_old(&mut conn, LONGEST.to_std().unwrap_or_default()).await?;
             return Ok(sent);
@@ -155,6 +160,20 @@ impl Alerts {
         }
         Ok(body.to_string())
     }
+}
+
+/// Tells the log, once for all replicas; false where there was nothing to tell.
+fn log(alerts: Vec<Alert>) -> bool {
+    for alert in &alerts {
+        let (tenant, body) = (alert.tenant.as_deref().unwrap_or_default(), &alert.body);
+        // What has come to its end is no warning.
+        if matches!(alert.kind.as_str(), "target_up" | "queue_caught_up" | "import_finished") {
+            tracing::info!(event = "alert", alert.kind, alert.id = %alert.id, tenant, %body, "alert {}", alert.kind);
+        } else {
+            tracing::warn!(event = "alert", alert.kind, alert.id = %alert.id, tenant, %body, "alert {}", alert.kind);
+        }
+    }
+    !alerts.is_empty()
 }
 
 impl Hook {

@@ -150,6 +150,7 @@ impl App {
         }
         life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.clone(), life.clone()));
         life.spawn("alerts", alerts.run(life.clone()));
+        life.spawn("alert watch", credentials::watch(&config, &store).run(life.clone()));
         life.spawn("metrics", sample(store.clone(), metrics.clone(), life.clone()));
         life.spawn("listener", listen::serve(listener, http::router(state), listen, life.clone()));
         let base_url = config.server.base_url(address);

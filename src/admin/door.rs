@@ -92,7 +92,7 @@ impl Door {
         let found = admin_token::by_hash(store.pool(), &hash(text)).await?;
         let Some(token) = found.filter(|token| token.is_live(now)) else {
             // Whoever guesses waits longer and longer; a good token is never kept waiting by what others guess.
-            let wait = self.slow.wrong(address, None, Instant::now());
+            let wait = self.slow.wrong(address, Instant::now());
             wait.map_err(|wait| Refusal::too_many_attempts(wait.as_secs() + 1))?;
             return Err(Refusal::wrong_token());
         };

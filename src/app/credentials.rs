@@ -1,12 +1,16 @@
-//! The credentials of a tenant that the configuration declares: its tokens, and the issuers of JWTs that it trusts.
+//! The credentials of a tenant that the configuration declares: its tokens, and the issuers of JWTs that it trusts; and whoever
+//! looks when credentials end.
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::config::{JwtConfig, TenantConfig, TokenConfig, TokenScope};
+use crate::alert::{Watch, WatchOptions};
+use crate::config::{Config, JwtConfig, TenantConfig, TokenConfig, TokenScope};
 use crate::login::issuer;
+use crate::store::Store;
+use crate::store::alert::Ending;
 use crate::store::jwt_issuer::{self, NewIssuer};
 use crate::store::tenant::{Origin, Tenant};
 use crate::store::token::{self, NewCredential, Proof, Scope};
@@ -96,4 +100,23 @@ pub fn issuer_of(jwt: &JwtConfig) -> Result<NewIssuer, String> {
 
 fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+/// Whoever looks for what people have to be told.
+pub fn watch(config: &Config, store: &Store) -> Watch {
+    let endings = config.targets.iter().flat_map(|target| {
+        let ending = |(credential, expires): (&'static str, _)| Ending {
+            target: target.name.clone(),
+            credential: credential.to_owned(),
+            expires,
+        };
+        target.expiries().map(ending)
+    });
+    let options = WatchOptions {
+        targets: config.targets.iter().map(|target| target.name.clone()).collect(),
+        endings: endings.collect(),
+        target_down_after: config.alert.target_down_after,
+        queue_older_than: config.alert.queue_older_than,
+    };
+    Watch::new(store.clone(), options)
 }

@@ -27,6 +27,7 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
     options.timeout = config.timeout;
     options.connect_timeout = config.timeout.min(options.connect_timeout);
     options.notify = config.notify;
+    options.secret_file = config.credential_file.clone();
     if let Some(path) = &config.ca_file {
         let read = std::fs::read(path);
         let pem = read.map_err(|source| AppError::File { path: path.display().to_string(), source })?;
@@ -37,6 +38,7 @@ pub fn target(config: &TargetConfig) -> Result<TargetOptions, AppError> {
             let crowd = config.crowd.as_ref().map(|crowd| CrowdOptions {
                 user: crowd.application.clone(),
                 secret: crowd.password.expose().to_owned(),
+                secret_file: crowd.password_file.clone(),
             });
             jira::Options::DataCenter(DataCenterOptions { client: options, crowd })
         }
@@ -60,6 +62,7 @@ fn cloud(config: &TargetConfig, site: ClientOptions) -> Result<CloudOptions, App
     let organization = config.organization.as_ref().map(|organization| OrganizationOptions {
         id: organization.id.clone(),
         key: organization.key.expose().to_owned(),
+        key_file: organization.key_file.clone(),
         directory: organization.directory.clone(),
     });
     Ok(CloudOptions { site, organization, api, scoped: config.cloud_id.is_some(), cloud_id: config.cloud_id.clone() })

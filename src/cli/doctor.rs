@@ -288,8 +288,13 @@ mod tests {
         let software = policy(json!({"applications": ["jira-software"]}));
         let product = policy(json!({"products": [{"resource": "ari:cloud:jira-software::site/1"}]}));
         let names = policy(json!({"account": {"fields": {"first-name": "{{ name.givenName }}"}}}));
-        let organization =
-            OrganizationConfig { id: "o".into(), key: Secret::new("k"), key_expires: None, directory: None };
+        let organization = OrganizationConfig {
+            id: "o".into(),
+            key: Secret::new("k"),
+            key_file: None,
+            key_expires: None,
+            directory: None,
+        };
         let with_key = TargetConfig { organization: Some(organization), ..target(TargetKind::Cloud) };
         for (target, policy, unfits) in [
             (target(TargetKind::Cloud), &suspend, true),

@@ -171,6 +171,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The file that a secret comes from, where it does; asked before it is read.
+    pub(super) fn file_of(&self, file_key: &str) -> Option<PathBuf> {
+        self.table.get(file_key).and_then(|path| path.as_str()).map(PathBuf::from)
+    }
+
     /// Notes what is wrong with `key`.
     pub(super) fn problem(&mut self, key: &str, what: &str) {
         let key = self.name(key);

@@ -266,6 +266,10 @@ pub struct Alert {
     pub webhook_secret: Option<Secret>,
     /// How long the receiver may take.
     pub timeout: Duration,
+    /// How long a target may be paused before people are told.
+    pub target_down_after: Duration,
+    /// How long work of a tenant that could be done may wait before people are told.
+    pub queue_older_than: Duration,
 }
 
 impl Alert {
@@ -286,6 +290,8 @@ impl Alert {
                 Duration::from_millis(100)..=MINUTE,
                 "between 100ms and 1m",
             ),
+            target_down_after: reader.within("target_down_after", MINUTE * 10, MINUTE..=DAY, "between 1m and 24h"),
+            queue_older_than: reader.within("queue_older_than", HOUR, MINUTE..=DAY * 7, "between 1m and 7d"),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct TargetConfig {
     pub url: String,
     /// As whom the daemon works there.
     pub credential: TargetCredential,
+    /// The file that its secret comes from.
+    pub credential_file: Option<PathBuf>,
     /// From when on the token is refused, where that is known.
     pub token_expires: Option<DateTime<Utc>>,
     /// How long one call may take.
@@ -108,6 +110,8 @@ pub struct OrganizationConfig {
     pub id: String,
     /// A key without scopes.
     pub key: Secret,
+    /// The file that it comes from.
+    pub key_file: Option<PathBuf>,
     /// From when on the key is refused, where that is known.
     pub key_expires: Option<DateTime<Utc>>,
     /// The directory that is managed, where the organisation has several.
@@ -121,6 +125,8 @@ pub struct CrowdConfig {
     pub application: String,
     /// Its password.
     pub password: Secret,
+    /// The file that it comes from.
+    pub password_file: Option<PathBuf>,
 }
 
 /// `[target.align]`
@@ -171,6 +177,7 @@ impl TargetConfig {
             kind,
             url: url.to_owned(),
             credential,
+            credential_file: None,
             token_expires: None,
             timeout: TIMEOUT,
             late: LATE,
@@ -190,6 +197,7 @@ impl TargetConfig {
         let name = name(reader, "name");
         let kind = reader.get("kind", TargetKind::DataCenter);
         let url = reader.required::<BaseUrl>("url").map(|url| url.0);
+        let credential_file = reader.file_of("token_file").or_else(|| reader.file_of("password_file"));
         let credential = match kind {
             TargetKind::Cloud => cloud_credential(reader),
             TargetKind::DataCenter | TargetKind::Align => credential(reader),
@@ -230,6 +238,7 @@ impl TargetConfig {
             kind,
             url: url?,
             credential: credential?,
+            credential_file,
             token_expires,
             timeout,
             late,
@@ -261,18 +270,20 @@ fn given<T>(reader: &mut Reader<'_>, key: &'static str, read: fn(&mut Reader<'_>
 impl OrganizationConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let id = reader.required("id");
+        let key_file = reader.file_of("key_file");
         let key = secret(reader, "key", "key_file");
         let key_expires = reader.optional("key_expires");
         let directory = reader.optional("directory");
-        Some(Self { id: id?, key: key?, key_expires, directory })
+        Some(Self { id: id?, key: key?, key_file, key_expires, directory })
     }
 }
 
 impl CrowdConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let application = reader.required("application");
+        let password_file = reader.file_of("password_file");
         let password = secret(reader, "password", "password_file");
-        Some(Self { application: application?, password: password? })
+        Some(Self { application: application?, password: password?, password_file })
     }
 }
 

@@ -54,6 +54,14 @@ impl Failure {
         Self::with_retry(ScimError::unavailable("Too many passwords are being checked."), RETRY_AFTER_CONFLICT)
     }
 
+    /// 503: a token names an issuer whom the tenant trusts, and nobody can tell now whether the issuer signed it.
+    pub(super) fn issuer_away() -> Self {
+        Self::with_retry(
+            ScimError::unavailable("The keys of the token's issuer cannot be fetched."),
+            RETRY_AFTER_OUTAGE,
+        )
+    }
+
     /// 404 for a path that names nothing.
     pub(super) fn no_such_path() -> Self {
         ScimError::not_found("There is no such endpoint.").into()

@@ -98,7 +98,7 @@ async fn issued(state: &HttpState, visitor: Visitor<'_>, parts: &Parts, body: Bo
     };
     let identity = match state.doorkeeper.prove_client(&state.store, visitor, &presented).await.map_err(unavailable)? {
         Proof::Good(identity) => identity,
-        Proof::Bad(why) => return Err(Refused::client(&state.doorkeeper.refuse(visitor, &presented, why), basic)),
+        Proof::Bad(why) => return Err(Refused::client(&state.doorkeeper.refuse(visitor, why), basic)),
     };
     state.limiter.take(identity.tenant.id, visitor.now).map_err(|wait| unavailable(Failure::throttled(wait)))?;
     if form.get("grant_type")? != Some("client_credentials") {

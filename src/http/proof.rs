@@ -62,9 +62,6 @@ impl Doorkeeper {
     ) -> Result<Proof, Failure> {
         // A NUL or anything else that is no slug cannot be asked for; nobody is called the empty name.
         let slug = if is_slug(visitor.slug) { visitor.slug } else { "" };
-        if let Some(claimed) = presented.jwt() {
-            return self.prove_jwt(store, (slug, visitor.now), presented.secret.expose(), &claimed).await;
-        }
         // Any secret is hashed and looked up once, whether the tenant exists or not.
         let hash = token::hash(presented.secret.expose());
         if let Some((tenant, credential)) = token::authenticate(store.pool(), slug, &hash).await? {
@@ -76,6 +73,9 @@ impl Doorkeeper {
                 }
                 Kind::Secret | Kind::Password => Proof::Good(Identity::new(tenant, credential)?),
             });
+        }
+        if let Some(claimed) = presented.jwt() {
+            return self.prove_jwt(store, (slug, visitor.now), presented.secret.expose(), &claimed).await;
         }
         match &presented.username {
             Some(username) => self.prove_password(store, visitor, (slug, username), &presented.secret).await,
@@ -142,7 +142,7 @@ impl Doorkeeper {
         };
         let mut why = "no issuer of the tenant allows the algorithm";
         for issuer in issuers {
-            match self.vouched(&issuer, token, claimed, now).await {
+            match self.vouched(&issuer, token, claimed, now).await? {
                 Ok(credential) => return Ok(Proof::Good(Identity::new(tenant, credential)?)),
                 Err(wrong) => why = wrong,
             }
@@ -157,15 +157,18 @@ impl Doorkeeper {
         token: &str,
         claimed: &Claimed,
         now: Instant,
-    ) -> Result<Credential, &'static str> {
+    ) -> Result<Result<Credential, &'static str>, Failure> {
         let allowed = issuer.algorithms.contains(&claimed.algorithm);
-        let algorithm = jwt::algorithm(&claimed.algorithm).filter(|_| allowed);
-        let algorithm = algorithm.ok_or("the algorithm is not among those of the issuer")?;
+        let Some(algorithm) = jwt::algorithm(&claimed.algorithm).filter(|_| allowed) else {
+            return Ok(Err("the algorithm is not among those of the issuer"));
+        };
         let keys = match (&issuer.jwks_url, &issuer.jwks) {
-            (Some(url), _) => self.jwks.keys(url, claimed, now).await,
+            (Some(url), _) => self.jwks.keys(url, claimed, now).await.map_err(|_| Failure::issuer_away())?,
             (None, set) => Arc::new(jwt::keys(set.as_ref().unwrap_or_default()).unwrap_or_default()),
         };
-        let claims = jwt::verified(token, claimed, algorithm, &keys).ok_or("no key of the issuer has signed it")?;
+        let Some(claims) = jwt::verified(token, claimed, algorithm, &keys) else {
+            return Ok(Err("no key of the issuer has signed it"));
+        };
         let asked = Asked {
             issuer: &issuer.issuer,
             audience: &issuer.audience,
@@ -173,8 +176,7 @@ impl Doorkeeper {
             granted: issuer.granted.as_deref(),
             skew: TimeDelta::seconds(i64::from(issuer.skew_seconds)),
         };
-        let until = jwt::check(&claims, asked, Utc::now())?;
-        Ok(Credential {
+        Ok(jwt::check(&claims, asked, Utc::now()).map(|until| Credential {
             id: issuer.id,
             label: issuer.label.clone(),
             kind: Kind::Secret,
@@ -183,7 +185,7 @@ impl Doorkeeper {
             scope: issuer.scope,
             users_only: issuer.users_only,
             expires: Some(until),
-        })
+        }))
     }
 
     /// The OAuth client that asks for a token.

@@ -154,18 +154,19 @@ impl Doorkeeper {
         };
         match proof {
             Proof::Good(identity) if identity.may_come_from(visitor.address()) => Ok(identity),
-            Proof::Good(_) => Err(self.refuse(visitor, &presented, Refusal::Network)),
-            Proof::Bad(why) => Err(self.refuse(visitor, &presented, why)),
+            Proof::Good(_) => Err(self.refuse(visitor, Refusal::Network)),
+            Proof::Bad(why) => Err(self.refuse(visitor, why)),
         }
     }
 
     /// What somebody hears who is not let in.
-    pub(super) fn refuse(&self, visitor: Visitor<'_>, presented: &Presented, why: Refusal) -> Failure {
-        let user = presented.username.as_deref().map(|username| (visitor.slug, username));
-        let failure = match self.slow.wrong(visitor.address(), user, visitor.now) {
-            Ok(()) => Failure::unauthorized(),
-            Err(wait) => Failure::wrong_too_often(wait),
+    pub(super) fn refuse(&self, visitor: Visitor<'_>, why: Refusal) -> Failure {
+        let allowed = match why {
+            // It was counted before it was looked at.
+            Refusal::Password => Ok(()),
+            _ => self.slow.wrong(visitor.address(), visitor.now),
         };
+        let failure = allowed.map_or_else(Failure::wrong_too_often, |()| Failure::unauthorized());
         told_apart_in_the_log(visitor, why, failure)
     }
 

@@ -2,6 +2,7 @@
 //! recorded. Knows no endpoint; what an answer means is decided in [`super::reply`]. Never logs a URL, a body or a secret.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use reqwest::{Method, StatusCode};
 use tracing::Instrument as _;
 use url::Url;
 
+use super::keys::{Keys, LOOK};
 use super::reply::{self, Expectation, Rejection, Reply};
 use super::{CallRecord, Calls, TargetError, tls};
 
@@ -37,7 +39,15 @@ pub enum Credential {
 }
 
 impl Credential {
-    fn header(&self) -> Result<HeaderValue, InvalidHeaderValue> {
+    /// The same with another secret.
+    pub(super) fn with_secret(&self, secret: &str) -> Self {
+        match self {
+            Self::Bearer(_) => Self::Bearer(secret.to_owned()),
+            Self::Basic { user, .. } => Self::Basic { user: user.clone(), secret: secret.to_owned() },
+        }
+    }
+
+    pub(super) fn header(&self) -> Result<HeaderValue, InvalidHeaderValue> {
         let text = match self {
             Self::Bearer(secret) => format!("Bearer {secret}"),
             Self::Basic { user, secret } => {
@@ -74,6 +84,10 @@ pub struct ClientOptions {
     pub base_url: Url,
     /// How to authenticate.
     pub credential: Credential,
+    /// The file that the secret was read from, which is read again when it changes.
+    pub secret_file: Option<PathBuf>,
+    /// How often it is looked whether it has changed.
+    pub secret_look: Duration,
     /// The longest a call may take, from connecting to the last byte of the answer.
     pub timeout: Duration,
     /// The longest that connecting, TLS included, may take.
@@ -98,6 +112,8 @@ impl ClientOptions {
         Self {
             base_url,
             credential,
+            secret_file: None,
+            secret_look: LOOK,
             timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
             max_body: 16 << 20,
@@ -136,6 +152,7 @@ pub struct Client {
     http: reqwest::Client,
     /// Without a slash at the end.
     base: Arc<str>,
+    keys: Arc<Keys>,
     expected_user: Option<Arc<str>>,
     max_body: usize,
 }
@@ -153,7 +170,7 @@ impl Client {
         };
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
-            .default_headers(standing_headers(&options.credential)?)
+            .default_headers(standing_headers())
             .user_agent(HeaderValue::from_str(&options.user_agent)?)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -166,9 +183,11 @@ impl Client {
             None => builder.no_proxy(),
         };
         let expected = options.expected_user.or_else(|| options.credential.user().map(str::to_owned));
+        let keys = Keys::new(options.credential, options.secret_file, options.secret_look)?;
         Ok(Self {
             http: builder.build()?,
             base: base.into(),
+            keys: Arc::new(keys),
             expected_user: expected.map(Into::into),
             max_body: options.max_body,
         })
@@ -196,9 +215,26 @@ impl Client {
         reply::classify(&expectation, raw.status, &raw.headers, &raw.body).map(Some)
     }
 
-    /// Makes one call: through the gate, then out, until the answer has been read; recorded whatever happens, also when
-    /// the caller loses interest half-way.
+    /// Makes one call, and where it is not accepted because the secret was replaced meanwhile, the same once more.
     pub(super) async fn exchange(&self, calls: &Calls<'_>, request: Request<'_>) -> Result<Raw, TargetError> {
+        let sent = self.keys.header().await;
+        let raw = self.once(calls, &request, &sent).await?;
+        let refused = matches!(raw.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if refused && self.keys.changed_since(&sent).await {
+            let renewed = self.keys.header().await;
+            return self.once(calls, &request, &renewed).await;
+        }
+        Ok(raw)
+    }
+
+    /// One call: through the gate, then out, until the answer has been read; recorded whatever happens, also when the
+    /// caller loses interest half-way.
+    async fn once(
+        &self,
+        calls: &Calls<'_>,
+        request: &Request<'_>,
+        authorization: &HeaderValue,
+    ) -> Result<Raw, TargetError> {
         let permit = calls.gate().enter().await?;
         let template = request.template();
         let span = tracing::info_span!(
@@ -210,7 +246,7 @@ impl Client {
             status = tracing::field::Empty,
         );
         let mut record = Recording::begin(calls, &request.method, template);
-        let result = self.send(calls, request, &mut record).instrument(span.clone()).await;
+        let result = self.send(calls, (request, authorization), &mut record).instrument(span.clone()).await;
         if let Some(status) = record.status {
             span.record("status", status);
         }
@@ -226,13 +262,14 @@ impl Client {
     async fn send(
         &self,
         calls: &Calls<'_>,
-        request: Request<'_>,
+        (request, authorization): (&Request<'_>, &HeaderValue),
         record: &mut Recording<'_>,
     ) -> Result<Raw, TargetError> {
         let writes = request.writes();
         let mut builder = self
             .http
             .request(request.method.clone(), format!("{}{}", self.base, request.path_and_query()))
+            .header(AUTHORIZATION, authorization.clone())
             .header("X-Request-Id", calls.request_id.to_string());
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.to_string());
@@ -388,14 +425,13 @@ fn checked_base(url: &Url) -> Result<String, ClientError> {
     Err(ClientError::BaseUrl(complaint))
 }
 
-/// What goes with every call: the experimental flag (DC-8), no XSRF token (DC-7), JSON, and the credential.
-fn standing_headers(credential: &Credential) -> Result<HeaderMap, InvalidHeaderValue> {
+/// What goes with every call beside the credential: the experimental flag (DC-8), no XSRF token (DC-7), and JSON.
+fn standing_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, credential.header()?);
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert("X-ExperimentalApi", HeaderValue::from_static("true"));
     headers.insert("X-Atlassian-Token", HeaderValue::from_static("no-check"));
-    Ok(headers)
+    headers
 }
 
 /// A transport failure as our own error. Only a connection that was never made proves that nothing was done.

@@ -37,6 +37,8 @@ pub struct CrowdOptions {
     pub user: String,
     /// Its password.
     pub secret: String,
+    /// The file that it was read from, which is read again when it changes.
+    pub secret_file: Option<std::path::PathBuf>,
 }
 
 impl fmt::Debug for CrowdOptions {
@@ -86,7 +88,13 @@ impl Crowd {
     /// Through the same way as the REST API; opens no connection.
     pub(super) fn new(options: &CrowdOptions, rest: &ClientOptions) -> Result<Self, ClientError> {
         let credential = Credential::Basic { user: options.user.clone(), secret: options.secret.clone() };
-        let options = ClientOptions { credential, expected_user: None, max_body: LONGEST, ..rest.clone() };
+        let options = ClientOptions {
+            credential,
+            secret_file: options.secret_file.clone(),
+            expected_user: None,
+            max_body: LONGEST,
+            ..rest.clone()
+        };
         Ok(Self { client: Client::new(options)? })
     }
 
@@ -314,7 +322,7 @@ mod tests {
 
     #[test]
     fn nothing_that_prints_options_shows_the_password() {
-        let options = CrowdOptions { user: "crowd-scim".to_owned(), secret: "s3cret".to_owned() };
+        let options = CrowdOptions { user: "crowd-scim".to_owned(), secret: "s3cret".to_owned(), secret_file: None };
         assert!(!format!("{options:?}").contains("s3cret"));
     }
 

@@ -9,6 +9,7 @@ mod cloud;
 mod crowd;
 mod data_center;
 mod error;
+mod keys;
 mod reply;
 mod tls;
 

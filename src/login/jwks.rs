@@ -59,17 +59,31 @@ pub fn may_be_asked(url: &Url) -> bool {
 /// What [`may_be_asked`] wants, in words.
 pub const ADDRESS: &str = "must be an https address without a user name, or one of this machine";
 
+/// No key fits, and the issuer could not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the keys of the issuer cannot be fetched")]
+pub struct Away;
+
 /// The keys of all issuers.
 #[derive(Debug, Default)]
 pub struct Jwks {
-    known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
+    known: Mutex<HashMap<String, Arc<Entry>>>,
 }
 
+/// An address.
 #[derive(Debug, Default)]
+struct Entry {
+    known: Mutex<Known>,
+    /// Held while somebody asks.
+    asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Known {
     keys: Arc<Vec<Jwk>>,
     fetched: Option<Instant>,
     asked: Option<Instant>,
+    failed: bool,
 }
 
 impl Known {
@@ -79,34 +93,75 @@ impl Known {
 
     /// Whether the issuer has to be asked for this token's sake.
     fn is_due(&self, claimed: &Claimed, now: Instant) -> bool {
-        let enough = Self::younger_than(self.fetched, FRESH, now) && jwt::has_key(&self.keys, claimed);
+        let enough = Self::younger_than(self.fetched, FRESH, now) && self.has_key(claimed, now);
         !enough && !Self::younger_than(self.asked, EACH, now)
+    }
+
+    /// Whether there is a key for it that may still be used.
+    fn has_key(&self, claimed: &Claimed, now: Instant) -> bool {
+        Self::younger_than(self.fetched, STALE, now) && jwt::has_key(&self.keys, claimed)
+    }
+
+    fn answer(&self, claimed: &Claimed, now: Instant) -> Result<Arc<Vec<Jwk>>, Away> {
+        let usable = Self::younger_than(self.fetched, STALE, now);
+        match self.failed && !self.has_key(claimed, now) {
+            true => Err(Away),
+            false => Ok(if usable { Arc::clone(&self.keys) } else { Arc::default() }),
+        }
+    }
+}
+
+impl Entry {
+    fn look(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether this caller is the one who asks.
+    fn begin(&self, claimed: &Claimed, now: Instant) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = known.is_due(claimed, now);
+        if due {
+            known.asked = Some(now);
+        }
+        due
+    }
+
+    async fn ask(&self, url: &str, now: Instant) {
+        let fetched = fetch(url).await;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.failed = fetched.is_err();
+        match fetched {
+            Ok(keys) => (known.keys, known.fetched) = (Arc::new(keys), Some(now)),
+            Err(error) => tracing::warn!(url, error = %Chain(&error), "the keys of an issuer could not be fetched"),
+        }
     }
 }
 
 impl Jwks {
-    /// The keys at that address, as fresh as this token needs them; none where they cannot be had.
-    pub async fn keys(&self, url: &str, claimed: &Claimed, now: Instant) -> Arc<Vec<Jwk>> {
+    /// The keys at that address, as fresh as this token needs them. Who has a key does not wait for fresher ones.
+    ///
+    /// # Errors
+    /// [`Away`]
+    pub async fn keys(&self, url: &str, claimed: &Claimed, now: Instant) -> Result<Arc<Vec<Jwk>>, Away> {
         let entry = self.entry(url);
-        // Whoever comes while somebody asks waits for that answer.
-        let mut known = entry.lock().await;
-        if known.is_due(claimed, now) {
-            known.asked = Some(now);
-            match fetch(url).await {
-                Ok(keys) => {
-                    known.keys = Arc::new(keys);
-                    known.fetched = Some(now);
-                }
-                Err(error) => tracing::warn!(url, error = %Chain(&error), "the keys of an issuer could not be fetched"),
-            }
+        if let Ok(asking) = Arc::clone(&entry.asking).try_lock_owned()
+            && entry.begin(claimed, now)
+        {
+            // A task of its own, for three seconds at most: a client that hangs up does not end it.
+            let (entry, url) = (Arc::clone(&entry), url.to_owned());
+            tokio::spawn(async move {
+                entry.ask(&url, now).await;
+                drop(asking);
+            });
         }
-        if !Known::younger_than(known.fetched, STALE, now) {
-            known.keys = Arc::default();
+        if !entry.look().has_key(claimed, now) {
+            // Whoever needs the answer waits for it, the one who asked and those who came meanwhile.
+            drop(entry.asking.lock().await);
         }
-        Arc::clone(&known.keys)
+        entry.look().answer(claimed, now)
     }
 
-    fn entry(&self, url: &str) -> Arc<tokio::sync::Mutex<Known>> {
+    fn entry(&self, url: &str) -> Arc<Entry> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST && !known.contains_key(url) {
             known.clear();

@@ -63,44 +63,51 @@ impl Default for Slow {
 pub type User<'a> = (&'a str, &'a str);
 
 impl Slow {
-    /// Whether a password may be looked at.
+    /// Takes one try with a password out of the buckets, before it is looked at: however many come at once, and whatever becomes
+    /// of them, each has cost one. Given back by [`Slow::right`].
     ///
     /// # Errors
-    /// How long it may not.
+    /// How long nothing may be tried.
     pub fn may_try(&self, from: IpAddr, user: User<'_>, now: Instant) -> Result<(), Duration> {
         let (address, user) = (self.address(from), self.user(from, user));
         let trusted = {
             let trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
             trusted.get(&user).is_some_and(|at| now.saturating_duration_since(*at) < TRUSTED)
         };
-        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         wait(&buckets, &user, now)?;
-        if trusted { Ok(()) } else { wait(&buckets, &address, now) }
+        if !trusted {
+            wait(&buckets, &address, now)?;
+        }
+        make_room(&mut buckets, now);
+        // Whoever is trusted may find the address's bucket empty.
+        let _neighbours = take(&mut buckets, address, ADDRESS, now);
+        take(&mut buckets, user, USER, now)
     }
 
-    /// Somebody was wrong.
+    /// Somebody showed a credential that is none.
     ///
     /// # Errors
     /// How long to stay away, where that was once too often.
-    pub fn wrong(&self, from: IpAddr, user: Option<User<'_>>, now: Instant) -> Result<(), Duration> {
-        let (address, user) = (self.address(from), user.map(|user| self.user(from, user)));
+    pub fn wrong(&self, from: IpAddr, now: Instant) -> Result<(), Duration> {
+        let address = self.address(from);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() + 2 > MOST {
-            buckets.retain(|_, bucket| bucket.left(now) < bucket.allowance.burst);
-        }
-        if buckets.len() + 2 > MOST {
-            buckets.clear();
-        }
-        let taken = take(&mut buckets, address, ADDRESS, now);
-        match user {
-            Some(user) => taken.and(take(&mut buckets, user, USER, now)),
-            None => taken,
-        }
+        make_room(&mut buckets, now);
+        take(&mut buckets, address, ADDRESS, now)
     }
 
     /// Somebody's password was right.
     pub fn right(&self, from: IpAddr, user: User<'_>, now: Instant) {
-        let key = self.user(from, user);
+        let (address, key) = (self.address(from), self.user(from, user));
+        {
+            let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            for bucket in [address, key] {
+                if let Some(bucket) = buckets.get_mut(&bucket) {
+                    let left = (bucket.left(now) + 1.0).min(bucket.allowance.burst);
+                    *bucket = Bucket { left, at: now, ..*bucket };
+                }
+            }
+        }
         let mut trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
         if trusted.len() >= MOST {
             trusted.retain(|_, at| now.saturating_duration_since(*at) < TRUSTED);
@@ -128,6 +135,15 @@ impl Slow {
         let mut number = [0; 32];
         number.copy_from_slice(context.sign().as_ref());
         number
+    }
+}
+
+fn make_room(buckets: &mut HashMap<Key, Bucket>, now: Instant) {
+    if buckets.len() + 2 > MOST {
+        buckets.retain(|_, bucket| bucket.left(now) < bucket.allowance.burst);
+    }
+    if buckets.len() + 2 > MOST {
+        buckets.clear();
     }
 }
 
@@ -167,11 +183,11 @@ mod tests {
     fn an_address_that_is_wrong_too_often_waits_and_others_do_not() {
         let (slow, start) = (Slow::default(), Instant::now());
         for _ in 0..30 {
-            slow.wrong(at("192.0.2.1"), None, start).unwrap();
+            slow.wrong(at("192.0.2.1"), start).unwrap();
         }
-        assert_eq!(slow.wrong(at("192.0.2.1"), None, start), Err(Duration::from_secs(2)));
-        slow.wrong(at("192.0.2.2"), None, start).unwrap();
-        slow.wrong(at("192.0.2.1"), None, start + Duration::from_secs(2)).unwrap();
+        assert_eq!(slow.wrong(at("192.0.2.1"), start), Err(Duration::from_secs(2)));
+        slow.wrong(at("192.0.2.2"), start).unwrap();
+        slow.wrong(at("192.0.2.1"), start + Duration::from_secs(2)).unwrap();
         assert!(slow.may_try(at("::ffff:192.0.2.1"), ("acme", "agent"), start + Duration::from_secs(3)).is_err());
     }
 
@@ -179,10 +195,10 @@ mod tests {
     fn a_network_of_version_6_is_one_address() {
         let (slow, start) = (Slow::default(), Instant::now());
         for n in 0..30 {
-            slow.wrong(at(&format!("2001:db8::{n:x}")), None, start).unwrap();
+            slow.wrong(at(&format!("2001:db8::{n:x}")), start).unwrap();
         }
-        assert!(slow.wrong(at("2001:db8::ffff"), None, start).is_err());
-        slow.wrong(at("2001:db8:0:1::"), None, start).unwrap();
+        assert!(slow.wrong(at("2001:db8::ffff"), start).is_err());
+        slow.wrong(at("2001:db8:0:1::"), start).unwrap();
     }
 
     #[test]
@@ -190,7 +206,6 @@ mod tests {
         let (slow, start, from) = (Slow::default(), Instant::now(), at("192.0.2.1"));
         for _ in 0..10 {
             slow.may_try(from, ("acme", "agent"), start).unwrap();
-            slow.wrong(from, Some(("acme", "agent")), start).unwrap();
         }
         assert_eq!(slow.may_try(from, ("acme", "agent"), start), Err(Duration::from_secs(10)));
         slow.may_try(from, ("acme", "other"), start).unwrap();
@@ -203,7 +218,7 @@ mod tests {
         let (slow, start, from) = (Slow::default(), Instant::now(), at("192.0.2.1"));
         slow.right(from, ("acme", "agent"), start);
         for _ in 0..30 {
-            slow.wrong(from, None, start).unwrap();
+            slow.wrong(from, start).unwrap();
         }
         slow.may_try(from, ("acme", "agent"), start).unwrap();
         assert!(slow.may_try(from, ("acme", "other"), start).is_err());
@@ -211,10 +226,21 @@ mod tests {
     }
 
     #[test]
+    fn a_try_costs_before_it_is_judged_and_nothing_where_it_was_right() {
+        let (slow, start, from) = (Slow::default(), Instant::now(), at("192.0.2.1"));
+        for _ in 0..100 {
+            slow.may_try(from, ("acme", "agent"), start).unwrap();
+            slow.right(from, ("acme", "agent"), start);
+        }
+        let allowed = (0..100).filter(|_| slow.may_try(from, ("acme", "agent"), start).is_ok()).count();
+        assert_eq!(allowed, 10, "as many as come at once");
+    }
+
+    #[test]
     fn the_memory_is_bounded() {
         let (slow, start) = (Slow::default(), Instant::now());
         for n in 0..20_000_u32 {
-            let _ = slow.wrong(IpAddr::from(n.to_be_bytes()), Some(("acme", "agent")), start);
+            let _ = slow.may_try(IpAddr::from(n.to_be_bytes()), ("acme", "agent"), start);
             slow.right(IpAddr::from(n.to_be_bytes()), ("acme", "agent"), start);
         }
         assert!(slow.buckets.lock().unwrap().len() <= MOST && slow.trusted.lock().unwrap().len() <= MOST);

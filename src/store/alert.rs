@@ -1,5 +1,7 @@
 //! What people have to be told: written with what it tells of, in the same transaction, and kept until somebody has taken it.
 
+mod watch;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,6 +10,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+
+pub use watch::{Ending, credentials_end, queues, targets, tokens_end};
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +22,7 @@ pub struct Alert {
     pub tenant_id: Uuid,
     /// The tenant's name in the URL; none where it was deleted since.
     pub tenant: Option<String>,
-    /// `brake`.
+    /// `brake`, `refused`, `token_expires`, ...
     pub kind: String,
     /// When it happened.
     pub at: DateTime<Utc>,
@@ -46,6 +50,70 @@ pub async fn raise(conn: &mut PgConnection, tenant_id: Uuid, kind: &str, body: &
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Notes that Jira refused something that nobody waited for. What is refused within a minute is one alert, and the next one
+/// follows a quarter of an hour later at the earliest: a flood is told, not passed on.
+///
+/// # Errors
+/// The database's.
+pub async fn refused(conn: &mut PgConnection, tenant_id: Uuid, count: i64) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- alert.refused
+        WITH open AS (
+            INSERT INTO alert AS a (tenant_id, id, kind, at, body, due_at)
+            VALUES ($1, $2, 'refused', now(), jsonb_build_object('refused', $3::bigint),
+                    greatest(now() + interval '1 minute', (SELECT since + interval '15 minutes' FROM alert_state
+                        WHERE tenant_id = $1 AND kind = 'refused' AND subject = '')))
+            ON CONFLICT (tenant_id) WHERE kind = 'refused' AND attempts = 0 AND NOT logged
+            DO UPDATE SET body = jsonb_build_object('refused', (a.body ->> 'refused')::bigint + $3)
+            RETURNING due_at, id
+        )
+        INSERT INTO alert_state (tenant_id, kind, subject, stage, since)
+        SELECT $1, 'refused', '', 'told', due_at FROM open WHERE id = $2
+        ON CONFLICT ON CONSTRAINT alert_state_pkey DO UPDATE SET since = excluded.since",
+        tenant_id,
+        Uuid::now_v7(),
+        count,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What is due and not in the log yet; from now on it is. Each is this caller's alone.
+///
+/// # Errors
+/// The database's.
+pub async fn to_log(conn: &mut PgConnection, limit: i64) -> Result<Vec<Alert>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- alert.to_log
+        WITH mine AS (
+            SELECT tenant_id, id FROM alert WHERE NOT logged AND (due_at <= now() OR attempts > 0)
+            ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE alert a SET logged = true FROM mine WHERE a.tenant_id = mine.tenant_id AND a.id = mine.id
+            RETURNING a.id, a.tenant_id, a.kind, a.at, a.body, a.attempts
+        )
+        SELECT a.id, a.tenant_id, t.slug AS "slug?", a.kind, a.at, a.body, a.attempts, now() AS "now!"
+        FROM taken a LEFT JOIN tenant t ON t.id = a.tenant_id ORDER BY a.at, a.id"#,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Alert {
+            id: row.id,
+            tenant_id: row.tenant_id,
+            tenant: row.slug,
+            kind: row.kind,
+            at: row.at,
+            body: row.body,
+            attempts: row.attempts,
+            now: row.now,
+        })
+        .collect())
 }
 
 /// Takes what is due, and is nobody else's for `hold` from now on.

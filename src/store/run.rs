@@ -317,19 +317,27 @@ pub async fn finish(
     state: State,
     error: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
+    let done = sqlx::query_scalar!(
         "-- run.finish
-        UPDATE run SET state = $4, error = $5, finished = now(), lease_token = NULL, lease_until = NULL
-        WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 AND state = 'running'",
+        WITH done AS (
+            UPDATE run SET state = $4, error = $5, finished = now(), lease_token = NULL, lease_until = NULL
+            WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 AND state = 'running' RETURNING *
+        ), told AS (
+            INSERT INTO alert (tenant_id, id, kind, at, body)
+            SELECT tenant_id, gen_random_uuid(), CASE state WHEN 'done' THEN 'import_finished' ELSE 'import_failed' END,
+                now(), jsonb_build_object('run', id, 'error', error, 'counters', counters)
+            FROM done WHERE kind = 'import' AND state IN ('done', 'failed')
+        )
+        SELECT count(*) AS \"done!\" FROM done",
         hold.tenant_id,
         hold.id,
         hold.token,
         state.as_str(),
         error,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done == 1)
 }
 
 /// Gives a run back, to be taken up where it was after `wait`; with an `error`, that counts as a failure.

@@ -328,10 +328,11 @@ pub async fn list(db: impl PgExecutor<'_>, tenant_id: Uuid) -> Result<Vec<Token>
     Ok(tokens)
 }
 
-/// Revokes the live token with this id or label.
+/// Revokes the live token with this id or label. One that the configuration file declares would come back with the next
+/// start.
 ///
 /// # Errors
-/// [`TokenError::NotFound`].
+/// [`TokenError::NotFound`], [`TokenError::Declared`].
 pub async fn revoke(
     db: impl PgExecutor<'_>,
     tenant_id: Uuid,
@@ -340,9 +341,12 @@ pub async fn revoke(
 ) -> Result<Token, TokenError> {
     let revoked = sqlx::query_as!(
         Token,
-        r#"WITH gone AS (
+        r#"WITH named AS (
+             SELECT k.tenant_id, k.id, k.declared AND t.declared AS declared FROM token k JOIN tenant t ON t.id = k.tenant_id
+             WHERE k.tenant_id = $1 AND k.revoked IS NULL AND (k.id::text = lower($2) OR k.label = $2)
+         ), gone AS (
              UPDATE token SET revoked = $3
-             WHERE tenant_id = $1 AND revoked IS NULL AND (id::text = lower($2) OR label = $2)
+             WHERE tenant_id = $1 AND revoked IS NULL AND id IN (SELECT id FROM named WHERE NOT declared)
              RETURNING *
          ), noted AS (
              INSERT INTO audit (tenant_id, at, id, request_id, actor, action, kind, subject_id, body, status)
@@ -350,8 +354,10 @@ pub async fn revoke(
                     jsonb_build_object('label', label), 200
              FROM gone
          )
-         SELECT id, label, kind AS "kind: Kind", username, me, scope AS "scope: Scope", users_only, created, expires,
-                rotated, revoked, last_used, declared FROM gone"#,
+         SELECT k.id, k.label, k.kind AS "kind: Kind", k.username, k.me, k.scope AS "scope: Scope", k.users_only, k.created,
+                k.expires, k.rotated, (CASE WHEN n.declared THEN NULL ELSE $3 END)::timestamptz AS "revoked?", k.last_used,
+                n.declared AS "declared!"
+         FROM token k JOIN named n ON n.tenant_id = k.tenant_id AND n.id = k.id WHERE k.tenant_id = $1"#,
         tenant_id,
         id_or_label,
         origin.at,
@@ -361,7 +367,11 @@ pub async fn revoke(
     .fetch_optional(db)
     .await
     .map_err(StoreError::from)?;
-    revoked.ok_or_else(|| TokenError::NotFound(id_or_label.to_owned()))
+    match revoked {
+        Some(token) if token.declared => Err(TokenError::Declared(token.label)),
+        Some(token) => Ok(token),
+        None => Err(TokenError::NotFound(id_or_label.to_owned())),
+    }
 }
 
 #[cfg(test)]

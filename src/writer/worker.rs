@@ -213,6 +213,7 @@ impl Inner {
             let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
             if let Some(rules) = crate::store::drive::rules(&mut conn, tenant_id).await? {
                 (0..refusals).for_each(|_| self.metrics.refused_late(&rules.slug));
+                crate::store::alert::refused(&mut conn, tenant_id, i64::try_from(refusals).unwrap_or(i64::MAX)).await?;
             }
         }
         Ok(())

@@ -16,14 +16,14 @@ use crate::world::World;
 
 /// Whoever is told.
 #[derive(Clone, Default)]
-struct Receiver {
+pub struct Receiver {
     got: Arc<Mutex<Vec<(HeaderMap, String)>>>,
     answers: Arc<Mutex<Vec<StatusCode>>>,
 }
 
 impl Receiver {
     /// Its address. It answers these first, and 204 from then on.
-    async fn start(&self, answers: &[StatusCode]) -> String {
+    pub async fn start(&self, answers: &[StatusCode]) -> String {
         *self.answers.lock().unwrap() = answers.iter().rev().copied().collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -32,7 +32,7 @@ impl Receiver {
         format!("http://{address}/hook")
     }
 
-    fn bodies(&self) -> Vec<Value> {
+    pub fn bodies(&self) -> Vec<Value> {
         self.got.lock().unwrap().iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect()
     }
 }
@@ -42,7 +42,7 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: String
     receiver.answers.lock().unwrap().pop().unwrap_or(StatusCode::NO_CONTENT)
 }
 
-fn options(url: String) -> AlertOptions {
+pub fn options(url: String) -> AlertOptions {
     AlertOptions { url: Secret::new(url), secret: Some(Secret::new("s3cret")), timeout: Duration::from_secs(10) }
 }
 

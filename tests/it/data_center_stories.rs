@@ -70,7 +70,7 @@ impl Stage {
     }
 
     async fn like(policy: Value, options: SandboxOptions) -> Self {
-        let crowd = options.crowd.clone().map(|(user, secret)| CrowdOptions { user, secret });
+        let crowd = options.crowd.clone().map(|(user, secret)| CrowdOptions { user, secret, secret_file: None });
         let jira = Sandbox::start(options).await.unwrap();
         let timeout = Duration::from_millis(1500);
         let credential = Credential::Bearer(jira.token().to_owned());

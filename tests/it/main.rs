@@ -3,6 +3,7 @@
 
 mod admin;
 mod agreement;
+mod alerts;
 mod align;
 mod audit;
 mod audit_cli;
@@ -77,6 +78,7 @@ mod sandbox_crowd;
 mod sandbox_faults;
 mod sandbox_groups;
 mod sandbox_versions;
+mod secret_files;
 mod shared_groups;
 mod simulate;
 mod simulate_broken;

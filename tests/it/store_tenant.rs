@@ -334,6 +334,22 @@ async fn a_rotated_token_is_accepted_until_its_time_and_the_new_one_takes_its_la
 }
 
 #[tokio::test]
+async fn a_declared_token_is_revoked_in_the_configuration_alone_as_long_as_that_declares_its_tenant() {
+    let db = fresh_database().await;
+    let pool = db.pool().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let acme = tenant::upsert_declared(&mut conn, Uuid::now_v7(), &new("acme"), origin(0)).await.unwrap();
+    let secret = NewToken::generate();
+    token::upsert_declared(&mut conn, acme.id, Uuid::now_v7(), bearer("boot", &secret), origin(1)).await.unwrap();
+    let refused = token::revoke(&pool, acme.id, "boot", origin(2)).await;
+    assert!(matches!(&refused, Err(TokenError::Declared(label)) if label == "boot"), "{refused:?}");
+    assert!(token::authenticate(&pool, "acme", secret.hash()).await.unwrap().is_some());
+    tenant::release_undeclared(&pool, &[]).await.unwrap();
+    assert_eq!(token::revoke(&pool, acme.id, "boot", origin(3)).await.unwrap().revoked, Some(at(3)));
+    assert!(token::authenticate(&pool, "acme", secret.hash()).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn last_use_is_written_at_most_once_a_minute() {
     let db = fresh_database().await;
     let pool = db.pool().await;

@@ -108,6 +108,7 @@ impl Jira {
                 let organization = OrganizationConfig {
                     id: sandbox.look(|world| world.org_id.clone()),
                     key: Secret::new(sandbox.organization_key()),
+                    key_file: None,
                     key_expires: None,
                     directory: None,
                 };

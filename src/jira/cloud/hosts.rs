@@ -142,6 +142,7 @@ fn client(options: &CloudOptions, organization: &OrganizationOptions) -> Result<
     Client::new(ClientOptions {
         base_url: options.api.clone(),
         credential: Credential::Bearer(organization.key.clone()),
+        secret_file: organization.key_file.clone(),
         expected_user: None,
         ..options.site.clone()
     })

@@ -58,6 +58,8 @@ pub struct OrganizationOptions {
     pub key: String,
     /// The directory that is provisioned; needed only where there are several (CLOUD-9).
     pub directory: Option<String>,
+    /// The file that the key was read from, which is read again when it changes.
+    pub key_file: Option<std::path::PathBuf>,
 }
 
 impl fmt::Debug for OrganizationOptions {

@@ -29,7 +29,8 @@ pub async fn find(conn: &mut PgConnection, tenant_id: Uuid, id_or_label: &str) -
     let found = sqlx::query_as!(
         Token,
         r#"SELECT id, label, kind AS "kind: Kind", username, me, scope AS "scope: Scope", users_only, created, expires,
-                  rotated, revoked, last_used, declared
+                  rotated, revoked, last_used,
+                  declared AND (SELECT t.declared FROM tenant t WHERE t.id = $1) AS "declared!"
            FROM token WHERE tenant_id = $1 AND revoked IS NULL AND (id::text = lower($2) OR label = $2)
            FOR UPDATE"#,
         tenant_id,

@@ -112,6 +112,7 @@ fn cloud_options(sandbox: &CloudSandbox) -> CloudOptions {
         organization: Some(OrganizationOptions {
             id: sandbox.look(|world| world.org_id.clone()),
             key: sandbox.organization_key(),
+            key_file: None,
             directory: None,
         }),
         api: url,

@@ -96,7 +96,7 @@ async fn the_crowd_credential_is_tried() {
     // DC-80
     assert_eq!(fact(&examined(&of_version("10.3", true).await).await, "Crowd API"), "yes");
     let office = Office::open().await;
-    let crowd = Some(CrowdOptions { user: "crowd-scim".to_owned(), secret: "wrong".to_owned() });
+    let crowd = Some(CrowdOptions { user: "crowd-scim".to_owned(), secret: "wrong".to_owned(), secret_file: None });
     let target = DataCenter::new(DataCenterOptions { client: client_options(&office.sandbox), crowd }).unwrap();
     let told = target.examine(&office.calls()).await.unwrap();
     assert!(told.findings[0].text.starts_with("The Crowd credential cannot be used"), "{told:?}");

@@ -92,7 +92,7 @@ impl Office {
     }
 
     async fn with(options: SandboxOptions, set: impl FnOnce(&mut ClientOptions)) -> Self {
-        let crowd = options.crowd.clone().map(|(user, secret)| CrowdOptions { user, secret });
+        let crowd = options.crowd.clone().map(|(user, secret)| CrowdOptions { user, secret, secret_file: None });
         let sandbox = Sandbox::start(options).await.unwrap();
         let mut client = client_options(&sandbox);
         set(&mut client);
