@@ -224,3 +224,13 @@ pub(super) fn holds_nul(value: &Value) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
+
+/// Whether there is a number in it that comes back from the database with more digits than anybody can read.
+pub(super) fn is_beyond(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_f64().is_none_or(|number| number.abs() > 1e300),
+        Value::Array(items) => items.iter().any(is_beyond),
+        Value::Object(members) => members.values().any(is_beyond),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}

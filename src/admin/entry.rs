@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::answer::Outcome;
-use super::call::{Call, holds_nul, shown};
+use super::call::{Call, holds_nul, is_beyond, shown};
 use super::door::Identity;
 use super::operations::{Found, Operation, find};
 use super::recording::{Notes, Recording};
@@ -232,5 +232,11 @@ async fn read(state: &AdminState, headers: &HeaderMap, body: Body) -> Result<Val
         // Only the place: the parser's own words may repeat what was sent.
         Refusal::json(format!("The body is not valid JSON: line {line}, column {column}."))
     })?;
-    if holds_nul(&value) { Err(Refusal::json("The body contains a NUL character.")) } else { Ok(value) }
+    if holds_nul(&value) {
+        return Err(Refusal::json("The body contains a NUL character."));
+    }
+    if is_beyond(&value) {
+        return Err(Refusal::json("The body contains a number that is too large."));
+    }
+    Ok(value)
 }

@@ -175,6 +175,7 @@ async fn bodies_are_json_within_bounds() {
     send("application/json", "{".into()).await.refused(400, "invalid-json");
     send("application/json", String::new()).await.refused(400, "invalid-json");
     send("application/json", "{\"slug\":\"a\\u0000b\"}".into()).await.refused(400, "invalid-json");
+    send("application/json", "{\"policy\":1.7976931348623157e308}".into()).await.refused(400, "invalid-json");
     send("application/json", format!("\"{}\"", "x".repeat(100 << 10))).await.refused(413, "too-large");
     let unknown =
         send("application/json; charset=utf-8", json!({ "slug": "a", "target": "jira", "x": 1 }).to_string()).await;
