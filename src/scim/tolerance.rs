@@ -45,7 +45,7 @@ pub const TOLERANCES: &[Tolerance] = &[
     ),
     row(&["GEN-6"], "http/query.rs", "Names of parameters in any letter case, and a plus sign for a space."),
     row(&["GEN-5"], "http/search.rs", "Under SCIM 1.1 a cursor, which is ignored."),
-    row(&["OKTA-3"], "http/tenant.rs", "A token without the word Bearer before it."),
+    row(&["OKTA-3"], "http/credential.rs", "A token without the word Bearer before it."),
     row(&[], "http/etag.rs", "An entity tag without its W/."),
     // Names.
     row(

@@ -150,7 +150,8 @@ export function picker(label, { name, find, show, chosen, hint, value = '' }) {
   const look = async () => {
     const mine = (turn += 1);
     await new Promise((go) => setTimeout(go, 180));
-    if (mine !== turn) return;
+    // Whoever has gone on needs no proposals any more.
+    if (mine !== turn || document.activeElement !== control) return;
     try {
       rows = await find(control.value.trim());
     } catch {
