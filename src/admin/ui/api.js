@@ -2,6 +2,8 @@
 
 const BASE = 'api/v1';
 let session = null;
+// Ends what is still being read when somebody signs out: its refusal would mean nothing.
+let reading = new AbortController();
 let lost = () => {};
 
 export class ApiError extends Error {
@@ -39,13 +41,14 @@ async function ask(method, path, { values, body, signal } = {}) {
   const headers = { accept: 'application/json' };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (method !== 'GET' && session?.csrf) headers['x-csrf-token'] = session.csrf;
+  const ends = method === 'GET' ? AbortSignal.any([reading.signal, ...(signal ? [signal] : [])]) : signal;
   let response;
   try {
     const sent = body === undefined ? undefined : JSON.stringify(body);
     response = await fetch(link(path, values), {
       method,
       headers,
-      signal,
+      signal: ends,
       body: sent,
       cache: 'no-store',
       credentials: 'same-origin',
@@ -66,7 +69,7 @@ async function ask(method, path, { values, body, signal } = {}) {
   }
   if (response.ok) return answer;
   const error = new ApiError(response.status, answer?.error);
-  if (response.status === 401 && path !== '/session') {
+  if (response.status === 401 && path !== '/session' && session !== null) {
     session = null;
     lost();
   }
@@ -96,6 +99,8 @@ export async function signIn(token) {
 
 // Fails where the daemon did not hear of it: then the cookie is still good, and whoever leaves has to know.
 export async function signOut() {
+  reading.abort();
+  reading = new AbortController();
   try {
     await ask('DELETE', '/session');
   } catch (error) {

@@ -7,7 +7,8 @@ import { picker } from './list.js';
 import { anchor, card, empty, json, loaded } from './ui.js';
 
 // People by the beginning of their name, for a picker.
-export const people = (base) => async (text) => (await get(`${base}/users`, { q: text, limit: 8 })).items;
+export const people = (base) => async (text, signal) =>
+  (await get(`${base}/users`, { q: text, limit: 8 }, signal)).items;
 export const person = (row) => [row.user_name, row.display_name ?? ''];
 
 // How grave an event is, by what it says; a delivery that nothing is said against has arrived.

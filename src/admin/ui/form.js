@@ -14,7 +14,7 @@ export function doer(text, role, work, done, kind = '') {
           const result = await work();
           say(typeof done === 'function' ? done(result) : done);
         } catch (error) {
-          alertDialog('That did not work', trouble(error));
+          if (error.name !== 'AbortError') alertDialog('That did not work', trouble(error));
         }
       }),
     kind,

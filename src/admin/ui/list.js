@@ -128,7 +128,11 @@ export function picker(label, { name, find, show, chosen, hint, value = '' }) {
   let rows = [];
   let at = -1;
   let turn = 0;
+  let asking = null;
   const close = () => {
+    // What was about to be suggested is not wanted any more.
+    turn += 1;
+    asking?.abort();
     options.hidden = true;
     at = -1;
     control.setAttribute('aria-expanded', 'false');
@@ -153,7 +157,9 @@ export function picker(label, { name, find, show, chosen, hint, value = '' }) {
     // Whoever has gone on needs no proposals any more.
     if (mine !== turn || document.activeElement !== control) return;
     try {
-      rows = await find(control.value.trim());
+      asking?.abort();
+      asking = new AbortController();
+      rows = await find(control.value.trim(), asking.signal);
     } catch {
       rows = [];
     }
