@@ -144,10 +144,10 @@ impl Membership<'_> {
     /// The state that keeps this membership, or its group, from being written.
     fn stuck(&self) -> Option<StepState> {
         let planned = self.case.position.plan.stuck.iter();
-        let planned =
+        let mut planned =
             planned.filter(|(place, _)| *place == Place::Pair(self.key.to_owned())).map(|(_, state)| state.clone());
         let group = self.case.position.facts.groups.get(self.key).and_then(|group| group.step.clone());
-        planned.last().or_else(|| self.pair().step).or(group.filter(|_| self.is_wanted()))
+        planned.next_back().or_else(|| self.pair().step).or(group.filter(|_| self.is_wanted()))
     }
 
     fn why_not_yet(&self) -> String {

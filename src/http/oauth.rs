@@ -106,7 +106,7 @@ async fn issued(state: &HttpState, visitor: Visitor<'_>, parts: &Parts, body: Bo
         return Err(Refused::of(StatusCode::BAD_REQUEST, "unsupported_grant_type", description));
     }
     let may = identity.credential.scope;
-    let scope = oauth::scope(form.get("scope")?, may).map_err(|()| {
+    let scope = oauth::scope(form.get("scope")?, may).map_err(|_| {
         let description = format!("This client may have the scope {}.", may.as_str());
         Refused::of(StatusCode::BAD_REQUEST, "invalid_scope", &description)
     })?;

@@ -79,7 +79,7 @@ pub const ALGORITHMS: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 /// It is no set.
 pub fn keys(set: &Value) -> Result<Vec<Jwk>, &'static str> {
     let keys = set.get("keys").and_then(Value::as_array).ok_or("is no set of keys: it has no list \"keys\"")?;
-    let usable = |key: &Value| serde_json::from_value::<Jwk>(key.clone()).ok().filter(|key| suits_any(key));
+    let usable = |key: &Value| serde_json::from_value::<Jwk>(key.clone()).ok().filter(suits_any);
     Ok(keys.iter().take(MOST_KEYS).filter_map(usable).collect())
 }
 

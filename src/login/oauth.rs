@@ -29,23 +29,27 @@ pub struct Issued {
     pub scope: Scope,
 }
 
+/// A scope that is none, or more than the client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeError;
+
 /// The scope that a request asks for, within what the client may do: by default all of it.
 ///
 /// # Errors
 /// It asks for something else, or more.
-pub fn scope(asked: Option<&str>, may: Scope) -> Result<Scope, ()> {
+pub fn scope(asked: Option<&str>, may: Scope) -> Result<Scope, ScopeError> {
     let mut wanted = None;
     for word in asked.unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
         let scope = match word {
             "read" => Scope::Read,
             "write" => Scope::Write,
-            _ => return Err(()),
+            _ => return Err(ScopeError),
         };
         wanted = wanted.max(Some(scope));
     }
     match wanted.unwrap_or(may) {
         scope if scope <= may => Ok(scope),
-        _ => Err(()),
+        _ => Err(ScopeError),
     }
 }
 
@@ -128,8 +132,8 @@ mod tests {
             (Some(""), Scope::Read, Ok(Scope::Read)),
             (Some("read"), Scope::Write, Ok(Scope::Read)),
             (Some("read write"), Scope::Write, Ok(Scope::Write)),
-            (Some("write"), Scope::Read, Err(())),
-            (Some("openid"), Scope::Write, Err(())),
+            (Some("write"), Scope::Read, Err(ScopeError)),
+            (Some("openid"), Scope::Write, Err(ScopeError)),
         ] {
             assert_eq!(scope(asked, may), granted, "{asked:?} {may:?}");
         }

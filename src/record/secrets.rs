@@ -19,7 +19,7 @@ pub fn path_of(uri: &axum::http::Uri, secrets: &[&str]) -> String {
     let Some(query) = uri.query() else { return path };
     let plain = percent_encoding::percent_decode_str(query).decode_utf8_lossy().to_lowercase();
     let speaks = |name: &&str| plain.contains(&name.to_lowercase());
-    match NAMES.iter().any(|name| speaks(name)) || secrets.iter().any(|name| speaks(name)) {
+    match NAMES.iter().any(speaks) || secrets.iter().any(speaks) {
         true => format!("{path}?{REDACTED}"),
         false => format!("{path}?{query}").chars().take(LONGEST).collect(),
     }

@@ -64,9 +64,12 @@ fn problem(key: &str, message: &str, line: Option<usize>) -> Value {
     json!({ "key": key, "message": message, "line": line })
 }
 
+/// A policy as a document, and the text that it came in, where it came as text.
+type Read<'a> = (Value, Option<(&'a str, Format)>);
+
 impl Source {
     /// The policy as a document, with the text that it came in.
-    fn read(&self) -> Result<(Value, Option<(&str, Format)>), Refusal> {
+    fn read(&self) -> Result<Read<'_>, Refusal> {
         match (&self.policy, &self.text) {
             (Some(policy), None) => Ok((Value::Object(policy.clone()), None)),
             (None, Some(text)) => {

@@ -117,7 +117,7 @@ fn request(tenant_id: Uuid, number: u64, at: chrono::DateTime<Utc>) -> NewReques
         "active": true,
     });
     let (method, path, status, body) = match number % 10 {
-        0 => ("POST", "/scim/okta/v2/Users".to_owned(), if number % 50 == 0 { 409 } else { 201 }, Some(body)),
+        0 => ("POST", "/scim/okta/v2/Users".to_owned(), if number.is_multiple_of(50) { 409 } else { 201 }, Some(body)),
         1 | 2 => ("PATCH", format!("/scim/okta/v2/Users/{}", user(number)), 200, Some(body)),
         3 if number % 100 == 3 => ("DELETE", format!("/scim/okta/v2/Users/{}", user(number)), 204, None),
         4 | 5 => ("PUT", format!("/scim/okta/v2/Users/{}", user(number)), 200, Some(body)),

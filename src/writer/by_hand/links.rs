@@ -47,34 +47,32 @@ impl ByHand<'_> {
     /// [`LinkError`].
     pub async fn link(&self, tenant: &Tenant, user_id: Uuid, seen: &SeenAccount) -> Result<(), LinkError> {
         let subject = Subject::User(user_id);
-        let outcome = self
-            .holding(tenant, subject, 0, async |conn, lease| {
-                let (mut facts, rules) = self.facts(conn, tenant, lease, user_id).await?;
-                if facts.record.linked().is_some() {
-                    return Ok(Err(LinkError::LinkedAlready));
-                }
-                let own = rules.protected.own.as_ref().is_some_and(|own| own.id == seen.id);
-                if own || rules.policy.protect.covers_user(&seen.username) {
-                    return Ok(Err(LinkError::Protected));
-                }
-                let holder = Holder { tenant_id: tenant.id, user_id };
-                let held = drive::claim(conn, &tenant.target, What::Account, &seen.id.0, holder).await?;
-                if held != holder {
-                    return Ok(Err(LinkError::AccountTaken));
-                }
-                let groups = seen.groups.iter().flatten().map(|name| fold(name)).collect();
-                facts.record = LinkRecord {
-                    known: Known::Linked { seen: seen.clone(), maybe: false },
-                    found: Some(AsFound { active: seen.active, groups }),
-                    ..LinkRecord::default()
-                };
-                by_hand::save_record(conn, tenant.id, &tenant.target, user_id, &facts.record).await?;
-                let body = json!({ "account": seen.id, "username": seen.username });
-                by_hand::note(conn, self.noted(tenant, "link.create", user_id, &body)).await?;
-                Ok(Ok(()))
-            })
-            .await?;
-        outcome
+        self.holding(tenant, subject, 0, async |conn, lease| {
+            let (mut facts, rules) = self.facts(conn, tenant, lease, user_id).await?;
+            if facts.record.linked().is_some() {
+                return Ok(Err(LinkError::LinkedAlready));
+            }
+            let own = rules.protected.own.as_ref().is_some_and(|own| own.id == seen.id);
+            if own || rules.policy.protect.covers_user(&seen.username) {
+                return Ok(Err(LinkError::Protected));
+            }
+            let holder = Holder { tenant_id: tenant.id, user_id };
+            let held = drive::claim(conn, &tenant.target, What::Account, &seen.id.0, holder).await?;
+            if held != holder {
+                return Ok(Err(LinkError::AccountTaken));
+            }
+            let groups = seen.groups.iter().flatten().map(|name| fold(name)).collect();
+            facts.record = LinkRecord {
+                known: Known::Linked { seen: seen.clone(), maybe: false },
+                found: Some(AsFound { active: seen.active, groups }),
+                ..LinkRecord::default()
+            };
+            by_hand::save_record(conn, tenant.id, &tenant.target, user_id, &facts.record).await?;
+            let body = json!({ "account": seen.id, "username": seen.username });
+            by_hand::note(conn, self.noted(tenant, "link.create", user_id, &body)).await?;
+            Ok(Ok(()))
+        })
+        .await?
     }
 
     /// Forgets which account is the user's. Whoever is living and wanted looks for one again.
@@ -82,20 +80,18 @@ impl ByHand<'_> {
     /// # Errors
     /// [`LinkError`].
     pub async fn unlink(&self, tenant: &Tenant, user_id: Uuid) -> Result<(), LinkError> {
-        let outcome = self
-            .holding(tenant, Subject::User(user_id), 0, async |conn, lease| {
-                let (facts, _) = self.facts(conn, tenant, lease, user_id).await?;
-                let Some(seen) = facts.record.linked() else { return Ok(Err(LinkError::NotLinked)) };
-                let body = json!({ "account": seen.id, "username": seen.username });
-                let holder = Holder { tenant_id: tenant.id, user_id };
-                drive::keep_claims(conn, holder, &[], None).await?;
-                link_by_hand::forget_pairs(conn, tenant.id, user_id).await?;
-                by_hand::save_record(conn, tenant.id, &tenant.target, user_id, &LinkRecord::default()).await?;
-                by_hand::note(conn, self.noted(tenant, "link.delete", user_id, &body)).await?;
-                Ok(Ok(()))
-            })
-            .await?;
-        outcome
+        self.holding(tenant, Subject::User(user_id), 0, async |conn, lease| {
+            let (facts, _) = self.facts(conn, tenant, lease, user_id).await?;
+            let Some(seen) = facts.record.linked() else { return Ok(Err(LinkError::NotLinked)) };
+            let body = json!({ "account": seen.id, "username": seen.username });
+            let holder = Holder { tenant_id: tenant.id, user_id };
+            drive::keep_claims(conn, holder, &[], None).await?;
+            link_by_hand::forget_pairs(conn, tenant.id, user_id).await?;
+            by_hand::save_record(conn, tenant.id, &tenant.target, user_id, &LinkRecord::default()).await?;
+            by_hand::note(conn, self.noted(tenant, "link.delete", user_id, &body)).await?;
+            Ok(Ok(()))
+        })
+        .await?
     }
 
     /// Passes one user's account on to another who has none, with what is on record of it.
