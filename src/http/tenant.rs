@@ -2,7 +2,7 @@
 //!
 //! A good pair is remembered for two seconds, so that a busy client costs the store one look-up in that time and a
 //! revoked token stops within it. Of what is bad nothing is remembered but how often an address was wrong
-//! ([`login::slow`]). What is wrong with a credential, or whether there is such a tenant, is told to the log alone.
+//! (`login::slow`). What is wrong with a credential, or whether there is such a tenant, is told to the log alone.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,7 +1,7 @@
 //! Who asked for what, and what came of it: every request, every change, and the deliveries that followed, as one list.
 //!
 //! A change and its row in `audit` commit together, wherever the change is made. Requests are written afterwards, a batch
-//! at a time ([`write`]); the words of a change are with its request. What no client asked for over the network (a command,
+//! at a time ([`write()`]); the words of a change are with its request. What no client asked for over the network (a command,
 //! the daemon itself) is a row of `audit` alone, and stands in the same list.
 
 mod clear;
