@@ -184,7 +184,8 @@ impl Browser {
 /// The driver, once it says on which port it listens.
 async fn driver(folder: &Path) -> (tokio::process::Child, u16) {
     let mut command = tokio::process::Command::new("chromedriver");
-    command.arg("--port=0").current_dir(folder).env("TMPDIR", folder).env("HOME", folder).process_group(0);
+    // A socket's path has 107 bytes at most: from the working directory it is short, wherever the folder is.
+    command.arg("--port=0").current_dir(folder).env("TMPDIR", ".").env("HOME", folder).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn().expect("chromedriver: apt-get install chromium chromium-driver");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
