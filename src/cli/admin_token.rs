@@ -1,11 +1,12 @@
 //! `jira-scim admin-token`: who may use the admin page and API. The first one is made here: without any, nobody gets in.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::desk::Desk;
 use super::table::table;
+use super::token::{expiry, instant};
 use super::{ConfigArgs, Failure};
 use crate::store::admin_token::{self, AdminToken, NewAdmin, NewAdminToken, Role, checked_label};
 
@@ -106,15 +107,6 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             Ok(format!("admin token {} is revoked", gone.label))
         }
     }
-}
-
-fn expiry(now: DateTime<Utc>, after: std::time::Duration) -> Result<DateTime<Utc>, Failure> {
-    let after = chrono::Duration::from_std(after).ok().and_then(|after| now.checked_add_signed(after));
-    after.filter(|at| *at > now).ok_or_else(|| "that is no time at which a token could expire".into())
-}
-
-fn instant(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn listed(tokens: &[AdminToken], now: DateTime<Utc>) -> String {

@@ -258,12 +258,14 @@ fn chosen(path: &Path) -> Result<Secret, Failure> {
     Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }
 
-fn expiry(now: DateTime<Utc>, after: Duration) -> Result<DateTime<Utc>, Failure> {
+/// When something ends that is to last so long.
+pub(super) fn expiry(now: DateTime<Utc>, after: Duration) -> Result<DateTime<Utc>, Failure> {
     let after = chrono::Duration::from_std(after).ok().and_then(|after| now.checked_add_signed(after));
     after.filter(|at| *at > now).ok_or_else(|| "that is no time at which a token could expire".into())
 }
 
-fn instant(at: DateTime<Utc>) -> String {
+/// A time as lists show it.
+pub(super) fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
