@@ -12,7 +12,7 @@ IMAGE ?= jira-scim
 TARGET ?= data-center
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash match contract bench check fmt lint doc sqlx ci image compose-secrets
+.PHONY: help setup demo test crash match sync-size contract bench check fmt lint doc sqlx ci image compose-secrets
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: setup ## An Okta-like session against a sandbox Jira, shown live (TARGET=d
 	@cargo run --quiet --locked -- demo --target $(TARGET)
 
 test: ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
-	@.make/setup.sh browser
+	@.make/setup.sh browser ldap
 	@.make/test.sh
 
 crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_SEED replays)
@@ -32,6 +32,10 @@ crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_
 
 match: setup ## Import MATCH_PEOPLE people of a sandbox Jira, and match everybody as an Okta would: nobody is made twice
 	@MATCH_PEOPLE=$(MATCH_PEOPLE) .make/test.sh match_all::
+
+sync-size: ## Read a directory of PEOPLE people (20000) into the store, and measure it
+	@.make/setup.sh ldap
+	@RUST_TEST_NOCAPTURE=1 SYNC_PEOPLE=$(or $(PEOPLE),20000) .make/test.sh sync::size::
 
 contract: setup ## Hold every call of every story to Atlassian's OpenAPI documents in the folder SPECS
 	@.make/contract.sh "$(SPECS)"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building and testing needs and this machine lacks, and says so; changes nothing when all is there.
-# With the argument `browser` also what the tests of the admin page drive.
+# With the argument `browser` also what the tests of the admin page drive, with `ldap` the directory server of other tests.
 # Exit codes: 0 all there, 1 something could not be installed, 3 no suitable cargo.
 set -eu
 cd "$(dirname "$0")/.."
@@ -47,6 +47,9 @@ has_linker() {
 }
 
 # The tests of the admin page drive Chromium; nothing else needs it.
+# An OpenLDAP server, which tests start themselves, and the command that changes it.
+has_ldap() { [ -x /usr/sbin/slapd ] && has ldapmodify; }
+
 has_browser() { has chromedriver && has chromium; }
 
 has_postgres() { .make/postgres-bin.sh "$oldest_postgres" >/dev/null 2>&1; }
@@ -88,22 +91,33 @@ install_postgres() {
     trap - EXIT INT TERM HUP
 }
 
+# The server's programs, without the directory that Debian's package makes, and without starting it.
+install_ldap() {
+    printf 'slapd slapd/no_configuration boolean true\n' | as_root debconf-set-selections
+    install_packages slapd ldap-utils
+}
+
 check_cargo
 linker=
 postgres=
 browser=
+ldap=
+wants() { case " $wanted_extras " in *" $1 "*) ;; *) return 1 ;; esac; }
+wanted_extras="$*"
 has_linker || linker=yes
 has_postgres || postgres=yes
-[ "${1:-}" != browser ] || has_browser || browser=yes
-if [ -z "$linker$postgres$browser" ]; then
+! wants browser || has_browser || browser=yes
+! wants ldap || has_ldap || ldap=yes
+if [ -z "$linker$postgres$browser$ldap" ]; then
     exit 0
 fi
 
 [ -z "$linker" ] || say 'missing here: a C linker'
 [ -z "$postgres" ] || say 'missing here: the PostgreSQL server programs'
 [ -z "$browser" ] || say 'missing here: chromium and chromedriver, for the tests of the admin page'
+[ -z "$ldap" ] || say 'missing here: slapd and ldap-utils, for the tests of directories that are read'
 if ! has apt-get; then
-    say "this is neither Debian nor Ubuntu: please install a C compiler, PostgreSQL $oldest_postgres or newer (initdb, postgres) and, for the tests, chromium with chromedriver"
+    say "this is neither Debian nor Ubuntu: please install a C compiler, PostgreSQL $oldest_postgres or newer (initdb, postgres) and, for the tests, chromium with chromedriver, and OpenLDAP with its server"
     exit 1
 fi
 if [ -n "$linker" ]; then say 'installing with apt-get: gcc libc6-dev'; fi
@@ -111,18 +125,26 @@ if [ -n "$postgres" ]; then
     say 'installing with apt-get: postgresql (its programs only: no cluster is made or started, port 5432 stays free)'
 fi
 if [ -n "$browser" ]; then say 'installing with apt-get: chromium chromium-driver'; fi
+if [ -n "$ldap" ]; then
+    say 'installing with apt-get: slapd ldap-utils (its programs only: no server is set up or started, port 389 stays free)'
+fi
 as_root apt-get update >&2
 if [ -n "$linker" ]; then install_packages gcc libc6-dev; fi
 if [ -n "$postgres" ]; then install_postgres; fi
 if [ -n "$browser" ]; then install_packages chromium chromium-driver; fi
+if [ -n "$ldap" ]; then install_ldap; fi
 
 has_linker || { say 'a C program still cannot be linked'; exit 1; }
 has_postgres || {
     say "PostgreSQL $oldest_postgres or newer is still not here: this system is too old; see https://www.postgresql.org/download/"
     exit 1
 }
-if [ "${1:-}" = browser ] && ! has_browser; then
+if wants browser && ! has_browser; then
     say 'chromium and chromedriver are still not here'
+    exit 1
+fi
+if wants ldap && ! has_ldap; then
+    say 'slapd and ldapmodify are still not here'
     exit 1
 fi
 say 'all is there now'

@@ -3,6 +3,7 @@
 mod activity;
 mod administration;
 pub mod credentials;
+mod sources;
 pub mod tables;
 mod targets;
 
@@ -33,6 +34,7 @@ use crate::writer::forecast::taken_by_change;
 use crate::writer::outcome::Patience;
 use crate::writer::{Writer, WriterOptions};
 
+pub use sources::{source, sources};
 pub use targets::target;
 
 /// How often history is tidied: partitions made and dropped, tallies and touches folded, tombstones purged.
@@ -65,6 +67,15 @@ pub enum AppError {
         /// What is wrong with it.
         #[source]
         source: ClientError,
+    },
+    /// A source.
+    #[error("source {name}")]
+    Source {
+        /// Its name in the configuration.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: crate::sync::source::SourceError,
     },
     /// A file that the configuration names.
     #[error("cannot read {path}")]
@@ -143,7 +154,9 @@ impl App {
         )
         .recorded_by(recorder.clone());
         let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
+        let sync = sources(&config, &store, &life, &metrics, Some(&writer))?;
         writer.start();
+        sources::start(sync, &life).await?;
         if !config.tables.is_empty() {
             let (tables, store, writer) = (config.tables.clone(), store.clone(), writer.clone());
             life.spawn("tables", tables::follow(tables, store, writer, life.clone()));

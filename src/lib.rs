@@ -51,5 +51,6 @@ pub mod scim;
 pub mod secret;
 pub mod simulate;
 pub mod store;
+pub mod sync;
 pub mod telemetry;
 pub mod writer;

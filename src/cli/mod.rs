@@ -30,6 +30,7 @@ mod runs;
 mod sandbox;
 mod serve;
 mod simulate;
+mod sync;
 mod table;
 mod tenant;
 mod token;
@@ -109,6 +110,8 @@ enum Command {
     Serve(serve::Args),
     /// Run a Jira with state, for trying things out.
     Sandbox(sandbox::Args),
+    /// Read the directory that a tenant's people come from; test it, show what a read would change.
+    Sync(sync::Args),
     /// Make, list, show, change and delete tenants.
     Tenant(tenant::Args),
     /// Make, list, rotate and revoke the tokens of a tenant.
@@ -165,6 +168,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Reconcile(args) => drift::reconcile(&args).await,
         Command::Release(args) => release::run(&args).await,
         Command::Serve(args) => serve::run(&args).await,
+        Command::Sync(args) => sync::run(&args).await,
         Command::Tenant(args) => tenant::run(&args).await,
         Command::Token(args) => token::run(&args).await,
         Command::Unmatched(args) => unmatched::run(&args).await,

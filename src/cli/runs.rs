@@ -89,7 +89,8 @@ pub(super) async fn worked(
     ended
 }
 
-async fn watched(
+/// Waits for the end of a run that somebody works on, and tells on standard error how far it is.
+pub(super) async fn watched(
     desk: &Desk,
     tenant: &Tenant,
     id: Uuid,

@@ -10,6 +10,7 @@ mod lines;
 mod places;
 mod reader;
 mod sections;
+mod sources;
 mod targets;
 mod value;
 
@@ -25,6 +26,7 @@ pub use lines::line_of;
 pub use places::{BASIC_USERNAME, is_basic_username};
 pub use places::{JwtConfig, Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, TokenScope, is_slug};
 pub use sections::{Alert, Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
+pub use sources::{Bind, Disabled, LdapConfig, Preset, Referrals, Schedule, SourceConfig, Vanished, VanishedGroups};
 pub use targets::{
     AlignConfig, CrowdConfig, MatchOn, OrganizationConfig, Pace, TargetConfig, TargetCredential, TargetKind,
 };
@@ -59,6 +61,8 @@ pub struct Config {
     pub targets: Vec<TargetConfig>,
     /// `[[tenant]]`
     pub tenants: Vec<TenantConfig>,
+    /// `[[source]]`
+    pub sources: Vec<SourceConfig>,
 }
 
 /// One thing that is wrong, as one sentence that names the key.
@@ -132,8 +136,10 @@ impl Config {
             tables: reader.each("table", TableConfig::read).into_iter().flatten().collect(),
             targets: reader.each("target", TargetConfig::read).into_iter().flatten().collect(),
             tenants: reader.each("tenant", TenantConfig::read).into_iter().flatten().collect(),
+            sources: reader.each("source", SourceConfig::read).into_iter().flatten().collect(),
         };
         config.check_across(&mut reader);
+        config.check_sources(&mut reader);
         reader.refuse_unknown();
         config
     }
@@ -174,6 +180,24 @@ impl Config {
             if !names.contains(tenant.target.as_str()) {
                 let what = format!("names the target \"{}\", which is not configured", tenant.target);
                 reader.problem(&format!("tenant.{index}.target"), &what);
+            }
+        }
+    }
+
+    fn check_sources(&self, reader: &mut Reader<'_>) {
+        let (mut names, mut tenants) = (BTreeSet::new(), BTreeSet::new());
+        for (index, source) in self.sources.iter().enumerate() {
+            if !names.insert(source.name.as_str()) {
+                reader.problem(&format!("source.{index}.name"), &format!("\"{}\" is there twice", source.name));
+            }
+            if !tenants.insert(source.tenant.as_str()) {
+                let what = format!("\"{}\" has a source already: a tenant has one", source.tenant);
+                reader.problem(&format!("source.{index}.tenant"), &what);
+            }
+            // A run renews its lease between two answers.
+            if self.writer.lease < source.ldap.timeout * 2 {
+                let what = format!("must be at least twice the time-out of the source {}", source.name);
+                reader.problem("writer.lease", &what);
             }
         }
     }

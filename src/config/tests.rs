@@ -31,7 +31,7 @@ fn keys_of(table: &toml::Table, prefix: &str, keys: &mut BTreeSet<String>) {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         let inner: Vec<&toml::Table> = match value {
             // A policy is one key here; its inside belongs to another module.
-            toml::Value::Table(inner) if key != "policy" && key != "repair" => vec![inner],
+            toml::Value::Table(inner) if !["policy", "repair", "attributes"].contains(&key.as_str()) => vec![inner],
             toml::Value::Array(items) => items.iter().filter_map(toml::Value::as_table).collect(),
             _ => Vec::new(),
         };
@@ -283,4 +283,63 @@ fn align_says_what_people_are_found_by_and_which_roles_are_left_alone() {
 fn a_table_is_a_file_that_is_there() {
     let told = problems("[[table]]\nname = 'hr'\nfile = '/no/such/file.csv'\nkey = 'employee'\n");
     assert!(told.contains("table.0.file") && told.contains("is not there"), "{told}");
+}
+
+const SOURCE: &str = "[[source]]\nname = 'corp'\ntenant = 'corp'\npreset = 'openldap'\n\
+    urls = ['ldaps://ldap.example']\nbase_dn = 'dc=example'\n";
+
+#[test]
+fn the_examples_of_a_source_state_its_defaults() {
+    let (config, found) = found_in(SOURCE);
+    assert_eq!(found.problems, []);
+    let source = &config.sources[0];
+    let example = with_examples().parse::<toml::Table>().unwrap()["source"][0].as_table().unwrap().clone();
+    let number = |key: &str| example[key].as_integer().unwrap();
+    let flag = |key: &str| example[key].as_bool().unwrap();
+    assert_eq!((flag("users"), flag("groups"), flag("take_over")), (source.users, source.groups, source.take_over));
+    assert_eq!(number("fall_percent"), i64::from(source.fall_percent));
+    assert_eq!(number("fall_min"), i64::from(source.fall_min));
+    assert_eq!((flag("at_start"), &source.schedule), (source.at_start, &Schedule::ByHand));
+    assert_eq!((source.vanished, source.vanished_groups), (Vanished::Deactivate, VanishedGroups::Delete));
+    assert_eq!(
+        (example["vanished"].as_str(), example["vanished_groups"].as_str()),
+        (Some("deactivate"), Some("delete"))
+    );
+    assert_eq!(number("page_size"), i64::from(source.ldap.page_size));
+    assert_eq!(humantime::parse_duration(example["timeout"].as_str().unwrap()).unwrap(), source.ldap.timeout);
+    assert_eq!(flag("start_tls"), source.ldap.start_tls);
+}
+
+#[test]
+fn a_source_has_one_tenant_and_one_schedule() {
+    let told = problems(&format!("{SOURCE}every = '1h'\ncron = '0 2 * * *'\n"));
+    assert!(told.contains("every") && told.contains("only one of them"), "{told}");
+    let told = problems(&format!("{SOURCE}{}", SOURCE.replace("name = 'corp'", "name = 'other'")));
+    assert!(told.contains("source.1.tenant") && told.contains("a tenant has one"), "{told}");
+    let told = problems(&format!("{SOURCE}timeout = '50s'\n"));
+    assert!(told.contains("writer.lease"), "{told}");
+    let told = problems(&format!("{SOURCE}users = false\ngroups = false\n"));
+    assert!(told.contains("nothing would be read"), "{told}");
+}
+
+#[test]
+fn what_a_source_is_given_is_looked_at_key_by_key() {
+    for (line, named) in [
+        ("cron = 'at dawn'", "source.0.cron"),
+        ("every = '1s'", "source.0.every"),
+        ("user_filter = 'uid=ann)'", "source.0.user_filter"),
+        ("bind_dn = 'cn=me'", "source.0.bind_dn"),
+        ("bind_password = 'hunter2'", "source.0.bind_dn"),
+        ("ca_file = '/nowhere'", "source.0.ca_file"),
+        ("page_size = 0", "source.0.page_size"),
+        ("vanished = 'shoot'", "source.0.vanished"),
+        ("referals = 'ignore'", "did you mean source.0.referrals"),
+    ] {
+        let told = problems(&format!("{SOURCE}{line}\n"));
+        assert!(told.contains(named) && !told.contains("hunter2"), "{line}: {told}");
+    }
+    for url in ["https://ldap.example", "ldap://", "ldaps://me:pw@ldap.example", "ldap.example"] {
+        let told = problems(&SOURCE.replace("ldaps://ldap.example", url));
+        assert!(told.contains("source.0.urls") && !told.contains("pw@"), "{url}: {told}");
+    }
 }

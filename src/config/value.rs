@@ -82,6 +82,29 @@ impl Value for BTreeMap<String, u32> {
     }
 }
 
+impl Value for BTreeMap<String, String> {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        let wrong = || "a table of texts in quotes".to_owned();
+        let table = value.as_table().ok_or_else(wrong)?;
+        let text = |value: &toml::Value| value.as_str().map(|text| text.trim().to_owned()).ok_or_else(wrong);
+        table.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect()
+    }
+}
+
+/// A list of texts, which may have commas in them; a text alone is a list of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Texts(pub(super) Vec<String>);
+
+impl Value for Texts {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        let texts: Result<Vec<String>, String> = match value {
+            toml::Value::Array(items) => items.iter().map(String::read).collect(),
+            other => String::read(other).map(|text| vec![text]),
+        };
+        texts.map(Self).map_err(|_| "a list of texts in quotes".to_owned())
+    }
+}
+
 impl Value for Duration {
     fn read(value: &toml::Value) -> Result<Self, String> {
         let parsed = value.as_str().and_then(|text| match text.trim() {

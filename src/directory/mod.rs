@@ -45,6 +45,8 @@ pub struct Caller {
     pub request_id: Uuid,
     /// The client's address as far as trusted proxies tell.
     pub remote: Option<String>,
+    /// How urgent what it leaves to do is: 0 what somebody waits for, 1 bulk work.
+    pub priority: i16,
     /// The request draws the outbox rows already leased to itself for this long, because it will settle them.
     pub settles: Option<Duration>,
     /// Whether the audit keeps what the request said.
@@ -74,7 +76,7 @@ impl Caller {
             body: body.filter(|_| self.records_bodies),
             status,
             nudge: NudgeAs {
-                priority: 0,
+                priority: self.priority,
                 request_id: Some(self.request_id),
                 lease: self.settles.map(|length| (Uuid::new_v4(), length)),
                 fan_out: false,

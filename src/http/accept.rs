@@ -24,7 +24,7 @@ use crate::writer::{Refusal, Settled, Writer};
 /// the client's, one that concerns only others is not.
 ///
 /// # Errors
-/// What the directory says, or what the target refused.
+/// 403 where a source feeds the tenant; what the directory says, or what the target refused.
 pub(super) async fn accept<T, A, C, F>(exchange: &Exchange<'_>, about: A, change: C) -> Result<T, Failure>
 where
     T: Send + 'static,
@@ -32,6 +32,11 @@ where
     C: FnOnce(Directory, Caller) -> F + Send + 'static,
     F: Future<Output = Result<Accepted<T>, DirectoryError>> + Send + 'static,
 {
+    if let Some(source) = &exchange.source {
+        let detail =
+            format!("This tenant is fed by the source {source}: its users and groups can be read here, not changed.");
+        return Err(ScimError { status: 403, scim_type: None, detail }.into());
+    }
     let state = exchange.state;
     let mut caller = exchange.caller.clone();
     let settles = exchange.settles;

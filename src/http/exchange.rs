@@ -33,6 +33,8 @@ pub(super) struct Exchange<'a> {
     pub(super) me: Option<Uuid>,
     /// What the credential may do.
     pub(super) grant: Grant,
+    /// The source that the tenant's people come from: then clients only read.
+    pub(super) source: Option<Arc<str>>,
     /// How this tenant's clients are answered.
     pub(super) scim: Arc<Scim>,
     /// Whether a change may wait for Jira, so that the client hears a refusal.
@@ -68,6 +70,7 @@ impl<'a> Exchange<'a> {
             actor: identity.credential.label.clone(),
             request_id,
             remote: state.origin.remote(&parts.headers, peer).map(|address| address.to_string()),
+            priority: 0,
             // Decided where a change is accepted; a read settles nothing.
             settles: None,
             records_bodies: identity.level != Level::Off,
@@ -79,6 +82,7 @@ impl<'a> Exchange<'a> {
             caller,
             me: identity.credential.me,
             grant: Grant::of(&identity.credential),
+            source: identity.source,
             scim: identity.scim,
             settles: true,
             query: query::read(parts.uri.query())?,
@@ -96,6 +100,7 @@ impl<'a> Exchange<'a> {
             caller: self.caller.clone(),
             me: self.me,
             grant: self.grant,
+            source: self.source.clone(),
             scim: self.scim.clone(),
             settles: false,
             query: Search::default(),

@@ -24,6 +24,7 @@ use crate::login::slow::Slow;
 use crate::policy::record::Level;
 use crate::policy::{Groups, Policy, Scim};
 use crate::scim::Types;
+use crate::store::source;
 use crate::store::tenant::Tenant;
 use crate::store::token::{self, Credential};
 use crate::store::{Store, StoreError};
@@ -49,6 +50,8 @@ pub(super) struct Identity {
     pub(super) types: Types,
     /// How much of its requests goes on record, from its policy.
     pub(super) level: Level,
+    /// The source that its people come from: then clients only read.
+    pub(super) source: Option<Arc<str>>,
 }
 
 impl Identity {
@@ -69,6 +72,7 @@ impl Identity {
             groups: Arc::new(groups),
             types,
             level,
+            source: None,
         })
     }
 
@@ -145,7 +149,9 @@ impl Doorkeeper {
         let proof = match self.recall(visitor.slug, &key, visitor.now, Utc::now()) {
             Some(identity) => Proof::Good(identity),
             None => match self.prove(store, visitor, &presented).await? {
-                Proof::Good(identity) => {
+                Proof::Good(mut identity) => {
+                    let held = source::held(store.pool(), identity.tenant.id).await?;
+                    identity.source = held.map(|held| held.name.into());
                     self.remember(key, identity.clone(), visitor.now);
                     Proof::Good(identity)
                 }

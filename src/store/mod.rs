@@ -38,6 +38,7 @@ pub mod run;
 pub mod scratch;
 pub mod seed;
 pub mod signing_key;
+pub mod source;
 pub mod standing;
 pub mod target;
 pub mod tenant;

@@ -31,11 +31,15 @@ pub enum Kind {
     Reset,
     /// Takes back everything that was written to the target.
     Purge,
+    /// Reads the directory that the tenant's people come from.
+    Sync,
+    /// Says what a sync would change.
+    SyncPlan,
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Import, Self::Reconcile, Self::LastLogin, Self::Reset, Self::Purge];
+    /// Those that the writer does; the others are no business of a target.
+    pub const OF_THE_WRITER: [Self; 5] = [Self::Import, Self::Reconcile, Self::LastLogin, Self::Reset, Self::Purge];
 
     /// As in the column.
     pub fn as_str(self) -> &'static str {
@@ -45,6 +49,8 @@ impl Kind {
             Self::LastLogin => "last_login",
             Self::Reset => "reset",
             Self::Purge => "purge",
+            Self::Sync => "sync",
+            Self::SyncPlan => "sync_plan",
         }
     }
 }
@@ -212,7 +218,7 @@ pub async fn take_next(
     token: Uuid,
     lease: Duration,
 ) -> Result<Option<Run>, StoreError> {
-    let kinds = Kind::ALL.map(|kind| kind.as_str().to_owned());
+    let kinds = Kind::OF_THE_WRITER.map(|kind| kind.as_str().to_owned());
     let taken = sqlx::query_as!(
         Run,
         r#"-- run.take_next
@@ -221,7 +227,7 @@ pub async fn take_next(
             WHERE t.target = $1 AND r.kind = ANY($2) AND r.state IN ('queued', 'running') AND r.due_at <= now()
               AND (r.lease_until IS NULL OR r.lease_until <= now())
               AND NOT (r.kind IN ('import', 'reset', 'purge') AND EXISTS (SELECT FROM run o WHERE o.tenant_id = r.tenant_id
-                AND o.id <> r.id AND o.state = 'running' AND o.kind IN ('import', 'reset', 'purge')))
+                AND o.id <> r.id AND o.state = 'running' AND o.kind IN ('import', 'reset', 'purge', 'sync')))
               AND NOT EXISTS (SELECT FROM target_state s WHERE s.name = t.target AND s.failures > 0)
             ORDER BY r.requested, r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
         )

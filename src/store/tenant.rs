@@ -433,6 +433,9 @@ macro_rules! delete_page {
 pub(super) async fn purge(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(), StoreError> {
     delete_page!(conn, tenant_id, "outbox");
     delete_page!(conn, tenant_id, "run");
+    delete_page!(conn, tenant_id, "source");
+    delete_page!(conn, tenant_id, "source_entry");
+    delete_page!(conn, tenant_id, "source_member");
     delete_page!(conn, tenant_id, "drift");
     delete_page!(conn, tenant_id, "jira_membership");
     delete_page!(conn, tenant_id, "jira_group");

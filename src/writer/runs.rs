@@ -330,6 +330,9 @@ impl Inner {
             Kind::Purge => removal::purge(self, held).await?,
             Kind::Reconcile => reconcile::run(self, held).await?,
             Kind::Reset => removal::reset(self, held).await?,
+            Kind::Sync | Kind::SyncPlan => {
+                return Err(RunError::Failed("a sync is not the writer's work".to_owned()));
+            }
         }
         Ok(None)
     }

@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("admin", 4),
     ("http", 4),
     ("simulate", 4),
+    ("sync", 4),
     ("app", 5),
     ("cli", 5),
 ];
@@ -46,6 +47,9 @@ const STRANGERS: &[(&str, &str)] = &[
     ("simulate", "http"),
     ("admin", "http"),
     ("http", "admin"),
+    ("sync", "http"),
+    ("http", "sync"),
+    ("sync", "jira"),
     ("sandbox", "jira"),
     ("jira", "sandbox"),
 ];

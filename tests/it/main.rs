@@ -90,6 +90,7 @@ mod store_order;
 mod store_run;
 mod store_tenant;
 mod story_settle;
+mod sync;
 mod tables;
 mod two_targets;
 mod v11;

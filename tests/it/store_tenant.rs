@@ -190,6 +190,9 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             "INSERT INTO alert_state (tenant_id, kind, subject, stage) VALUES ($1, 'token_expires', $2::text, '30')",
             "INSERT INTO jwt_issuer (tenant_id, id, label, issuer, jwks, audience, algorithms, skew_seconds)
              VALUES ($1, $2, 'entra', 'https://issuer.example', '{}', 'scim', '{RS256}', 60)",
+            "INSERT INTO source (tenant_id, name) SELECT $1, 'corp' WHERE $2 IS NOT NULL",
+            "INSERT INTO source_entry (tenant_id, run_id, kind, key, place, name_key) VALUES ($1, $2, 'user', 'k', 'p', 'n')",
+            "INSERT INTO source_member (tenant_id, run_id, group_key, member) VALUES ($1, $2, 'g', 'm')",
             "INSERT INTO alert (id, tenant_id, kind, at, body) VALUES ($2, $1, 'brake', now(), '{}')",
         ] {
             sqlx::query(insert).bind(tenant.id).bind(user).execute(&pool).await.unwrap();

@@ -76,6 +76,7 @@ impl Both {
             request_id: Uuid::now_v7(),
             remote: None,
             records_bodies: true,
+            priority: 0,
             settles: settles.then(|| self.writer.settle_lease()),
         };
         let Value::Object(attrs) = json!({"userName": name, "displayName": name}) else { unreachable!() };

@@ -113,6 +113,7 @@ impl World {
             request_id: Uuid::now_v7(),
             remote: None,
             records_bodies: true,
+            priority: 0,
             settles,
         }
     }

@@ -1,0 +1,313 @@
+//! `jira-scim sync`: directories that are read on a schedule. Tests them, says what a read would change, reads now, and tells
+//! what came of it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::desk::Desk;
+use super::plan::Pending;
+use super::runs::watched;
+use super::table::table;
+use super::{ConfigArgs, Failure};
+use crate::app;
+use crate::lifecycle::Lifecycle;
+use crate::store::run::{self, Kind, Run, State};
+use crate::store::source;
+use crate::store::tenant::{self, Tenant};
+use crate::sync::run::{Asked, Configured, counters_of};
+use crate::sync::source::{Entry, Piece, Reading, Step, Wanted};
+use crate::sync::{Counters, Line, Sync};
+use crate::telemetry::{Chain, Metrics};
+
+/// So many people are shown as they would be brought in.
+const SHOWN: usize = 3;
+/// So many runs are listed.
+const LISTED: i64 = 10;
+/// How often it is tried to take up a run that somebody else has.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Connect, bind, count, and show three people as they would be brought in; changes nothing.
+    Test(Named),
+    /// Show what a read would change; exit code 5 when that is not nothing.
+    Plan(Named),
+    /// Read now.
+    Run(RunArgs),
+    /// Tell what the last runs came to.
+    Status(Named),
+}
+
+#[derive(clap::Args)]
+struct Named {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The source
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    named: Named,
+    /// Only this person, by userName; the groups stay as they are
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Leave it to the daemon, and do not wait
+    #[arg(long)]
+    background: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: &Args) -> Result<(), Failure> {
+    let (Command::Test(named) | Command::Plan(named) | Command::Status(named) | Command::Run(RunArgs { named, .. })) =
+        &args.command;
+    let desk = Desk::open(&named.config).await?;
+    let outcome = act(args, named, &desk).await;
+    desk.close().await;
+    outcome
+}
+
+async fn act(args: &Args, named: &Named, desk: &Desk) -> Result<(), Failure> {
+    let life = Lifecycle::new();
+    life.listen_for_signals()?;
+    let sync = app::sources(&desk.config, &desk.store, &life, &Metrics::new()?, None)?;
+    let configured = sync.source(&named.source).cloned();
+    let configured = configured.ok_or_else(|| format!("there is no source {} in the configuration", named.source))?;
+    match &args.command {
+        Command::Test(_) => test(named, &configured).await,
+        Command::Plan(_) => plan(named, desk, &sync, &configured).await,
+        Command::Run(args) => read(args, desk, sync, &configured, &life).await,
+        Command::Status(_) => status(named, desk, &configured).await,
+    }
+}
+
+/// What a directory showed.
+#[derive(Default)]
+struct Seen {
+    people: u64,
+    groups: u64,
+    members: u64,
+    shown: Vec<Value>,
+    messages: Vec<String>,
+}
+
+impl Seen {
+    async fn read(&mut self, mut reading: Box<dyn Reading>, people: bool) -> Result<(), Failure> {
+        loop {
+            let pieces = match reading.next().await? {
+                Step::Complete => return Ok(()),
+                Step::Page(pieces) => pieces,
+            };
+            for piece in pieces {
+                match piece {
+                    Piece::Entry(entry) => self.take(entry, people),
+                    Piece::Members { members, .. } => self.members += members.len() as u64,
+                    Piece::Nameless { shown, why } => self.say(format!("{shown}: {why}")),
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, entry: Entry, people: bool) {
+        *(if people { &mut self.people } else { &mut self.groups }) += 1;
+        match entry.body {
+            Ok(body) if people && self.shown.len() < SHOWN => self.shown.push(body),
+            Ok(_) => {}
+            Err(why) => self.say(format!("{}: {why}", entry.shown)),
+        }
+    }
+
+    fn say(&mut self, sentence: String) {
+        if self.messages.len() < 20 {
+            self.messages.push(sentence);
+        }
+    }
+}
+
+async fn test(named: &Named, configured: &Configured) -> Result<(), Failure> {
+    let mut seen = Seen::default();
+    seen.read(configured.source.people(&Wanted::All).await?, true).await?;
+    if configured.config.groups || !configured.config.scope_groups.is_empty() {
+        seen.read(configured.source.groups().await?, false).await?;
+    }
+    let Seen { people, groups, members, shown, messages } = seen;
+    if named.json {
+        let all = json!({ "address": configured.source.address(), "people": people, "groups": groups,
+            "members": members, "shown": shown, "messages": messages });
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    println!("{}: {people} people, {groups} groups with {members} members", configured.source.address());
+    for person in &shown {
+        println!("{}", serde_json::to_string_pretty(person)?);
+    }
+    for sentence in &messages {
+        println!("cannot be used: {sentence}");
+    }
+    Ok(())
+}
+
+async fn plan(named: &Named, desk: &Desk, sync: &Sync, configured: &Configured) -> Result<(), Failure> {
+    let tenant = sync.claim(configured).await?;
+    let id = asked(desk, sync, &tenant, Kind::SyncPlan, &Asked::default()).await?;
+    let (json, mut first) = (named.json, true);
+    if json {
+        print!("{{\"lines\": [");
+    }
+    let mut line = |line: Line| match (json, serde_json::to_string(&line)) {
+        (true, Ok(text)) => {
+            print!("{}\n  {text}", if first { "" } else { "," });
+            first = false;
+        }
+        _ => println!("{} {} {}{}", line.what, line.of, line.name, detail(&line.detail)),
+    };
+    let worked = sync.work(configured, tenant.id, id, &mut line).await?;
+    let run = row(desk, &tenant, id).await?;
+    let counters = counters_of(&run);
+    if json {
+        println!("],\n\"summary\": {}}}", serde_json::to_string(&counters)?);
+    } else {
+        println!("{}", summary(&counters));
+    }
+    match (worked, run.error) {
+        (None, _) => Err(format!("a plan of source {} is under way already", configured.config.name).into()),
+        (_, Some(why)) => Err(why.into()),
+        _ if counters.wanted() > 0 => Err(Pending(format!("{} things would be changed", counters.wanted())).into()),
+        _ => Ok(()),
+    }
+}
+
+fn detail(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+async fn read(
+    args: &RunArgs,
+    desk: &Desk,
+    sync: Sync,
+    configured: &Configured,
+    life: &Lifecycle,
+) -> Result<(), Failure> {
+    let tenant = sync.claim(configured).await?;
+    let id = asked(desk, &sync, &tenant, Kind::Sync, &Asked { user: args.user.clone() }).await?;
+    let run = match args.background {
+        true => row(desk, &tenant, id).await?,
+        false => worked(desk, sync, configured, &tenant, id, life).await?,
+    };
+    println!("{}", if args.named.json { serde_json::to_string_pretty(&run)? } else { told(&run) });
+    match (run.state, run.error) {
+        (State::Failed, Some(why)) => Err(format!("source {}: {why}", configured.config.name).into()),
+        _ => Ok(()),
+    }
+}
+
+/// Works on a run unless the daemon does, and waits for its end.
+async fn worked(
+    desk: &Desk,
+    sync: Sync,
+    configured: &Configured,
+    tenant: &Tenant,
+    id: Uuid,
+    life: &Lifecycle,
+) -> Result<Run, Failure> {
+    let (configured, tenant_id, ours) = (configured.clone(), tenant.id, life.clone());
+    let work = tokio::spawn(async move {
+        while !ours.is_ending() {
+            if let Err(error) = sync.work(&configured, tenant_id, id, &mut |_| {}).await {
+                eprintln!("{}", Chain(&error));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    });
+    let ended = watched(desk, tenant, id, life, |run| format!("{}: {}", run.stage, summary(&counters_of(run)))).await;
+    life.shutdown();
+    // It stops at its next page, and gives the run back.
+    let _ended = work.await;
+    ended
+}
+
+async fn asked(desk: &Desk, sync: &Sync, tenant: &Tenant, kind: Kind, asked: &Asked) -> Result<Uuid, Failure> {
+    let id = sync.ask(tenant.id, kind, asked, desk.origin()).await?;
+    id.ok_or_else(|| format!("tenant {}: another {kind} is under way", tenant.slug).into())
+}
+
+async fn row(desk: &Desk, tenant: &Tenant, id: Uuid) -> Result<Run, Failure> {
+    let mut conn = desk.store.pool().acquire().await?;
+    let run = run::get(&mut conn, tenant.id, id).await?;
+    run.ok_or_else(|| format!("tenant {} is gone", tenant.slug).into())
+}
+
+async fn status(named: &Named, desk: &Desk, configured: &Configured) -> Result<(), Failure> {
+    let slug = &configured.config.tenant;
+    let tenant = tenant::get(desk.store.pool(), slug).await?.ok_or_else(|| format!("there is no tenant {slug}"))?;
+    let mut conn = desk.store.pool().acquire().await?;
+    let held = source::held(&mut *conn, tenant.id).await?;
+    let runs = run::list(&mut conn, tenant.id, Some(Kind::Sync), None, LISTED).await?;
+    if named.json {
+        println!("{}", serde_json::to_string_pretty(&json!({ "tenant": slug, "source": held, "runs": runs }))?);
+        return Ok(());
+    }
+    match held {
+        Some(held) => println!("{}: feeds tenant {slug} since {}", held.name, held.since.to_rfc3339()),
+        None => println!("{}: does not feed tenant {slug} yet", configured.config.name),
+    }
+    let rows: Vec<Vec<String>> = runs.iter().map(line_of).collect();
+    println!("{}", table(&["requested", "by", "state", "at", "read", "to do", "done", "skipped"], &rows));
+    if let Some(last) = runs.first() {
+        println!("{}", told(last));
+    }
+    Ok(())
+}
+
+fn line_of(run: &Run) -> Vec<String> {
+    let counters = counters_of(run);
+    let numbers = [
+        counters.people.read + counters.groups.read,
+        counters.wanted(),
+        counters.done,
+        counters.people.skip + counters.groups.skip,
+    ];
+    let texts = [run.requested.to_rfc3339(), run.actor.clone(), run.state.as_str().to_owned(), run.stage.clone()];
+    texts.into_iter().chain(numbers.map(|number| number.to_string())).collect()
+}
+
+/// What a run came to, with what is wrong with single entries.
+fn told(run: &Run) -> String {
+    let counters = counters_of(run);
+    let mut text = format!("{}: {}", run.state.as_str(), summary(&counters));
+    for sentence in &counters.messages {
+        text.push_str("\nskipped: ");
+        text.push_str(sentence);
+    }
+    if counters.unsaid > 0 {
+        text.push_str(&format!("\nand {} more", counters.unsaid));
+    }
+    if counters.nameless > 0 {
+        text.push_str("\nwho is not in the source any more was left alone: not every entry has an id");
+    }
+    text
+}
+
+fn summary(counters: &Counters) -> String {
+    let of = |name: &str, tally: &crate::sync::run::Tally| {
+        let crate::sync::run::Tally { read, create, change, vanish, skip, .. } = tally;
+        format!("{read} {name} ({create} new, {change} changed, {vanish} gone, {skip} skipped)")
+    };
+    let Counters { people, groups, joins, leaves, done, .. } = counters;
+    let all = counters.wanted();
+    format!("{}, {}, {joins} join, {leaves} leave; {done} of {all} done", of("people", people), of("groups", groups))
+}

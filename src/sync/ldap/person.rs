@@ -1,0 +1,214 @@
+//! From an LDAP entry to a SCIM document. What the document means for Jira is the tenant's policy.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::dn;
+use super::entry::Raw;
+use super::options::Options;
+use crate::config::Disabled;
+use crate::scim::{self, urn};
+use crate::sync::source::{Entry, Piece};
+
+/// What the mapping of enterprise attributes begins with.
+const ENTERPRISE: &str = "enterprise.";
+/// A person has at most so many values of one attribute.
+const MOST_VALUES: usize = 50;
+
+/// Where a value goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Goal {
+    /// `title`
+    Plain(String),
+    /// `name.givenName`
+    Part(String, String),
+    /// `emails`: all values, the first is the primary one.
+    List(String),
+    /// `urn:…:User:department`
+    Extension(String, String),
+    /// `urn:…:User:manager.value`
+    ExtensionPart(String, String, String),
+}
+
+/// SCIM attributes by the LDAP attributes that they are made of, of which the first that has a value counts.
+#[derive(Clone, Debug)]
+pub(super) struct Mapping {
+    goals: Vec<(Goal, Vec<String>)>,
+}
+
+impl Mapping {
+    /// From paths to names (`displayName` to `displayName|cn`); one without a name is left out.
+    ///
+    /// # Errors
+    /// A sentence about the first that cannot be used.
+    pub(super) fn new(attributes: &BTreeMap<&str, &str>) -> Result<Self, String> {
+        let mut goals = Vec::new();
+        for (path, names) in attributes {
+            let names: Vec<String> =
+                names.split('|').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+            let word = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ';'));
+            if let Some(odd) = names.iter().find(|name| !word(name)) {
+                return Err(format!("attributes: \"{odd}\" is no name of an LDAP attribute"));
+            }
+            if !names.is_empty() {
+                goals.push((goal(path)?, names));
+            }
+        }
+        let mapping = Self { goals };
+        if mapping.user_names().next().is_none() {
+            return Err("attributes: userName has to be made of something".to_owned());
+        }
+        Ok(mapping)
+    }
+
+    /// All LDAP attributes.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.goals.iter().flat_map(|(_, names)| names).map(String::as_str)
+    }
+
+    /// Those that the userName is made of.
+    pub(super) fn user_names(&self) -> impl Iterator<Item = &str> {
+        let of_name = |goal: &Goal| matches!(goal, Goal::Plain(name) if name == "userName");
+        self.goals.iter().filter(move |(goal, _)| of_name(goal)).flat_map(|(_, names)| names).map(String::as_str)
+    }
+}
+
+fn goal(path: &str) -> Result<Goal, String> {
+    let extension = |urn: &str, rest: &str| match rest.split_once('.') {
+        None => Goal::Extension(urn.to_owned(), rest.to_owned()),
+        Some((name, part)) => Goal::ExtensionPart(urn.to_owned(), name.to_owned(), part.to_owned()),
+    };
+    if let Some(rest) = path.strip_prefix(ENTERPRISE) {
+        return Ok(extension(urn::ENTERPRISE_USER, rest));
+    }
+    if path.to_lowercase().starts_with("urn:") {
+        let (urn, rest) = path.rsplit_once(':').ok_or_else(|| unknown(path))?;
+        return Ok(extension(urn, rest));
+    }
+    let (name, part) = path.split_once('.').map_or((path, None), |(name, part)| (name, Some(part)));
+    let attribute = scim::user().attribute(name).ok_or_else(|| unknown(path))?;
+    let settled = ["externalId", "active", "id", "meta", "groups", "password"];
+    if attribute.read_only() || settled.iter().any(|own| attribute.name.eq_ignore_ascii_case(own)) {
+        return Err(format!("attributes: {} is not mapped: it is made of the id, or the server's own", attribute.name));
+    }
+    Ok(match part {
+        Some(part) => Goal::Part(attribute.name.to_owned(), part.to_owned()),
+        None if attribute.multi_valued => Goal::List(attribute.name.to_owned()),
+        None => Goal::Plain(attribute.name.to_owned()),
+    })
+}
+
+fn unknown(path: &str) -> String {
+    format!("attributes: {path} is no attribute of a SCIM user")
+}
+
+/// The attribute that tells who is switched off.
+pub(super) fn disabled_attribute(rule: Disabled) -> Option<&'static str> {
+    match rule {
+        Disabled::Never => None,
+        Disabled::UserAccountControl => Some("userAccountControl"),
+        Disabled::PwdAccountLockedTime => Some("pwdAccountLockedTime"),
+        Disabled::NsAccountLock => Some("nsAccountLock"),
+    }
+}
+
+/// What `pwdAccountLockedTime` says of an account that somebody has to unlock.
+const LOCKED_FOR_EVER: &str = "000001010000Z";
+/// The bit of `userAccountControl` (ACCOUNTDISABLE).
+const ACCOUNT_DISABLE: i64 = 2;
+
+fn is_disabled(raw: &Raw, rule: Disabled) -> bool {
+    let value = disabled_attribute(rule).and_then(|name| raw.text(name)).unwrap_or_default();
+    match rule {
+        Disabled::Never => false,
+        Disabled::UserAccountControl => value.parse::<i64>().is_ok_and(|flags| flags & ACCOUNT_DISABLE != 0),
+        Disabled::PwdAccountLockedTime => value == LOCKED_FOR_EVER,
+        Disabled::NsAccountLock => value.eq_ignore_ascii_case("true"),
+    }
+}
+
+/// The id that stays. Active Directory's is a number, whose bytes may look like text.
+fn key(raw: &Raw, attribute: &str) -> Option<String> {
+    if attribute.eq_ignore_ascii_case("objectGUID") {
+        let bytes: [u8; 16] = raw.all(attribute).first()?.as_slice().try_into().ok()?;
+        return Some(Uuid::from_bytes_le(bytes).to_string());
+    }
+    raw.text(attribute).map(str::to_owned)
+}
+
+/// A person.
+pub(super) fn person(raw: &Raw, options: &Options) -> Piece {
+    let Some((key, place)) = key(raw, &options.id).zip(dn::normalised(&raw.dn)) else {
+        return nameless(raw, options);
+    };
+    let mut body = Map::new();
+    for (goal, names) in &options.mapping.goals {
+        let values: Option<Vec<&str>> = names
+            .iter()
+            .map(|name| raw.texts(name).take(MOST_VALUES).collect::<Vec<_>>())
+            .find(|values| !values.is_empty());
+        if let Some(values) = values {
+            put(&mut body, goal, &values);
+        }
+    }
+    let body = if body.contains_key("userName") {
+        body.insert("externalId".to_owned(), json!(key));
+        body.insert("active".to_owned(), json!(!is_disabled(raw, options.disabled)));
+        Ok(Value::Object(body))
+    } else {
+        Err(format!("it has no {}", options.mapping.user_names().collect::<Vec<_>>().join(" or ")))
+    };
+    Piece::Entry(Entry { key, place, shown: raw.dn.clone(), body })
+}
+
+fn put(body: &mut Map<String, Value>, goal: &Goal, values: &[&str]) {
+    let first = json!(values[0]);
+    match goal {
+        Goal::Plain(name) => drop(body.insert(name.clone(), first)),
+        Goal::Part(name, part) | Goal::Extension(name, part) => put_within(body, name, part, first),
+        Goal::List(name) => {
+            let item = |(place, value): (usize, &&str)| match place {
+                0 => json!({ "value": value, "type": "work", "primary": true }),
+                _ => json!({ "value": value, "type": "other" }),
+            };
+            body.insert(name.clone(), values.iter().enumerate().map(item).collect());
+        }
+        Goal::ExtensionPart(urn, name, part) => {
+            let extension = body.entry(urn.clone()).or_insert_with(|| json!({}));
+            if let Some(extension) = extension.as_object_mut() {
+                put_within(extension, name, part, first);
+            }
+        }
+    }
+}
+
+fn put_within(body: &mut Map<String, Value>, name: &str, part: &str, value: Value) {
+    if let Some(object) = body.entry(name).or_insert_with(|| json!({})).as_object_mut() {
+        object.insert(part.to_owned(), value);
+    }
+}
+
+/// A group with the members that were sent with it.
+pub(super) fn group(raw: &Raw, options: &Options) -> Vec<Piece> {
+    let Some((key, place)) = key(raw, &options.id).zip(dn::normalised(&raw.dn)) else {
+        return vec![nameless(raw, options)];
+    };
+    let body = match raw.text(&options.group_name) {
+        Some(name) => Ok(json!({ "displayName": name, "externalId": key })),
+        None => Err(format!("it has no {}", options.group_name)),
+    };
+    let members = members(raw, options);
+    let entry = Piece::Entry(Entry { key: key.clone(), place, shown: raw.dn.clone(), body });
+    vec![entry, Piece::Members { group: key, members }]
+}
+
+/// The places of the members that were sent.
+pub(super) fn members(raw: &Raw, options: &Options) -> Vec<String> {
+    options.member_attributes().flat_map(|name| raw.texts(name)).filter_map(dn::normalised).collect()
+}
+
+fn nameless(raw: &Raw, options: &Options) -> Piece {
+    Piece::Nameless { shown: raw.dn.clone(), why: format!("it has no {} that can be read", options.id) }
+}

@@ -1,0 +1,19 @@
+//! Layer 4: directories that are read on a schedule, for tenants whose identity provider does not push.
+//!
+//! What a [`source::Source`] says is staged whole, held against the store, and brought in by the door that every request takes:
+//! `directory`, as `sync:<source>`. So policy, brake, observe, audit and outbox hold for it as for SCIM, and a
+//! read that was not complete changes nobody. Nothing here knows a Jira.
+//!
+//! `source` says what a directory must offer, `ldap` is one, `plan` decides (and is pure), `run` does, `schedule` says when.
+
+pub mod ldap;
+pub mod plan;
+pub mod run;
+pub mod schedule;
+pub mod source;
+
+mod apply;
+mod lease;
+mod read;
+
+pub use run::{Counters, Line, Sync, SyncError};

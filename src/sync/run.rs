@@ -1,0 +1,445 @@
+//! A run of a source: read, compare, check, apply. One run of a tenant at a time, under a lease; a run that was cut off begins
+//! anew, because a directory cannot be read from its middle and doing the same again changes nothing.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use uuid::Uuid;
+
+use super::lease::Lease;
+use super::source::{Source, SourceError, Wanted};
+use crate::config::SourceConfig;
+use crate::directory::{Caller, Directory};
+use crate::lifecycle::Lifecycle;
+use crate::policy::Policy;
+use crate::policy::audit::Level;
+use crate::policy::scim::UnknownMembers;
+use crate::store::run::{self, Hold, Kind, Run, State};
+use crate::store::source::{self, Claim, Of, Stage};
+use crate::store::tenant::{self, Origin, Tenant};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{Chain, Metrics};
+use crate::writer::Writer;
+
+/// So many sentences about single entries are kept of a run.
+const MESSAGES: usize = 50;
+/// The longest of them, in characters.
+const LONGEST: usize = 400;
+/// The wait before a read that failed is tried again.
+const WAIT: Duration = Duration::from_secs(60);
+/// So many failures in a row are the end of a run that nobody watches.
+const ATTEMPTS: i32 = 5;
+
+/// A source of the configuration, ready to be read.
+#[derive(Clone)]
+pub struct Configured {
+    /// What the configuration says of it.
+    pub config: SourceConfig,
+    /// The directory.
+    pub source: Arc<dyn Source>,
+}
+
+/// What came of things of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// The source has them.
+    pub read: u64,
+    /// They are in the store as they should be.
+    pub same: u64,
+    /// They are to be made.
+    pub create: u64,
+    /// They are to be changed.
+    pub change: u64,
+    /// The source does not have them any more.
+    pub vanish: u64,
+    /// They are left as they are; the messages say why.
+    pub skip: u64,
+}
+
+/// What a run came to so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Of people.
+    pub people: Tally,
+    /// Of groups.
+    pub groups: Tally,
+    /// Memberships that are to be given.
+    pub joins: u64,
+    /// Memberships that are to be taken away.
+    pub leaves: u64,
+    /// So much of all that is done.
+    pub done: u64,
+    /// Entries of which nobody knows who they are: then nobody is taken away.
+    pub nameless: u64,
+    /// What is wrong with single entries.
+    pub messages: Vec<String>,
+    /// So many more sentences of that kind there would be.
+    pub unsaid: u64,
+}
+
+impl Counters {
+    /// Of people or groups.
+    pub(super) fn of(&mut self, of: Of) -> &mut Tally {
+        match of {
+            Of::Users => &mut self.people,
+            Of::Groups => &mut self.groups,
+        }
+    }
+
+    pub(super) fn say(&mut self, sentence: String) {
+        if self.messages.len() >= MESSAGES {
+            self.unsaid += 1;
+            return;
+        }
+        self.messages.push(sentence.chars().filter(|c| !c.is_control()).take(LONGEST).collect());
+    }
+
+    /// How much there is to do.
+    pub fn wanted(&self) -> u64 {
+        let of = |tally: &Tally| tally.create + tally.change + tally.vanish;
+        of(&self.people) + of(&self.groups) + self.joins + self.leaves
+    }
+}
+
+/// One thing that a sync would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// `user` or `group`.
+    pub of: &'static str,
+    /// `create`, `change`, `deactivate`, `delete` or `members`.
+    pub what: &'static str,
+    /// The userName or displayName.
+    pub name: String,
+    /// Which attributes, how many members, why.
+    pub detail: String,
+}
+
+impl Line {
+    pub(super) fn new(of: Of, what: &'static str, name: &str, detail: String) -> Self {
+        Self { of: of.as_str(), what, name: name.to_owned(), detail }
+    }
+
+    pub(super) fn members(name: &str, joins: u64, leaves: u64) -> Self {
+        Self::new(Of::Groups, "members", name, format!("{joins} join, {leaves} leave"))
+    }
+}
+
+/// Who is told what a sync would do, line by line.
+pub type Teller<'a> = dyn FnMut(Line) + Send + std::marker::Sync + 'a;
+
+/// Why a run did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// Somebody else has it by now, or it was stopped.
+    #[error("the run is somebody else's, or was stopped")]
+    Lost,
+    /// The process ends.
+    #[error("the daemon is ending")]
+    Ending,
+    /// The directory.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It must not be done.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What a run is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// Only the person of this userName.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// All sources, and what they are brought in by.
+pub struct Sync {
+    pub(super) store: Store,
+    pub(super) directory: Directory,
+    sources: Vec<Configured>,
+    lease: Duration,
+    life: Lifecycle,
+    metrics: Metrics,
+    writer: Option<Writer>,
+}
+
+/// A run at work.
+pub(super) struct Work<'a> {
+    pub(super) sync: &'a Sync,
+    pub(super) configured: &'a Configured,
+    pub(super) caller: Caller,
+    pub(super) stage: Stage,
+    pub(super) counters: Counters,
+    /// No complete read was applied yet.
+    pub(super) first: bool,
+    /// Everything was asked for.
+    pub(super) whole: bool,
+    /// Active people whom the source switches off.
+    pub(super) losses: u64,
+    lease: Lease,
+    line: &'a mut Teller<'a>,
+}
+
+impl Work<'_> {
+    pub(super) async fn conn(&self) -> Result<PoolConnection<Postgres>, SyncError> {
+        Ok(self.sync.store.pool().acquire().await.map_err(StoreError::from)?)
+    }
+
+    pub(super) async fn keep(&self, stage: &str) -> Result<(), SyncError> {
+        self.lease.keep(stage, &self.counters).await
+    }
+
+    pub(super) fn tell(&mut self, line: Line) {
+        (self.line)(line);
+    }
+
+    async fn perform(&mut self, asked: &Asked, plans: bool) -> Result<(), SyncError> {
+        let wanted = asked.user.clone().map_or(Wanted::All, Wanted::Person);
+        self.keep("reading people").await?;
+        self.clear().await?;
+        self.read(&wanted).await?;
+        if !self.whole && self.counters.people.read == 0 {
+            return Err(SyncError::Refused("The source has nobody of that name.".to_owned()));
+        }
+        self.judge().await?;
+        if self.whole {
+            self.check_fall().await?;
+        }
+        if !plans {
+            self.apply().await?;
+            if self.whole {
+                let mut conn = self.conn().await?;
+                source::applied(&mut conn, self.stage.tenant_id).await?;
+            }
+        }
+        self.keep("done").await
+    }
+
+    async fn clear(&self) -> Result<(), SyncError> {
+        let mut conn = self.conn().await?;
+        Ok(source::clear(&mut conn, self.stage).await?)
+    }
+}
+
+impl Sync {
+    /// All sources over a store; `writer` is woken by what is brought in.
+    pub fn new(
+        store: Store,
+        sources: Vec<Configured>,
+        lease: Duration,
+        life: Lifecycle,
+        metrics: Metrics,
+        writer: Option<Writer>,
+    ) -> Self {
+        Self { directory: Directory::new(store.clone()), store, sources, lease, life, metrics, writer }
+    }
+
+    /// The sources.
+    pub fn sources(&self) -> &[Configured] {
+        &self.sources
+    }
+
+    pub(super) fn life(&self) -> &Lifecycle {
+        &self.life
+    }
+
+    /// The source of that name.
+    pub fn source(&self, name: &str) -> Option<&Configured> {
+        self.sources.iter().find(|source| source.config.name == name)
+    }
+
+    /// The tenant that a source feeds, which it holds from now on.
+    ///
+    /// # Errors
+    /// [`SyncError::Refused`]: there is no such tenant, or it has people of somebody else's.
+    pub async fn claim(&self, configured: &Configured) -> Result<Tenant, SyncError> {
+        let SourceConfig { name, tenant: slug, take_over, .. } = &configured.config;
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let tenant = tenant::get(&mut *conn, slug).await?;
+        let tenant = tenant.ok_or_else(|| SyncError::Refused(format!("source {name}: there is no tenant {slug}")))?;
+        match source::claim(&mut conn, tenant.id, name, *take_over).await? {
+            Claim::Held => Ok(tenant),
+            Claim::Occupied => Err(SyncError::Refused(format!(
+                "source {name}: tenant {slug} has people whom a SCIM client or another source brought; \
+                 set take_over = true to take them over by userName, or feed another tenant"
+            ))),
+        }
+    }
+
+    /// Lets go of tenants whose source is not configured any more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn release_undeclared(&self) -> Result<Vec<String>, StoreError> {
+        let column = |of: fn(&SourceConfig) -> &String| -> Vec<String> {
+            self.sources.iter().map(|source| of(&source.config).clone()).collect()
+        };
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        source::release_undeclared(&mut conn, &column(|config| &config.tenant), &column(|config| &config.name)).await
+    }
+
+    /// Asks for a run, or joins the one that is open. `None` when one with other options is open.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ask(
+        &self,
+        tenant_id: Uuid,
+        kind: Kind,
+        asked: &Asked,
+        origin: Origin<'_>,
+    ) -> Result<Option<Uuid>, StoreError> {
+        let options = serde_json::to_value(asked).unwrap_or_else(|_| json!({}));
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        if let Some(id) = run::request(&mut conn, tenant_id, kind, &options, origin).await? {
+            return Ok(Some(id));
+        }
+        let last = run::last(&mut conn, tenant_id, kind).await?;
+        Ok(last.filter(|run| run.state.is_open() && run.options == options).map(|run| run.id))
+    }
+
+    /// Works on a run where nobody else does, and answers what it came to; `None` when it cannot be taken up now.
+    ///
+    /// # Errors
+    /// The store's; what became of the run itself is in the run.
+    pub async fn work(
+        &self,
+        configured: &Configured,
+        tenant_id: Uuid,
+        id: Uuid,
+        line: &mut Teller<'_>,
+    ) -> Result<Option<()>, StoreError> {
+        let hold = Hold { tenant_id, id, token: Uuid::new_v4() };
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let Some(run) = run::take(&mut conn, hold, self.lease).await? else { return Ok(None) };
+        drop(conn);
+        // A library that reads what a server sends may stumble over it: that is the end of this run and of nothing else.
+        let performed = AssertUnwindSafe(self.perform(configured, &run, hold, line)).catch_unwind().await;
+        let outcome = performed.unwrap_or_else(|_| Err(SyncError::Refused("reading the source panicked".to_owned())));
+        self.ended(configured, &run, hold, outcome).await?;
+        Ok(Some(()))
+    }
+
+    async fn perform(
+        &self,
+        configured: &Configured,
+        run: &Run,
+        hold: Hold,
+        line: &mut Teller<'_>,
+    ) -> Result<(), SyncError> {
+        let asked: Asked = serde_json::from_value(run.options.clone()).unwrap_or_default();
+        let tenant = self.claim(configured).await?;
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let held = source::held(&mut *conn, tenant.id).await?;
+        drop(conn);
+        let caller = caller(configured, tenant, run.request_id, &asked)?;
+        let mut work = Work {
+            sync: self,
+            configured,
+            caller,
+            stage: Stage { tenant_id: hold.tenant_id, run_id: hold.id },
+            counters: Counters::default(),
+            first: held.is_none_or(|held| held.applied.is_none()),
+            whole: asked.user.is_none(),
+            losses: 0,
+            lease: Lease { store: self.store.clone(), hold, length: self.lease, life: self.life.clone() },
+            line,
+        };
+        let outcome = work.perform(&asked, run.kind == Kind::SyncPlan).await;
+        let changed = work.counters.done > 0;
+        if outcome.is_err() {
+            // What it came to belongs to a run that failed, too; where the lease is gone there is nothing to tell.
+            let _ = work.keep("stopped").await;
+        }
+        if let Err(error) = work.clear().await {
+            tracing::warn!(error = %Chain(&error), "what a sync staged is left for the next one to delete");
+        }
+        if let Some(writer) = self.writer.as_ref().filter(|_| changed) {
+            writer.wake(&work.caller.tenant.target);
+        }
+        outcome
+    }
+
+    async fn ended(
+        &self,
+        configured: &Configured,
+        run: &Run,
+        hold: Hold,
+        outcome: Result<(), SyncError>,
+    ) -> Result<(), StoreError> {
+        let (name, slug) = (&configured.config.name, &configured.config.tenant);
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let (state, why) = match outcome {
+            Ok(()) => (State::Done, None),
+            Err(SyncError::Lost) => return Ok(()),
+            Err(SyncError::Ending) => return run::give_back(&mut conn, hold, Duration::ZERO, None).await,
+            Err(error) => {
+                let why = Chain(&error).to_string();
+                // Whoever asked for it by hand wants to hear at once.
+                let unwatched = run.actor == SCHEDULE && run.attempts + 1 < ATTEMPTS;
+                if unwatched && may_pass(&error) {
+                    tracing::warn!(source = name, "source {name}: {why}; trying again in {} seconds", WAIT.as_secs());
+                    return run::give_back(&mut conn, hold, WAIT, Some(&why)).await;
+                }
+                (State::Failed, Some(why))
+            }
+        };
+        match &why {
+            None => tracing::info!(source = name, "source {name}: {} of tenant {slug} is through", run.kind),
+            Some(why) => tracing::warn!(source = name, "source {name}: {} of tenant {slug} failed: {why}", run.kind),
+        }
+        self.metrics.run_ended(slug, run.kind.as_str(), state.as_str(), chrono::Utc::now());
+        run::finish(&mut conn, hold, state, why.as_deref()).await?;
+        Ok(())
+    }
+}
+
+/// Who asks for the runs that are due.
+pub(super) const SCHEDULE: &str = "schedule";
+
+fn may_pass(error: &SyncError) -> bool {
+    match error {
+        SyncError::Source(error) => error.may_pass(),
+        SyncError::Store(_) => true,
+        SyncError::Lost | SyncError::Ending | SyncError::Refused(_) => false,
+    }
+}
+
+/// As whom a source changes its tenant.
+fn caller(configured: &Configured, tenant: Tenant, request_id: Uuid, asked: &Asked) -> Result<Caller, SyncError> {
+    let refused = |problems: Vec<String>| {
+        SyncError::Refused(format!("the tenant's policy is not understood: {}", problems.join(" ")))
+    };
+    let policy = Policy::from_value(&tenant.policy).map_err(refused)?;
+    let types = policy.scim.types().map_err(refused)?;
+    Ok(Caller {
+        types,
+        refuses_unknown_members: policy.scim.unknown_members == UnknownMembers::Refuse,
+        groups: Arc::new(policy.groups),
+        actor: format!("sync:{}", configured.config.name),
+        request_id,
+        remote: None,
+        // Somebody waits at a login page for one person, and for a whole directory nobody does.
+        priority: i16::from(asked.user.is_none()),
+        settles: None,
+        records_bodies: policy.audit.level != Level::Off,
+        tenant: Arc::new(tenant),
+    })
+}
+
+/// What a run's row says it came to.
+pub fn counters_of(run: &Run) -> Counters {
+    serde_json::from_value::<Counters>(run.counters.clone()).unwrap_or_default()
+}

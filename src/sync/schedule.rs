@@ -1,0 +1,103 @@
+//! When sources are read: so often, or by a cron expression, and at the start. Of all replicas one gets its way.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::run::{Asked, Configured, SCHEDULE, Sync, SyncError};
+use crate::config::Schedule;
+use crate::store::StoreError;
+use crate::store::run::{self, Kind};
+use crate::store::tenant::Origin;
+use crate::telemetry::Chain;
+
+/// How often it is looked what is due.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// When a source should have been read last, at the latest; `None` when nothing says so.
+pub fn last_due(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    match schedule {
+        Schedule::Every(every) => now.checked_sub_signed(chrono::TimeDelta::from_std(*every).ok()?),
+        Schedule::Cron(text) => croner::Cron::from_str(text).ok()?.find_previous_occurrence(&now, true).ok(),
+        Schedule::ByHand => None,
+    }
+}
+
+impl Sync {
+    /// Reads a source, by its place among all, when it is due, for as long as the process lives.
+    pub async fn follow(self: Arc<Self>, place: usize) {
+        let Some(configured) = self.sources().get(place) else { return };
+        let mut starting = true;
+        while !self.life().is_ending() {
+            match self.run_source(configured, starting, Utc::now()).await {
+                Ok(()) => starting = false,
+                // It was told at the start, and is again by every command.
+                Err(SyncError::Refused(why)) => tracing::debug!("a source is not read: {why}"),
+                Err(error) => tracing::warn!(error = %Chain(&error), "a source is not looked after; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.life().soft().cancelled() => {}
+            }
+        }
+    }
+
+    /// Asks for the run of a source that is due, and works on it, or on the one that waits.
+    ///
+    /// # Errors
+    /// The source may not feed its tenant, or the store's.
+    pub async fn run_source(
+        &self,
+        configured: &Configured,
+        starting: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), SyncError> {
+        let tenant = self.claim(configured).await?;
+        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
+        let last = run::last(&mut conn, tenant.id, Kind::Sync).await?;
+        drop(conn);
+        let open = last.as_ref().filter(|run| run.state.is_open()).map(|run| run.id);
+        let due = last_due(&configured.config.schedule, now)
+            .is_some_and(|due| last.as_ref().is_none_or(|run| run.requested <= due));
+        let id = match open {
+            Some(id) => Some(id),
+            None if due || (starting && configured.config.at_start) => {
+                let origin = Origin { actor: SCHEDULE, request_id: Uuid::now_v7(), at: now };
+                self.ask(tenant.id, Kind::Sync, &Asked::default(), origin).await?
+            }
+            None => None,
+        };
+        if let Some(id) = id {
+            self.work(configured, tenant.id, id, &mut |_| {}).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_cron_expression_says_when_it_was_due_last() {
+        let now = at("2026-11-21T08:30:00Z");
+        let table = [
+            (Schedule::Cron("0 2 * * *".into()), Some("2026-11-21T02:00:00Z")),
+            (Schedule::Cron("30 8 * * *".into()), Some("2026-11-21T08:30:00Z")),
+            (Schedule::Cron("0 9 * * MON".into()), Some("2026-11-16T09:00:00Z")),
+            (Schedule::Every(Duration::from_secs(3600)), Some("2026-11-21T07:30:00Z")),
+            (Schedule::ByHand, None),
+        ];
+        for (schedule, due) in table {
+            assert_eq!(last_due(&schedule, now), due.map(at), "{schedule:?}");
+        }
+    }
+}
