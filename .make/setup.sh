@@ -46,10 +46,10 @@ has_linker() {
     return "$linked"
 }
 
-# The tests of the admin page drive Chromium; nothing else needs it.
 # An OpenLDAP server, which tests start themselves, and the command that changes it.
 has_ldap() { [ -x /usr/sbin/slapd ] && has ldapmodify; }
 
+# The tests of the admin page drive Chromium; nothing else needs it.
 has_browser() { has chromedriver && has chromium; }
 
 has_postgres() { .make/postgres-bin.sh "$oldest_postgres" >/dev/null 2>&1; }

@@ -33,6 +33,8 @@ CREATE UNLOGGED TABLE source_entry (
     CONSTRAINT source_entry_pkey PRIMARY KEY (tenant_id, run_id, kind, key)
 );
 
+-- Of several entries of one name the first is asked for.
+CREATE INDEX source_entry_name ON source_entry (tenant_id, run_id, kind, name_key, key);
 CREATE INDEX source_entry_place ON source_entry (tenant_id, run_id, place);
 CREATE INDEX source_entry_subject ON source_entry (tenant_id, run_id, subject_id);
 

@@ -16,7 +16,8 @@ use crate::lifecycle::Lifecycle;
 use crate::store::run::{self, Kind, Run, State};
 use crate::store::source;
 use crate::store::tenant::{self, Tenant};
-use crate::sync::run::{Asked, Configured, counters_of};
+use crate::sync::counters::{Tally, counters_of};
+use crate::sync::run::{Asked, Configured};
 use crate::sync::source::{Entry, Piece, Reading, Step, Wanted};
 use crate::sync::{Counters, Line, Sync};
 use crate::telemetry::{Chain, Metrics};
@@ -303,8 +304,8 @@ fn told(run: &Run) -> String {
 }
 
 fn summary(counters: &Counters) -> String {
-    let of = |name: &str, tally: &crate::sync::run::Tally| {
-        let crate::sync::run::Tally { read, create, change, vanish, skip, .. } = tally;
+    let of = |name: &str, tally: &Tally| {
+        let Tally { read, create, change, vanish, skip, .. } = tally;
         format!("{read} {name} ({create} new, {change} changed, {vanish} gone, {skip} skipped)")
     };
     let Counters { people, groups, joins, leaves, done, .. } = counters;

@@ -4,6 +4,7 @@
 //! was read. The rows are a run's own, and gone with it. What they mean is decided in `sync`.
 
 pub mod compare;
+pub mod members;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -39,8 +39,8 @@ pub async fn claimed(
 }
 
 /// Whether everything that the tenants of a target want is there: no work is open, none of them only observes (it claims
-/// nothing), each has somebody with an account, and what was last imported for any of them was imported to its end, and
-/// not forgotten by a reset since.
+/// nothing), each has somebody with an account, what was last imported for any of them was imported to its end and not
+/// forgotten by a reset since, and so was what was last read of their sources.
 pub async fn is_settled(conn: &mut PgConnection, target: &str) -> Result<bool, StoreError> {
     let row = sqlx::query!(
         r#"-- unmatched.is_settled
@@ -51,7 +51,10 @@ pub async fn is_settled(conn: &mut PgConnection, target: &str) -> Result<bool, S
                 -- What a reset forgot is known again after an import.
                 OR (SELECT r.kind = 'reset' OR r.state <> 'done' FROM run r
                     WHERE r.tenant_id = t.id AND r.kind IN ('import', 'reset')
-                    ORDER BY r.requested DESC, r.id DESC LIMIT 1)))
+                    ORDER BY r.requested DESC, r.id DESC LIMIT 1)
+                OR EXISTS (SELECT FROM source s WHERE s.tenant_id = t.id AND (s.applied IS NULL
+                    OR 'done' <> (SELECT r.state FROM run r WHERE r.tenant_id = t.id AND r.kind = 'sync'
+                        ORDER BY r.requested DESC, r.id DESC LIMIT 1)))))
             AS "settled!""#,
         target,
     )

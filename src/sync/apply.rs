@@ -10,7 +10,8 @@ use super::run::{SyncError, Work};
 use crate::config::Vanished;
 use crate::directory::{DirectoryError, Precondition};
 use crate::scim::{self, ScimType, urn};
-use crate::store::source::compare::{self, Gone, Judged, Page, Pair, Pending};
+use crate::store::source::compare::{self, Gone, Judged, Page, Pending};
+use crate::store::source::members::{self, Pair};
 use crate::store::source::{self, Of};
 
 /// Changes at the same time.
@@ -220,7 +221,7 @@ impl Work<'_> {
         let mut after = String::new();
         loop {
             let mut conn = self.conn().await?;
-            let page = compare::standing(&mut conn, self.stage, Page { after: &after, limit: PAGE }).await?;
+            let page = members::standing(&mut conn, self.stage, Page { after: &after, limit: PAGE }).await?;
             drop(conn);
             let Some(last) = page.last() else { return Ok(()) };
             after = last.key.clone();
@@ -229,6 +230,7 @@ impl Work<'_> {
                     let pair = Pair { key: &group.key, id };
                     self.members_of(pair, &group.name, false).await?;
                     self.members_of(pair, &group.name, true).await?;
+                    self.breathe("writing members").await?;
                 }
             }
             self.keep("writing members").await?;
@@ -240,8 +242,8 @@ impl Work<'_> {
         loop {
             let mut conn = self.conn().await?;
             let page = match join {
-                true => compare::joining(&mut conn, self.stage, group, after, MEMBERS_PAGE).await?,
-                false => compare::leaving(&mut conn, self.stage, group, after, MEMBERS_PAGE).await?,
+                true => members::joining(&mut conn, self.stage, group, after, MEMBERS_PAGE).await?,
+                false => members::leaving(&mut conn, self.stage, group, after, MEMBERS_PAGE).await?,
             };
             drop(conn);
             let Some(last) = page.last() else { return Ok(()) };

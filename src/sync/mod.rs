@@ -6,6 +6,7 @@
 //!
 //! `source` says what a directory must offer, `ldap` is one, `plan` decides (and is pure), `run` does, `schedule` says when.
 
+pub mod counters;
 pub mod ldap;
 pub mod plan;
 pub mod run;
@@ -16,4 +17,5 @@ mod apply;
 mod lease;
 mod read;
 
-pub use run::{Counters, Line, Sync, SyncError};
+pub use counters::{Counters, Line};
+pub use run::{Sync, SyncError};

@@ -2,13 +2,14 @@
 
 use uuid::Uuid;
 
+use super::counters::Line;
 use super::plan::{Limit, Verdict, judge_group, judge_person};
-use super::run::{Line, SyncError, Work};
+use super::run::{SyncError, Work};
 use super::source::{Entry, Piece, Reading, Step, Wanted};
 use crate::account::fold;
 use crate::config::{Vanished, VanishedGroups};
 use crate::store::source::compare::{self, Found, Judged, Page};
-use crate::store::source::{self, Of};
+use crate::store::source::{self, Of, members};
 
 /// Entries that go into one statement at most.
 pub(super) const PAGE: i64 = 500;
@@ -58,6 +59,7 @@ impl Work<'_> {
         for (group, members) in members {
             for some in members.chunks(MEMBERS) {
                 source::stage_members(&mut conn, self.stage, &group, some).await?;
+                self.breathe("reading groups").await?;
             }
         }
         Ok(())
@@ -112,16 +114,17 @@ impl Work<'_> {
         after.clear();
         loop {
             let mut conn = self.conn().await?;
-            let page = compare::standing(&mut conn, self.stage, Page { after: &after, limit: PAGE }).await?;
+            let page = members::standing(&mut conn, self.stage, Page { after: &after, limit: PAGE }).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.key.clone();
             for group in page {
-                let (joins, leaves) = compare::difference(&mut conn, self.stage, &group.key, group.id).await?;
+                let (joins, leaves) = members::difference(&mut conn, self.stage, &group.key, group.id).await?;
                 self.counters.joins += joins;
                 self.counters.leaves += leaves;
                 if joins + leaves > 0 {
                     self.tell(Line::members(&group.name, joins, leaves));
                 }
+                self.breathe("comparing members").await?;
             }
             self.keep("comparing members").await?;
         }
@@ -213,7 +216,7 @@ impl Work<'_> {
         let limit = Limit { min: config.fall_min.saturating_mul(10), ..limit };
         if self.counters.leaves > u64::from(limit.min) {
             let mut conn = self.conn().await?;
-            let memberships = compare::memberships(&mut conn, self.stage.tenant_id).await?;
+            let memberships = members::memberships(&mut conn, self.stage.tenant_id).await?;
             refuse("memberships would be taken away", self.counters.leaves, memberships, limit)?;
         }
         Ok(())

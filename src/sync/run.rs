@@ -12,6 +12,7 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 
+use super::counters::{Counters, Line};
 use super::lease::Lease;
 use super::source::{Source, SourceError, Wanted};
 use crate::config::SourceConfig;
@@ -21,16 +22,12 @@ use crate::policy::Policy;
 use crate::policy::audit::Level;
 use crate::policy::scim::UnknownMembers;
 use crate::store::run::{self, Hold, Kind, Run, State};
-use crate::store::source::{self, Claim, Of, Stage};
+use crate::store::source::{self, Claim, Stage};
 use crate::store::tenant::{self, Origin, Tenant};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::Writer;
 
-/// So many sentences about single entries are kept of a run.
-const MESSAGES: usize = 50;
-/// The longest of them, in characters.
-const LONGEST: usize = 400;
 /// The wait before a read that failed is tried again.
 const WAIT: Duration = Duration::from_secs(60);
 /// So many failures in a row are the end of a run that nobody watches.
@@ -43,93 +40,6 @@ pub struct Configured {
     pub config: SourceConfig,
     /// The directory.
     pub source: Arc<dyn Source>,
-}
-
-/// What came of things of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tally {
-    /// The source has them.
-    pub read: u64,
-    /// They are in the store as they should be.
-    pub same: u64,
-    /// They are to be made.
-    pub create: u64,
-    /// They are to be changed.
-    pub change: u64,
-    /// The source does not have them any more.
-    pub vanish: u64,
-    /// They are left as they are; the messages say why.
-    pub skip: u64,
-}
-
-/// What a run came to so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counters {
-    /// Of people.
-    pub people: Tally,
-    /// Of groups.
-    pub groups: Tally,
-    /// Memberships that are to be given.
-    pub joins: u64,
-    /// Memberships that are to be taken away.
-    pub leaves: u64,
-    /// So much of all that is done.
-    pub done: u64,
-    /// Entries of which nobody knows who they are: then nobody is taken away.
-    pub nameless: u64,
-    /// What is wrong with single entries.
-    pub messages: Vec<String>,
-    /// So many more sentences of that kind there would be.
-    pub unsaid: u64,
-}
-
-impl Counters {
-    /// Of people or groups.
-    pub(super) fn of(&mut self, of: Of) -> &mut Tally {
-        match of {
-            Of::Users => &mut self.people,
-            Of::Groups => &mut self.groups,
-        }
-    }
-
-    pub(super) fn say(&mut self, sentence: String) {
-        if self.messages.len() >= MESSAGES {
-            self.unsaid += 1;
-            return;
-        }
-        self.messages.push(sentence.chars().filter(|c| !c.is_control()).take(LONGEST).collect());
-    }
-
-    /// How much there is to do.
-    pub fn wanted(&self) -> u64 {
-        let of = |tally: &Tally| tally.create + tally.change + tally.vanish;
-        of(&self.people) + of(&self.groups) + self.joins + self.leaves
-    }
-}
-
-/// One thing that a sync would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
-    /// `user` or `group`.
-    pub of: &'static str,
-    /// `create`, `change`, `deactivate`, `delete` or `members`.
-    pub what: &'static str,
-    /// The userName or displayName.
-    pub name: String,
-    /// Which attributes, how many members, why.
-    pub detail: String,
-}
-
-impl Line {
-    pub(super) fn new(of: Of, what: &'static str, name: &str, detail: String) -> Self {
-        Self { of: of.as_str(), what, name: name.to_owned(), detail }
-    }
-
-    pub(super) fn members(name: &str, joins: u64, leaves: u64) -> Self {
-        Self::new(Of::Groups, "members", name, format!("{joins} join, {leaves} leave"))
-    }
 }
 
 /// Who is told what a sync would do, line by line.
@@ -199,6 +109,11 @@ impl Work<'_> {
 
     pub(super) async fn keep(&self, stage: &str) -> Result<(), SyncError> {
         self.lease.keep(stage, &self.counters).await
+    }
+
+    /// The same in the middle of a page that may be long: only when a good part of the lease is over.
+    pub(super) async fn breathe(&self, stage: &str) -> Result<(), SyncError> {
+        if self.lease.is_aging() { self.keep(stage).await } else { Ok(()) }
     }
 
     pub(super) fn tell(&mut self, line: Line) {
@@ -354,7 +269,7 @@ impl Sync {
             first: held.is_none_or(|held| held.applied.is_none()),
             whole: asked.user.is_none(),
             losses: 0,
-            lease: Lease { store: self.store.clone(), hold, length: self.lease, life: self.life.clone() },
+            lease: Lease::new(self.store.clone(), hold, self.lease, self.life.clone()),
             line,
         };
         let outcome = work.perform(&asked, run.kind == Kind::SyncPlan).await;
@@ -437,9 +352,4 @@ fn caller(configured: &Configured, tenant: Tenant, request_id: Uuid, asked: &Ask
         records_bodies: policy.audit.level != Level::Off,
         tenant: Arc::new(tenant),
     })
-}
-
-/// What a run's row says it came to.
-pub fn counters_of(run: &Run) -> Counters {
-    serde_json::from_value::<Counters>(run.counters.clone()).unwrap_or_default()
 }

@@ -196,6 +196,23 @@ async fn of_two_entries_with_one_name_one_comes_and_the_other_is_told() {
 }
 
 #[tokio::test]
+async fn of_two_entries_with_the_name_of_somebody_who_is_there_one_is_that_person() {
+    let twin = person("ann").replace("ou=people", "ou=elsewhere");
+    let mut org = Org::with(&(person("ann") + &twin)).await;
+    let ann = org.world.user("ann").await;
+    org.config.take_over = true;
+    let counters = org.synced().await;
+    assert_eq!((counters.people.change, counters.people.create, counters.people.skip), (1, 1, 1), "{counters:?}");
+    assert_eq!(org.person("ann").await["id"], json!(ann));
+    let again = org.synced().await;
+    assert_eq!(
+        (again.people.same, again.people.skip, again.done),
+        (1, 1, 0),
+        "the other does not take it the next time"
+    );
+}
+
+#[tokio::test]
 async fn a_run_that_somebody_works_on_is_nobody_elses() {
     let org = Org::with(&people(2)).await;
     let (sync, tenant) = (org.sync(), org.world.tenant.id);

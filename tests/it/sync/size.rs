@@ -40,7 +40,7 @@ async fn a_large_directory_is_brought_in_and_found_as_it_is() {
         let seconds = start.elapsed().as_secs_f64();
         let more = memory().saturating_sub(before) / 1024;
         println!("{name}: {people} people, {groups} groups: {seconds:.1} s, {more} MiB more");
-        jira_scim::sync::run::counters_of(&run)
+        jira_scim::sync::counters::counters_of(&run)
     };
     let first = sync("first").await;
     assert_eq!((first.people.create, first.groups.create), (people as u64, groups as u64));

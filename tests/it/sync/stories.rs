@@ -2,7 +2,8 @@
 
 use jira_scim::config::{Vanished, VanishedGroups};
 use jira_scim::store::run::Kind;
-use jira_scim::sync::run::{Asked, Tally};
+use jira_scim::sync::counters::Tally;
+use jira_scim::sync::run::Asked;
 use serde_json::{Value, json};
 
 use super::Org;
