@@ -3,14 +3,21 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::counters::Counters;
 use super::run::SyncError;
 use crate::lifecycle::Lifecycle;
-use crate::store::run::{self, Hold};
+use crate::store::run::{self, Hold, Run};
 use crate::store::{Store, StoreError};
+
+const ATTEMPT: &str = "attempt";
+
+/// The how-manieth try of a run the one is that begins now.
+pub(super) fn attempt(run: &Run) -> i64 {
+    run.place.get(ATTEMPT).and_then(Value::as_i64).unwrap_or_default() + 1
+}
 
 /// A run under its lease.
 pub(super) struct Lease {
@@ -18,14 +25,16 @@ pub(super) struct Lease {
     hold: Hold,
     length: Duration,
     life: Lifecycle,
+    /// The how-manieth try this is. Kept in the run's place: its own count begins anew with every page, of which a try has some.
+    attempt: i64,
     /// When it was last renewed, reckoned from before that.
     renewed: Mutex<Instant>,
 }
 
 impl Lease {
     /// A lease that was taken a moment ago.
-    pub(super) fn new(store: Store, hold: Hold, length: Duration, life: Lifecycle) -> Self {
-        Self { store, hold, length, life, renewed: Mutex::new(Instant::now()) }
+    pub(super) fn new(store: Store, run: &Run, hold: Hold, length: Duration, life: Lifecycle) -> Self {
+        Self { store, hold, length, life, attempt: attempt(run), renewed: Mutex::new(Instant::now()) }
     }
 
     /// Whether a quarter of it is over.
@@ -44,7 +53,7 @@ impl Lease {
             return Err(SyncError::Lost);
         }
         let counters = serde_json::to_value(counters).unwrap_or_default();
-        run::keep(&mut tx, self.hold, stage, &json!({}), &counters).await?;
+        run::keep(&mut tx, self.hold, stage, &json!({ ATTEMPT: self.attempt }), &counters).await?;
         tx.commit().await.map_err(StoreError::from)?;
         *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         Ok(())

@@ -13,7 +13,7 @@ use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 
 use super::counters::{Counters, Line};
-use super::lease::Lease;
+use super::lease::{Lease, attempt};
 use super::source::{Source, SourceError, Wanted};
 use crate::config::SourceConfig;
 use crate::directory::{Caller, Directory};
@@ -31,7 +31,7 @@ use crate::writer::Writer;
 /// The wait before a read that failed is tried again.
 const WAIT: Duration = Duration::from_secs(60);
 /// So many failures in a row are the end of a run that nobody watches.
-const ATTEMPTS: i32 = 5;
+const ATTEMPTS: i64 = 5;
 
 /// A source of the configuration, ready to be read.
 #[derive(Clone)]
@@ -269,7 +269,7 @@ impl Sync {
             first: held.is_none_or(|held| held.applied.is_none()),
             whole: asked.user.is_none(),
             losses: 0,
-            lease: Lease::new(self.store.clone(), hold, self.lease, self.life.clone()),
+            lease: Lease::new(self.store.clone(), run, hold, self.lease, self.life.clone()),
             line,
         };
         let outcome = work.perform(&asked, run.kind == Kind::SyncPlan).await;
@@ -303,7 +303,7 @@ impl Sync {
             Err(error) => {
                 let why = Chain(&error).to_string();
                 // Whoever asked for it by hand wants to hear at once.
-                let unwatched = run.actor == SCHEDULE && run.attempts + 1 < ATTEMPTS;
+                let unwatched = run.actor == SCHEDULE && attempt(run) < ATTEMPTS;
                 if unwatched && may_pass(&error) {
                     tracing::warn!(source = name, "source {name}: {why}; trying again in {} seconds", WAIT.as_secs());
                     return run::give_back(&mut conn, hold, WAIT, Some(&why)).await;

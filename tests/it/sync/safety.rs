@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::http::Method;
 use jira_scim::app;
+use jira_scim::config::Schedule;
 use jira_scim::secret::Secret;
 use jira_scim::store::run::{self, Hold, Kind, State};
 use jira_scim::store::source;
@@ -213,13 +215,40 @@ async fn of_two_entries_with_the_name_of_somebody_who_is_there_one_is_that_perso
 }
 
 #[tokio::test]
+async fn a_scheduled_read_comes_once_in_its_time_and_one_that_fails_is_tried_five_times() {
+    let mut org = Org::with(&people(2)).await;
+    org.config.schedule = Schedule::Every(Duration::from_secs(86400));
+    let last = async |org: &Org| {
+        let mut conn = org.world.pool().acquire().await.unwrap();
+        run::last(&mut conn, org.world.tenant.id, Kind::Sync).await.unwrap().unwrap()
+    };
+    let due = async |org: &Org| org.sync().run_source(&org.configured(), false, chrono::Utc::now()).await.unwrap();
+    due(&org).await;
+    let first = last(&org).await;
+    assert_eq!((first.state, first.actor.as_str()), (State::Done, "schedule"));
+    due(&org).await;
+    assert_eq!(last(&org).await.id, first.id, "a day is not over");
+
+    org.slapd.kill();
+    org.world.later(86_401).await;
+    for attempt in 1..=6 {
+        due(&org).await;
+        let run = last(&org).await;
+        assert_ne!(run.id, first.id);
+        assert_eq!(run.state, if attempt < 5 { State::Queued } else { State::Failed }, "attempt {attempt}");
+        assert!(run.error.unwrap().contains("cannot be reached"));
+        org.world.later(61).await;
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_somebody_works_on_is_nobody_elses() {
     let org = Org::with(&people(2)).await;
     let (sync, tenant) = (org.sync(), org.world.tenant.id);
     let id = sync.ask(tenant, Kind::Sync, &Asked::default(), origin()).await.unwrap().unwrap();
     let mut conn = org.world.pool().acquire().await.unwrap();
     let other = Hold { tenant_id: tenant, id, token: Uuid::new_v4() };
-    run::take(&mut conn, other, std::time::Duration::from_secs(60)).await.unwrap().unwrap();
+    run::take(&mut conn, other, Duration::from_secs(60)).await.unwrap().unwrap();
     assert_eq!(sync.work(&org.configured(), tenant, id, &mut |_| {}).await.unwrap(), None);
     assert_eq!(sync.ask(tenant, Kind::Sync, &Asked::default(), origin()).await.unwrap(), Some(id), "it is joined");
     assert_eq!(sync.ask(tenant, Kind::Sync, &Asked { user: Some("p01".into()) }, origin()).await.unwrap(), None);
