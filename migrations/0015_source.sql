@@ -9,6 +9,10 @@ CREATE TABLE source (
     since timestamptz NOT NULL DEFAULT now(),
     -- When a complete read was last applied. NULL: never; until then people are also found by their userName.
     applied timestamptz,
+    -- So many reads of changes were applied since.
+    runs integer NOT NULL DEFAULT 0,
+    -- From where the next read may ask for changes. NULL: everything has to be read.
+    marks jsonb,
     CONSTRAINT source_pkey PRIMARY KEY (tenant_id)
 );
 
@@ -22,13 +26,15 @@ CREATE UNLOGGED TABLE source_entry (
     key text COLLATE "C" NOT NULL,
     -- What members of groups are named by: a folded DN, an id.
     place text COLLATE "C" NOT NULL,
+    -- What else they are named by.
+    also text COLLATE "C",
     -- The folded userName or displayName.
     name_key text COLLATE "C" NOT NULL,
     -- The SCIM document; NULL: the entry cannot be used.
     body jsonb,
     -- Whom it was found to be.
     subject_id uuid,
-    -- NULL: not judged, or out of scope. same | create | change | skip
+    -- NULL: not judged, or out of scope. same | create | change | skip | known (not read, but of source_known)
     verdict text COLLATE "C",
     CONSTRAINT source_entry_pkey PRIMARY KEY (tenant_id, run_id, kind, key)
 );
@@ -36,6 +42,7 @@ CREATE UNLOGGED TABLE source_entry (
 -- Of several entries of one name the first is asked for.
 CREATE INDEX source_entry_name ON source_entry (tenant_id, run_id, kind, name_key, key);
 CREATE INDEX source_entry_place ON source_entry (tenant_id, run_id, place);
+CREATE INDEX source_entry_also ON source_entry (tenant_id, run_id, also) WHERE also IS NOT NULL;
 CREATE INDEX source_entry_subject ON source_entry (tenant_id, run_id, subject_id);
 
 -- Who is in the groups that a run read, by place.
@@ -48,6 +55,26 @@ CREATE UNLOGGED TABLE source_member (
 );
 
 CREATE INDEX source_member_member ON source_member (tenant_id, run_id, member);
+
+-- By which names the entries of the last complete read are members of groups, so that a changed group is understood without the
+-- people in it being read again.
+CREATE TABLE source_known (
+    tenant_id uuid NOT NULL,
+    -- user | group | other (a member that is neither; its key is its place)
+    kind text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    place text COLLATE "C" NOT NULL,
+    also text COLLATE "C",
+    -- A person who comes, or a group whose members do.
+    in_scope boolean NOT NULL,
+    subject_id uuid,
+    -- Of a group that decides who comes: its members.
+    digest text COLLATE "C",
+    CONSTRAINT source_known_pkey PRIMARY KEY (tenant_id, kind, key)
+);
+
+CREATE INDEX source_known_place ON source_known (tenant_id, place);
+CREATE INDEX source_known_also ON source_known (tenant_id, also) WHERE also IS NOT NULL;
 
 -- A sync, too, decides who is in the store.
 DROP INDEX run_population;

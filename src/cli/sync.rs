@@ -18,7 +18,8 @@ use crate::store::source;
 use crate::store::tenant::{self, Tenant};
 use crate::sync::counters::{Tally, counters_of};
 use crate::sync::run::{Asked, Configured};
-use crate::sync::source::{Entry, Piece, Reading, Step, Wanted};
+use crate::sync::schedule::Next;
+use crate::sync::source::{Entry, Piece, Reading, Step, Wanted, WantedGroups};
 use crate::sync::{Counters, Line, Sync};
 use crate::telemetry::{Chain, Metrics};
 
@@ -41,7 +42,7 @@ enum Command {
     /// Connect, bind, count, and show three people as they would be brought in; changes nothing.
     Test(Named),
     /// Show what a read would change; exit code 5 when that is not nothing.
-    Plan(Named),
+    Plan(PlanArgs),
     /// Read now.
     Run(RunArgs),
     /// Tell what the last runs came to.
@@ -61,10 +62,22 @@ struct Named {
 }
 
 #[derive(clap::Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    named: Named,
+    /// Read everything, also where the next run will read changes only
+    #[arg(long)]
+    full: bool,
+}
+
+#[derive(clap::Args)]
 struct RunArgs {
     #[command(flatten)]
     named: Named,
-    /// Only this person, by userName; the groups stay as they are
+    /// Read everything, also where changes would do
+    #[arg(long, conflicts_with = "user")]
+    full: bool,
+    /// Only this person, by userName, and which groups this person is in
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Leave it to the daemon, and do not wait
@@ -74,8 +87,10 @@ struct RunArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: &Args) -> Result<(), Failure> {
-    let (Command::Test(named) | Command::Plan(named) | Command::Status(named) | Command::Run(RunArgs { named, .. })) =
-        &args.command;
+    let (Command::Test(named)
+    | Command::Plan(PlanArgs { named, .. })
+    | Command::Status(named)
+    | Command::Run(RunArgs { named, .. })) = &args.command;
     let desk = Desk::open(&named.config).await?;
     let outcome = act(args, named, &desk).await;
     desk.close().await;
@@ -90,9 +105,9 @@ async fn act(args: &Args, named: &Named, desk: &Desk) -> Result<(), Failure> {
     let configured = configured.ok_or_else(|| format!("there is no source {} in the configuration", named.source))?;
     match &args.command {
         Command::Test(_) => test(named, &configured).await,
-        Command::Plan(_) => plan(named, desk, &sync, &configured).await,
+        Command::Plan(args) => plan(args, desk, &sync, &configured).await,
         Command::Run(args) => read(args, desk, sync, &configured, &life).await,
-        Command::Status(_) => status(named, desk, &configured).await,
+        Command::Status(_) => status(named, desk, &sync, &configured).await,
     }
 }
 
@@ -143,7 +158,7 @@ async fn test(named: &Named, configured: &Configured) -> Result<(), Failure> {
     let mut seen = Seen::default();
     seen.read(configured.source.people(&Wanted::All).await?, true).await?;
     if configured.config.groups || !configured.config.scope_groups.is_empty() {
-        seen.read(configured.source.groups().await?, false).await?;
+        seen.read(configured.source.groups(&WantedGroups::All).await?, false).await?;
     }
     let Seen { people, groups, members, shown, messages } = seen;
     if named.json {
@@ -162,10 +177,11 @@ async fn test(named: &Named, configured: &Configured) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn plan(named: &Named, desk: &Desk, sync: &Sync, configured: &Configured) -> Result<(), Failure> {
+async fn plan(args: &PlanArgs, desk: &Desk, sync: &Sync, configured: &Configured) -> Result<(), Failure> {
     let tenant = sync.claim(configured).await?;
-    let id = asked(desk, sync, &tenant, Kind::SyncPlan, &Asked::default()).await?;
-    let (json, mut first) = (named.json, true);
+    let wanted = Asked { full: args.full, ..Asked::default() };
+    let id = asked(desk, sync, &tenant, Kind::SyncPlan, &wanted).await?;
+    let (json, mut first) = (args.named.json, true);
     if json {
         print!("{{\"lines\": [");
     }
@@ -204,7 +220,7 @@ async fn read(
     life: &Lifecycle,
 ) -> Result<(), Failure> {
     let tenant = sync.claim(configured).await?;
-    let id = asked(desk, &sync, &tenant, Kind::Sync, &Asked { user: args.user.clone() }).await?;
+    let id = asked(desk, &sync, &tenant, Kind::Sync, &Asked { user: args.user.clone(), full: args.full }).await?;
     let run = match args.background {
         true => row(desk, &tenant, id).await?,
         false => worked(desk, sync, configured, &tenant, id, life).await?,
@@ -252,26 +268,43 @@ async fn row(desk: &Desk, tenant: &Tenant, id: Uuid) -> Result<Run, Failure> {
     run.ok_or_else(|| format!("tenant {} is gone", tenant.slug).into())
 }
 
-async fn status(named: &Named, desk: &Desk, configured: &Configured) -> Result<(), Failure> {
+async fn status(named: &Named, desk: &Desk, sync: &Sync, configured: &Configured) -> Result<(), Failure> {
     let slug = &configured.config.tenant;
     let tenant = tenant::get(desk.store.pool(), slug).await?.ok_or_else(|| format!("there is no tenant {slug}"))?;
     let mut conn = desk.store.pool().acquire().await?;
     let held = source::held(&mut *conn, tenant.id).await?;
     let runs = run::list(&mut conn, tenant.id, Some(Kind::Sync), None, LISTED).await?;
+    drop(conn);
+    let next = sync.next(configured, &tenant, chrono::Utc::now()).await?;
     if named.json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "tenant": slug, "source": held, "runs": runs }))?);
+        let all = json!({ "tenant": slug, "source": held, "next": next, "runs": runs });
+        println!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     match held {
         Some(held) => println!("{}: feeds tenant {slug} since {}", held.name, held.since.to_rfc3339()),
         None => println!("{}: does not feed tenant {slug} yet", configured.config.name),
     }
+    println!("{}", expected(&next));
     let rows: Vec<Vec<String>> = runs.iter().map(line_of).collect();
-    println!("{}", table(&["requested", "by", "state", "at", "read", "to do", "done", "skipped"], &rows));
+    println!("{}", table(&["requested", "by", "state", "at", "extent", "read", "to do", "done", "skipped"], &rows));
     if let Some(last) = runs.first() {
         println!("{}", told(last));
     }
     Ok(())
+}
+
+/// When the next read is, and of what.
+fn expected(next: &Next) -> String {
+    let when = match next.at {
+        Some(at) => format!("next read at {}", at.to_rfc3339()),
+        None => "read when it is told to".to_owned(),
+    };
+    match &next.because {
+        _ if next.extent == "changes" => format!("{when}: changes only; everything in {} reads", next.full_in),
+        Some(why) => format!("{when}: everything, because {why}"),
+        None => format!("{when}: everything"),
+    }
 }
 
 fn line_of(run: &Run) -> Vec<String> {
@@ -282,7 +315,8 @@ fn line_of(run: &Run) -> Vec<String> {
         counters.done,
         counters.people.skip + counters.groups.skip,
     ];
-    let texts = [run.requested.to_rfc3339(), run.actor.clone(), run.state.as_str().to_owned(), run.stage.clone()];
+    let state = run.state.as_str().to_owned();
+    let texts = [run.requested.to_rfc3339(), run.actor.clone(), state, run.stage.clone(), counters.extent];
     texts.into_iter().chain(numbers.map(|number| number.to_string())).collect()
 }
 
@@ -290,6 +324,10 @@ fn line_of(run: &Run) -> Vec<String> {
 fn told(run: &Run) -> String {
     let counters = counters_of(run);
     let mut text = format!("{}: {}", run.state.as_str(), summary(&counters));
+    if let Some(why) = &run.error {
+        text.push_str("\nwhy: ");
+        text.push_str(why);
+    }
     for sentence in &counters.messages {
         text.push_str("\nskipped: ");
         text.push_str(sentence);
@@ -310,5 +348,11 @@ fn summary(counters: &Counters) -> String {
     };
     let Counters { people, groups, joins, leaves, done, .. } = counters;
     let all = counters.wanted();
-    format!("{}, {}, {joins} join, {leaves} leave; {done} of {all} done", of("people", people), of("groups", groups))
+    let (people, groups) = (of("people", people), of("groups", groups));
+    let text = format!("{people}, {groups}, {joins} join, {leaves} leave; {done} of {all} done");
+    match (counters.extent.as_str(), &counters.because) {
+        ("changes", _) => format!("changes only: {text}"),
+        ("full", Some(why)) => format!("{text} (everything was read: {why})"),
+        _ => text,
+    }
 }

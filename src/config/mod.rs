@@ -26,7 +26,10 @@ pub use lines::line_of;
 pub use places::{BASIC_USERNAME, is_basic_username};
 pub use places::{JwtConfig, Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, TokenScope, is_slug};
 pub use sections::{Alert, Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
-pub use sources::{Bind, Disabled, LdapConfig, Preset, Referrals, Schedule, SourceConfig, Vanished, VanishedGroups};
+pub use sources::{
+    Bind, ChangedBy, Disabled, FULL_EVERY, LdapConfig, Preset, Referrals, Schedule, SourceConfig, Vanished,
+    VanishedGroups,
+};
 pub use targets::{
     AlignConfig, CrowdConfig, MatchOn, OrganizationConfig, Pace, TargetConfig, TargetCredential, TargetKind,
 };

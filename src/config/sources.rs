@@ -42,6 +42,8 @@ pub struct SourceConfig {
     pub schedule: Schedule,
     /// Whether it is read when the daemon starts, too.
     pub at_start: bool,
+    /// Every how-manieth read is of everything; those between are of changes. 1: all are.
+    pub full_every: u32,
     /// The server and its ways.
     pub ldap: LdapConfig,
 }
@@ -135,8 +137,12 @@ pub struct LdapConfig {
     pub id: Option<String>,
     /// The attributes of a group with its members' DNs.
     pub member: Option<String>,
+    /// The attribute of a person that `memberUid` means.
+    pub member_name: Option<String>,
     /// The attribute with a group's name.
     pub group_name: Option<String>,
+    /// How it is told what changed.
+    pub changed_by: Option<ChangedBy>,
     /// How it is told that somebody is switched off.
     pub disabled: Option<Disabled>,
     /// What becomes of referrals.
@@ -205,6 +211,31 @@ impl Value for Disabled {
     }
 }
 
+/// How it is told what changed since a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangedBy {
+    /// It is not told: every read is of everything.
+    Never,
+    /// `modifyTimestamp` (OpenLDAP, 389 Directory Server), which all replicas have alike.
+    ModifyTimestamp,
+    /// `uSNChanged` (Active Directory), which each domain controller counts by itself.
+    UsnChanged,
+    /// `whenChanged` (Active Directory), which each domain controller has of its own.
+    WhenChanged,
+}
+
+impl Value for ChangedBy {
+    fn read(value: &toml::Value) -> Result<Self, String> {
+        match value.as_str().unwrap_or_default() {
+            "never" => Ok(Self::Never),
+            "modifyTimestamp" => Ok(Self::ModifyTimestamp),
+            "uSNChanged" => Ok(Self::UsnChanged),
+            "whenChanged" => Ok(Self::WhenChanged),
+            _ => Err("\"modifyTimestamp\", \"uSNChanged\", \"whenChanged\" or \"never\"".to_owned()),
+        }
+    }
+}
+
 /// What becomes of referrals, which are never followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Referrals {
@@ -241,6 +272,7 @@ impl SourceConfig {
         let fall_min = reader.get("fall_min", 5);
         let schedule = schedule(reader);
         let at_start = reader.get("at_start", false);
+        let full_every = reader.within("full_every", FULL_EVERY, 1..=10_000, "between 1 and 10000");
         let ldap = LdapConfig::read(reader);
         Some(Self {
             name: name?,
@@ -255,6 +287,7 @@ impl SourceConfig {
             fall_min,
             schedule,
             at_start,
+            full_every,
             ldap: ldap?,
         })
     }
@@ -295,6 +328,8 @@ impl LdapConfig {
             group_filter: None,
             id: None,
             member: None,
+            member_name: None,
+            changed_by: None,
             group_name: None,
             disabled: None,
             referrals: None,
@@ -332,6 +367,8 @@ impl LdapConfig {
             group_filter: filter(reader, "group_filter"),
             id: reader.optional("id"),
             member: reader.optional("member"),
+            member_name: reader.optional("member_name"),
+            changed_by: reader.optional("changed_by"),
             group_name: reader.optional("group_name"),
             disabled: reader.optional("disabled"),
             referrals: reader.optional("referrals"),
@@ -347,6 +384,8 @@ impl LdapConfig {
     }
 }
 
+/// Read every hour, everything is read once a day.
+pub const FULL_EVERY: u32 = 24;
 /// Entries that are asked for at once; Active Directory gives at most 1000.
 const PAGE_SIZE: u32 = 500;
 /// How long an answer may take.

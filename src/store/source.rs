@@ -4,6 +4,7 @@
 //! was read. The rows are a run's own, and gone with it. What they mean is decided in `sync`.
 
 pub mod compare;
+pub mod known;
 pub mod members;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +23,10 @@ pub struct Held {
     pub since: DateTime<Utc>,
     /// When a complete read was last applied.
     pub applied: Option<DateTime<Utc>>,
+    /// So many reads of changes were applied since.
+    pub runs: i32,
+    /// From where the next read may ask for changes; `None`: everything has to be read.
+    pub marks: Option<Value>,
 }
 
 /// Whether a source may feed a tenant.
@@ -40,6 +45,8 @@ pub struct Entry {
     pub key: String,
     /// What members of groups are named by.
     pub place: String,
+    /// What else they are named by.
+    pub also: Option<String>,
     /// The folded userName or displayName.
     pub name_key: String,
     /// The SCIM document; `None`: it cannot be used.
@@ -79,7 +86,7 @@ pub async fn held(db: impl PgExecutor<'_>, tenant_id: Uuid) -> Result<Option<Hel
     Ok(sqlx::query_as!(
         Held,
         "-- source.held
-        SELECT name, since, applied FROM source WHERE tenant_id = $1",
+        SELECT name, since, applied, runs, marks FROM source WHERE tenant_id = $1",
         tenant_id
     )
     .fetch_optional(db)
@@ -96,7 +103,8 @@ pub async fn claim(conn: &mut PgConnection, tenant_id: Uuid, name: &str, take_ov
         INSERT INTO source (tenant_id, name)
         SELECT $1, $2 WHERE $3 OR NOT EXISTS (
             SELECT FROM scim_user WHERE tenant_id = $1 AND deleted_at IS NULL AND origin IS NULL)
-        ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE SET name = excluded.name, since = now(), applied = NULL",
+        ON CONFLICT ON CONSTRAINT source_pkey DO UPDATE SET name = excluded.name, since = now(), applied = NULL, runs = 0,
+            marks = NULL",
         tenant_id,
         name,
         take_over,
@@ -124,12 +132,56 @@ pub async fn release_undeclared(
     .await?)
 }
 
-/// A complete read was applied: from now on people are found by their stable id alone.
-pub async fn applied(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(), StoreError> {
-    sqlx::query!("-- source.applied\nUPDATE source SET applied = now() WHERE tenant_id = $1", tenant_id)
-        .execute(conn)
-        .await?;
+/// What is known of the last complete read is about to change: until that is through, everything has to be read.
+pub async fn unmark(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- source.unmark\nUPDATE source SET marks = NULL WHERE tenant_id = $1 AND marks IS NOT NULL",
+        tenant_id
+    )
+    .execute(conn)
+    .await?;
     Ok(())
+}
+
+/// A complete read was applied: from now on people are found by their stable id alone.
+pub async fn applied(conn: &mut PgConnection, tenant_id: Uuid, marks: Option<&Value>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- source.applied\nUPDATE source SET applied = now(), runs = 0, marks = $2 WHERE tenant_id = $1",
+        tenant_id,
+        marks,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A read of changes was applied.
+pub async fn changes_applied(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    marks: Option<&Value>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- source.changes_applied\nUPDATE source SET runs = runs + 1, marks = $2 WHERE tenant_id = $1",
+        tenant_id,
+        marks,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether people or groups were taken from the store behind the source's back since the last complete read.
+pub async fn was_removed(conn: &mut PgConnection, tenant_id: Uuid) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"-- source.was_removed
+        SELECT EXISTS (SELECT FROM run r JOIN source s ON s.tenant_id = r.tenant_id WHERE r.tenant_id = $1
+            AND r.kind IN ('reset', 'purge') AND r.started IS NOT NULL
+            AND (r.finished IS NULL OR s.applied IS NULL OR r.finished > s.applied)) AS "removed!""#,
+        tenant_id
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Deletes the rows of this run, and those of runs that are over.
@@ -172,11 +224,12 @@ pub async fn stage(
 ) -> Result<Vec<String>, StoreError> {
     let column = |of: fn(&Entry) -> &str| entries.iter().map(|entry| of(entry).to_owned()).collect::<Vec<String>>();
     let bodies: Vec<Option<Value>> = entries.iter().map(|entry| entry.body.clone()).collect();
+    let also: Vec<Option<String>> = entries.iter().map(|entry| entry.also.clone()).collect();
     Ok(sqlx::query_scalar!(
         "-- source.stage
-        INSERT INTO source_entry (tenant_id, run_id, kind, key, place, name_key, body)
-        SELECT $1, $2, $3, e.key, e.place, e.name_key, e.body
-        FROM unnest($4::text[], $5::text[], $6::text[], $7::jsonb[]) AS e (key, place, name_key, body)
+        INSERT INTO source_entry (tenant_id, run_id, kind, key, place, name_key, body, also)
+        SELECT $1, $2, $3, e.key, e.place, e.name_key, e.body, e.also
+        FROM unnest($4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[]) AS e (key, place, name_key, body, also)
         ON CONFLICT ON CONSTRAINT source_entry_pkey DO NOTHING RETURNING key",
         stage.tenant_id,
         stage.run_id,
@@ -185,6 +238,7 @@ pub async fn stage(
         &column(|entry| &entry.place),
         &column(|entry| &entry.name_key),
         &bodies as &[Option<Value>],
+        &also as &[Option<String>],
     )
     .fetch_all(conn)
     .await?)
@@ -209,6 +263,36 @@ pub async fn stage_members(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Gives the places of those members who are named by something else.
+pub async fn resolve_names(conn: &mut PgConnection, stage: Stage) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- source.resolve_names
+        INSERT INTO source_member (tenant_id, run_id, group_key, member)
+        SELECT $1, $2, m.group_key, e.place FROM source_entry e
+        JOIN source_member m ON m.tenant_id = $1 AND m.run_id = $2 AND m.member = e.also
+        WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.also IS NOT NULL
+        ON CONFLICT ON CONSTRAINT source_member_pkey DO NOTHING",
+        stage.tenant_id,
+        stage.run_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The staged people's places, and what else they are named by; a few at most.
+pub async fn places(conn: &mut PgConnection, stage: Stage) -> Result<Vec<(String, Option<String>)>, StoreError> {
+    let rows = sqlx::query!(
+        "-- source.places
+        SELECT place, also FROM source_entry WHERE tenant_id = $1 AND run_id = $2 AND kind = 'user' ORDER BY key LIMIT 10",
+        stage.tenant_id,
+        stage.run_id,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.place, row.also)).collect())
 }
 
 /// Tells the planner of queries how large what was staged is, without which it takes it for next to nothing.

@@ -436,6 +436,7 @@ pub(super) async fn purge(conn: &mut PgConnection, tenant_id: Uuid) -> Result<()
     delete_page!(conn, tenant_id, "source");
     delete_page!(conn, tenant_id, "source_entry");
     delete_page!(conn, tenant_id, "source_member");
+    delete_page!(conn, tenant_id, "source_known");
     delete_page!(conn, tenant_id, "drift");
     delete_page!(conn, tenant_id, "jira_membership");
     delete_page!(conn, tenant_id, "jira_group");

@@ -35,13 +35,13 @@ impl Work<'_> {
     /// Does what was judged: first who goes, so that names become free and leavers wait for nobody.
     pub(super) async fn apply(&mut self) -> Result<(), SyncError> {
         let config = self.configured.config.clone();
-        if self.whole && self.takes_people_away() && self.counters.people.vanish > 0 {
+        if self.takes_people_away() && self.counters.people.vanish > 0 {
             self.take_people_away(config.vanished).await?;
         }
         if config.users {
             self.write(Of::Users).await?;
         }
-        if self.whole && config.groups {
+        if config.groups {
             self.write(Of::Groups).await?;
             if self.counters.joins + self.counters.leaves > 0 {
                 self.memberships().await?;
@@ -218,6 +218,9 @@ impl Work<'_> {
         let mut conn = self.conn().await?;
         source::measure(&mut conn).await?;
         drop(conn);
+        for (group, member, name) in self.left_behind().await? {
+            self.one_by_one(group, &name, &[member], false).await?;
+        }
         let mut after = String::new();
         loop {
             let mut conn = self.conn().await?;
@@ -228,7 +231,9 @@ impl Work<'_> {
             for group in page {
                 if let Some(id) = group.id {
                     let pair = Pair { key: &group.key, id };
-                    self.members_of(pair, &group.name, false).await?;
+                    if self.takes_members_away() {
+                        self.members_of(pair, &group.name, false).await?;
+                    }
                     self.members_of(pair, &group.name, true).await?;
                     self.breathe("writing members").await?;
                 }

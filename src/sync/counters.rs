@@ -33,6 +33,11 @@ pub struct Tally {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
+    /// How much was read: `full`, `changes` or `person`; empty before that is known.
+    pub extent: String,
+    /// Why everything was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
     /// Of people.
     pub people: Tally,
     /// Of groups.

@@ -4,7 +4,8 @@
 //! `directory`, as `sync:<source>`. So policy, brake, observe, audit and outbox hold for it as for SCIM, and a
 //! read that was not complete changes nobody. Nothing here knows a Jira.
 //!
-//! `source` says what a directory must offer, `ldap` is one, `plan` decides (and is pure), `run` does, `schedule` says when.
+//! `source` says what a directory must offer, `ldap` is one, `plan` decides (and is pure), `extent` says how much is read,
+//! `run` does, `schedule` says when.
 
 pub mod counters;
 pub mod ldap;
@@ -14,6 +15,7 @@ pub mod schedule;
 pub mod source;
 
 mod apply;
+mod extent;
 mod lease;
 mod read;
 

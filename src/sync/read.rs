@@ -3,13 +3,14 @@
 use uuid::Uuid;
 
 use super::counters::Line;
+use super::extent::Extent;
 use super::plan::{Limit, Verdict, judge_group, judge_person};
 use super::run::{SyncError, Work};
-use super::source::{Entry, Piece, Reading, Step, Wanted};
+use super::source::{Entry, Mark, Piece, Reading, Step, Wanted, WantedGroups};
 use crate::account::fold;
 use crate::config::{Vanished, VanishedGroups};
-use crate::store::source::compare::{self, Found, Judged, Page};
-use crate::store::source::{self, Of, members};
+use crate::store::source::compare::{self, Found, Judged, Page, Scope};
+use crate::store::source::{self, Of, known, members};
 
 /// Entries that go into one statement at most.
 pub(super) const PAGE: i64 = 500;
@@ -17,24 +18,48 @@ pub(super) const PAGE: i64 = 500;
 const MEMBERS: usize = 5000;
 
 impl Work<'_> {
-    /// Reads everything that was asked for to its end.
-    pub(super) async fn read(&mut self, wanted: &Wanted) -> Result<(), SyncError> {
+    /// Reads what is to be read to its end.
+    pub(super) async fn read(&mut self) -> Result<(), SyncError> {
         let source = self.configured.source.clone();
-        self.staged(Of::Users, source.people(wanted).await?).await?;
-        let config = &self.configured.config;
-        if *wanted == Wanted::All && (config.groups || !config.scope_groups.is_empty()) {
-            self.staged(Of::Groups, source.groups().await?).await?;
+        let (people, groups) = match &self.extent {
+            Extent::Whole => (Wanted::All, Some(WantedGroups::All)),
+            Extent::Changes(marks) => {
+                (Wanted::Changed(marks.people.clone()), marks.groups.clone().map(WantedGroups::Changed))
+            }
+            Extent::One(name) => (Wanted::Person(name.clone()), None),
+        };
+        self.people_mark = self.staged(Of::Users, source.people(&people).await?).await?;
+        if self.reads_groups() {
+            let wanted = match groups {
+                Some(groups) => vec![groups],
+                None => self.groups_of_those().await?,
+            };
+            for wanted in &wanted {
+                self.groups_mark = self.staged(Of::Groups, source.groups(wanted).await?).await?;
+            }
         }
         let mut conn = self.conn().await?;
+        if matches!(self.extent, Extent::Changes(_)) {
+            source::measure(&mut conn).await?;
+            known::stage(&mut conn, self.stage).await?;
+        }
+        source::resolve_names(&mut conn, self.stage).await?;
         source::measure(&mut conn).await?;
         Ok(())
     }
 
-    async fn staged(&mut self, of: Of, mut reading: Box<dyn Reading>) -> Result<(), SyncError> {
+    async fn groups_of_those(&self) -> Result<Vec<WantedGroups>, SyncError> {
+        let mut conn = self.conn().await?;
+        let places = source::places(&mut conn, self.stage).await?;
+        Ok(places.into_iter().map(|(place, also)| WantedGroups::Of { place, also }).collect())
+    }
+
+    /// Stages one read to its end; answers from where changes may be asked for after it.
+    async fn staged(&mut self, of: Of, mut reading: Box<dyn Reading>) -> Result<Option<Mark>, SyncError> {
         let stage = if of == Of::Users { "reading people" } else { "reading groups" };
         loop {
             match reading.next().await? {
-                Step::Complete => return Ok(()),
+                Step::Complete => return Ok(reading.mark()),
                 Step::Page(pieces) => self.page(of, pieces).await?,
             }
             self.keep(stage).await?;
@@ -66,7 +91,7 @@ impl Work<'_> {
     }
 
     fn entry(&mut self, of: Of, entry: Entry) -> source::Entry {
-        let Entry { key, place, shown, body } = entry;
+        let Entry { key, place, also, shown, body } = entry;
         let body = match body {
             Ok(body) => Some(body),
             Err(why) => {
@@ -76,25 +101,31 @@ impl Work<'_> {
         };
         let attribute = if of == Of::Users { "userName" } else { "displayName" };
         let name = body.as_ref().and_then(|body| body.get(attribute)?.as_str()).unwrap_or_default();
-        source::Entry { key, place, name_key: fold(name.trim()), body }
+        source::Entry { key, place, also, name_key: fold(name.trim()), body }
     }
 
     /// Holds everything against the store; a line for each thing that is to be done.
     pub(super) async fn judge(&mut self) -> Result<(), SyncError> {
-        let scope = self.scope().await?;
+        self.scope = self.groups_in_scope().await?;
+        let keys = self.scope.clone();
+        let scope = match (&keys, &self.extent) {
+            (Some(keys), _) => Scope::In(keys),
+            (None, Extent::Changes(_)) if self.is_scoped() => Scope::Known,
+            (None, _) => Scope::Everybody,
+        };
         let mut after = String::new();
         // Until a complete read was applied, and where people are not written, a name is all there is to go by.
         let all_names = self.first || !self.configured.config.users;
         loop {
             let mut conn = self.conn().await?;
             let page = Page { after: &after, limit: PAGE };
-            let found = compare::users(&mut conn, self.stage, page, all_names, scope.as_deref()).await?;
+            let found = compare::users(&mut conn, self.stage, page, all_names, scope).await?;
             let Some(last) = found.last() else { break };
             after = last.key.clone();
             self.judged(&mut conn, Of::Users, found).await?;
             self.keep("comparing people").await?;
         }
-        if self.whole && self.configured.config.groups {
+        if self.configured.config.groups {
             self.judge_groups().await?;
         }
         Ok(())
@@ -115,10 +146,11 @@ impl Work<'_> {
         loop {
             let mut conn = self.conn().await?;
             let page = members::standing(&mut conn, self.stage, Page { after: &after, limit: PAGE }).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { break };
             after = last.key.clone();
             for group in page {
                 let (joins, leaves) = members::difference(&mut conn, self.stage, &group.key, group.id).await?;
+                let leaves = if self.takes_members_away() { leaves } else { 0 };
                 self.counters.joins += joins;
                 self.counters.leaves += leaves;
                 if joins + leaves > 0 {
@@ -128,6 +160,20 @@ impl Work<'_> {
             }
             self.keep("comparing members").await?;
         }
+        for (_, _, name) in self.left_behind().await? {
+            self.counters.leaves += 1;
+            self.tell(Line::members(&name, 0, 1));
+        }
+        Ok(())
+    }
+
+    /// The groups that the one person who was read is in, and that do not say so any more: group, person, name.
+    pub(super) async fn left_behind(&self) -> Result<Vec<(Uuid, Uuid, String)>, SyncError> {
+        if !matches!(self.extent, Extent::One(_)) || self.counters.nameless > 0 {
+            return Ok(Vec::new());
+        }
+        let mut conn = self.conn().await?;
+        Ok(members::left_behind(&mut conn, self.stage).await?)
     }
 
     async fn judged(&mut self, conn: &mut sqlx::PgConnection, of: Of, found: Vec<Found>) -> Result<(), SyncError> {
@@ -177,12 +223,14 @@ impl Work<'_> {
         }
     }
 
-    /// The groups whose members alone are meant; `None`: everybody.
-    async fn scope(&self) -> Result<Option<Vec<String>>, SyncError> {
+    /// The groups whose members alone come, where they were all read.
+    async fn groups_in_scope(&self) -> Result<Option<Vec<String>>, SyncError> {
         let config = &self.configured.config;
-        // One person who was asked for by name is meant.
-        if config.scope_groups.is_empty() || !self.whole {
-            return Ok(None);
+        match &self.extent {
+            _ if !self.is_scoped() => return Ok(None),
+            Extent::Changes(_) => return Ok(None),
+            Extent::One(name) => return self.check_in_scope(name).await.map(|()| None),
+            Extent::Whole => {}
         }
         let place = |written: &String| self.configured.source.place(written).map_err(SyncError::Refused);
         let places = config.scope_groups.iter().map(place).collect::<Result<Vec<String>, _>>()?;
@@ -195,13 +243,26 @@ impl Work<'_> {
         Ok(Some(source::groups_within(&mut conn, self.stage, &places).await?))
     }
 
+    /// One person comes who is in a group that decided it at the last complete read.
+    async fn check_in_scope(&self, name: &str) -> Result<(), SyncError> {
+        let mut conn = self.conn().await?;
+        let why = match known::scope(&mut conn, self.stage).await? {
+            (false, _) => {
+                "everything has to be read once before one person of a source with scope_groups can be".to_owned()
+            }
+            (true, false) => format!("{name} is not in scope_groups"),
+            (true, true) => return Ok(()),
+        };
+        Err(SyncError::Refused(why))
+    }
+
     /// Counts who would go, and stops before the first change where that is too many.
     pub(super) async fn check_fall(&mut self) -> Result<(), SyncError> {
         let config = self.configured.config.clone();
         let mut conn = self.conn().await?;
         let (people, groups) = compare::present(&mut conn, self.stage.tenant_id).await?;
         drop(conn);
-        if self.counters.people.read == 0 && people > 0 {
+        if self.extent == Extent::Whole && self.counters.people.read == 0 && people > 0 {
             let what = "The source has nobody any more; nothing was changed.";
             return Err(SyncError::Refused(what.to_owned()));
         }
@@ -225,13 +286,21 @@ impl Work<'_> {
     /// Whether people who are not in the source are taken away: not where somebody in it cannot be told from others.
     pub(super) fn takes_people_away(&self) -> bool {
         let config = &self.configured.config;
-        config.users && config.vanished != Vanished::Keep && self.counters.nameless == 0
+        self.extent == Extent::Whole && config.users && config.vanished != Vanished::Keep && self.counters.nameless == 0
     }
 
     /// The same of groups.
     pub(super) fn takes_groups_away(&self) -> bool {
         let config = &self.configured.config;
-        config.groups && config.vanished_groups == VanishedGroups::Delete && self.counters.nameless == 0
+        self.extent == Extent::Whole
+            && config.groups
+            && config.vanished_groups == VanishedGroups::Delete
+            && self.counters.nameless == 0
+    }
+
+    /// The same of those whom a group that was read does not name: not where it was not read with all its members.
+    pub(super) fn takes_members_away(&self) -> bool {
+        !matches!(self.extent, Extent::One(_)) && self.counters.nameless == 0
     }
 
     async fn gone_users(&mut self) -> Result<u64, SyncError> {

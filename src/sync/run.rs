@@ -13,13 +13,14 @@ use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 
 use super::counters::{Counters, Line};
+use super::extent::Extent;
 use super::lease::{Lease, attempt};
-use super::source::{Source, SourceError, Wanted};
+use super::source::{Mark, Source, SourceError};
 use crate::config::SourceConfig;
 use crate::directory::{Caller, Directory};
 use crate::lifecycle::Lifecycle;
 use crate::policy::Policy;
-use crate::policy::audit::Level;
+use crate::policy::record::Level;
 use crate::policy::scim::UnknownMembers;
 use crate::store::run::{self, Hold, Kind, Run, State};
 use crate::store::source::{self, Claim, Stage};
@@ -72,6 +73,9 @@ pub struct Asked {
     /// Only the person of this userName.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// Everything, also where changes would do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
 }
 
 /// All sources, and what they are brought in by.
@@ -94,8 +98,12 @@ pub(super) struct Work<'a> {
     pub(super) counters: Counters,
     /// No complete read was applied yet.
     pub(super) first: bool,
-    /// Everything was asked for.
-    pub(super) whole: bool,
+    pub(super) extent: Extent,
+    /// From where changes may be asked for after this.
+    pub(super) people_mark: Option<Mark>,
+    pub(super) groups_mark: Option<Mark>,
+    /// The groups, by key, whose members alone come; known after they were read.
+    pub(super) scope: Option<Vec<String>>,
     /// Active people whom the source switches off.
     pub(super) losses: u64,
     lease: Lease,
@@ -121,28 +129,24 @@ impl Work<'_> {
     }
 
     async fn perform(&mut self, asked: &Asked, plans: bool) -> Result<(), SyncError> {
-        let wanted = asked.user.clone().map_or(Wanted::All, Wanted::Person);
-        self.keep("reading people").await?;
-        self.clear().await?;
-        self.read(&wanted).await?;
-        if !self.whole && self.counters.people.read == 0 {
+        self.decide(asked).await?;
+        self.take_in().await?;
+        let one = matches!(self.extent, Extent::One(_));
+        if one && self.counters.people.read == 0 {
             return Err(SyncError::Refused("The source has nobody of that name.".to_owned()));
         }
         self.judge().await?;
-        if self.whole {
+        if !one {
             self.check_fall().await?;
         }
         if !plans {
             self.apply().await?;
-            if self.whole {
-                let mut conn = self.conn().await?;
-                source::applied(&mut conn, self.stage.tenant_id).await?;
-            }
+            self.remember().await?;
         }
         self.keep("done").await
     }
 
-    async fn clear(&self) -> Result<(), SyncError> {
+    pub(super) async fn clear(&self) -> Result<(), SyncError> {
         let mut conn = self.conn().await?;
         Ok(source::clear(&mut conn, self.stage).await?)
     }
@@ -267,7 +271,10 @@ impl Sync {
             stage: Stage { tenant_id: hold.tenant_id, run_id: hold.id },
             counters: Counters::default(),
             first: held.is_none_or(|held| held.applied.is_none()),
-            whole: asked.user.is_none(),
+            extent: Extent::Whole,
+            people_mark: None,
+            groups_mark: None,
+            scope: None,
             losses: 0,
             lease: Lease::new(self.store.clone(), run, hold, self.lease, self.life.clone()),
             line,
@@ -349,7 +356,7 @@ fn caller(configured: &Configured, tenant: Tenant, request_id: Uuid, asked: &Ask
         // Somebody waits at a login page for one person, and for a whole directory nobody does.
         priority: i16::from(asked.user.is_none()),
         settles: None,
-        records_bodies: policy.audit.level != Level::Off,
+        records_bodies: policy.record.level != Level::Off,
         tenant: Arc::new(tenant),
     })
 }

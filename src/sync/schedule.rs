@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use uuid::Uuid;
 
+use super::extent::{self, Extent};
 use super::run::{Asked, Configured, SCHEDULE, Sync, SyncError};
 use crate::config::Schedule;
 use crate::store::StoreError;
 use crate::store::run::{self, Kind};
-use crate::store::tenant::Origin;
+use crate::store::source;
+use crate::store::tenant::{Origin, Tenant};
 use crate::telemetry::Chain;
 
 /// How often it is looked what is due.
@@ -26,7 +29,54 @@ pub fn last_due(schedule: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>
     }
 }
 
+/// When a source is read next; `None` when nothing says so.
+pub fn next_due(schedule: &Schedule, last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let at = match schedule {
+        Schedule::Every(every) => match last {
+            Some(last) => last.checked_add_signed(chrono::TimeDelta::from_std(*every).ok()?)?,
+            None => now,
+        },
+        // One that was missed is made up for.
+        Schedule::Cron(_) if last_due(schedule, now).is_some_and(|due| last.is_none_or(|last| last <= due)) => now,
+        Schedule::Cron(text) => croner::Cron::from_str(text).ok()?.find_next_occurrence(&now, false).ok()?,
+        Schedule::ByHand => return None,
+    };
+    Some(at.max(now))
+}
+
+/// What the next read will be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// When; `None`: when somebody asks for it.
+    pub at: Option<DateTime<Utc>>,
+    /// `full` or `changes`.
+    pub extent: String,
+    /// Why it is a full one.
+    pub because: Option<String>,
+    /// How many reads from now the next full one is; 1: the next.
+    pub full_in: u32,
+}
+
 impl Sync {
+    /// What the next read of a source will be, as far as it is known before it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn next(&self, configured: &Configured, tenant: &Tenant, now: DateTime<Utc>) -> Result<Next, StoreError> {
+        let config = &configured.config;
+        let mut conn = self.store.pool().acquire().await?;
+        let held = source::held(&mut *conn, tenant.id).await?.filter(|held| held.name == config.name);
+        let was_removed = source::was_removed(&mut conn, tenant.id).await?;
+        let last = run::last(&mut conn, tenant.id, Kind::Sync).await?;
+        let (extent, because) = extent::next(config, held.as_ref(), was_removed);
+        let full_in = match (&extent, &held) {
+            (Extent::Changes(_), Some(held)) => config.full_every.saturating_sub(held.runs.unsigned_abs()).max(1),
+            _ => 1,
+        };
+        let at = next_due(&config.schedule, last.map(|run| run.requested), now);
+        Ok(Next { at, extent: extent.as_str().to_owned(), because, full_in })
+    }
+
     /// Reads a source, by its place among all, when it is due, for as long as the process lives.
     pub async fn follow(self: Arc<Self>, place: usize) {
         let Some(configured) = self.sources().get(place) else { return };
@@ -98,6 +148,23 @@ mod tests {
         ];
         for (schedule, due) in table {
             assert_eq!(last_due(&schedule, now), due.map(at), "{schedule:?}");
+        }
+    }
+    #[test]
+    fn the_next_time_is_after_the_last_one_or_now() {
+        let now = at("2026-11-21T08:30:00Z");
+        let every = Schedule::Every(Duration::from_secs(3600));
+        let cron = Schedule::Cron("0 2 * * *".into());
+        let table = [
+            (&every, None, Some("2026-11-21T08:30:00Z")),
+            (&every, Some("2026-11-21T08:00:00Z"), Some("2026-11-21T09:00:00Z")),
+            (&every, Some("2026-11-20T08:00:00Z"), Some("2026-11-21T08:30:00Z")),
+            (&cron, Some("2026-11-21T02:00:01Z"), Some("2026-11-22T02:00:00Z")),
+            (&cron, Some("2026-11-20T02:00:01Z"), Some("2026-11-21T08:30:00Z")),
+            (&Schedule::ByHand, None, None),
+        ];
+        for (schedule, last, next) in table {
+            assert_eq!(next_due(schedule, last.map(at), now), next.map(at), "{schedule:?} {last:?}");
         }
     }
 }

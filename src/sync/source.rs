@@ -1,15 +1,43 @@
 //! What a directory must offer to be read. One more kind of directory is one more implementation of this.
 
 use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What is to be read.
+/// From where changes may be asked for. Only the source that made it knows what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Whose count it is; empty where all servers have the same.
+    pub server: String,
+    /// Where that count was; never our own clock.
+    pub at: String,
+}
+
+/// Which people are to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Everything.
+    /// Everybody.
     All,
+    /// Whoever changed since, and may be a few who did not. Who is gone is not among them.
+    Changed(Mark),
     /// The person of this userName.
     Person(String),
+}
+
+/// Which groups are to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedGroups {
+    /// All of them, with all members.
+    All,
+    /// Those that changed since, with all members.
+    Changed(Mark),
+    /// Those that this person is in, with this one member.
+    Of {
+        /// The person's place.
+        place: String,
+        /// What else the person is named by.
+        also: Option<String>,
+    },
 }
 
 /// A person or a group as the directory has it.
@@ -19,6 +47,8 @@ pub struct Entry {
     pub key: String,
     /// What members of groups are named by, in one spelling.
     pub place: String,
+    /// What else members of groups are named by. It must not be anybody's place.
+    pub also: Option<String>,
     /// What a person calls it, in messages.
     pub shown: String,
     /// The SCIM document, or why there is none.
@@ -60,6 +90,12 @@ pub enum Step {
 pub trait Reading: Send {
     /// The next page; to be called until it is complete, or fails.
     fn next(&mut self) -> BoxFuture<'_, Result<Step, SourceError>>;
+
+    /// After it was complete: from where changes may be asked for the next time, such that nothing that this read did not see is
+    /// left out. `None`: everything has to be read again.
+    fn mark(&self) -> Option<Mark> {
+        None
+    }
 }
 
 /// A directory.
@@ -67,8 +103,8 @@ pub trait Source: Send + Sync {
     /// Begins to read people.
     fn people<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Box<dyn Reading>, SourceError>>;
 
-    /// Begins to read groups, with their members.
-    fn groups(&self) -> BoxFuture<'_, Result<Box<dyn Reading>, SourceError>>;
+    /// Begins to read groups, with members.
+    fn groups<'a>(&'a self, wanted: &'a WantedGroups) -> BoxFuture<'a, Result<Box<dyn Reading>, SourceError>>;
 
     /// The place that somebody means who writes this.
     ///
@@ -107,6 +143,9 @@ pub enum SourceError {
         /// What was missing.
         why: String,
     },
+    /// Changes since that mark cannot be told: then everything is read.
+    #[error("changes cannot be asked for: {0}")]
+    Stale(String),
     /// It cannot be asked like this.
     #[error("{0}")]
     Unusable(String),

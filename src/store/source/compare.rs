@@ -51,15 +51,34 @@ pub struct Page<'a> {
     pub limit: i64,
 }
 
+/// Which of the staged people come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// All of them.
+    Everybody,
+    /// Those who are in one of these groups, by key.
+    In(&'a [String]),
+    /// Those who did at the last complete read.
+    Known,
+}
+
+impl<'a> Scope<'a> {
+    fn groups(self) -> Option<&'a [String]> {
+        match self {
+            Self::In(groups) => Some(groups),
+            Self::Everybody | Self::Known => None,
+        }
+    }
+}
+
 /// A page of staged people, each with the living user that it is: by its stable id, else by its userName where nobody else in
-/// the source is that user, and where the user has no stable id, or was imported, or all names count. With a scope only those
-/// who are in one of its groups.
+/// the source is that user, and where the user has no stable id, or was imported, or all names count.
 pub async fn users(
     conn: &mut PgConnection,
     stage: Stage,
     page: Page<'_>,
     all_names: bool,
-    scope: Option<&[String]>,
+    scope: Scope<'_>,
 ) -> Result<Vec<Found>, StoreError> {
     let rows = sqlx::query!(
         r#"-- source.users
@@ -81,15 +100,19 @@ pub async fn users(
             ) AS found ORDER BY rank, id LIMIT 1
         ) u ON true
         WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 'user' AND e.key > $3
+          AND e.verdict IS DISTINCT FROM 'known'
           AND ($6::text[] IS NULL OR EXISTS (SELECT FROM source_member m WHERE m.tenant_id = $1 AND m.run_id = $2
             AND m.member = e.place AND m.group_key = ANY($6)))
+          AND (NOT $7 OR EXISTS (SELECT FROM source_known w WHERE w.tenant_id = $1 AND w.kind = 'user' AND w.key = e.key
+            AND w.in_scope))
         ORDER BY e.key LIMIT $4"#,
         stage.tenant_id,
         stage.run_id,
         page.after,
         page.limit,
         all_names,
-        scope,
+        scope.groups(),
+        scope == Scope::Known,
     )
     .fetch_all(conn)
     .await?;
@@ -129,6 +152,7 @@ pub async fn groups(
             ) AS found ORDER BY rank, id LIMIT 1
         ) g ON true
         WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 'group' AND e.key > $3
+          AND e.verdict IS DISTINCT FROM 'known'
         ORDER BY e.key LIMIT $4"#,
         stage.tenant_id,
         stage.run_id,

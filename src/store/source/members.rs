@@ -65,7 +65,7 @@ pub async fn standing(conn: &mut PgConnection, stage: Stage, page: Page<'_>) -> 
         Standing,
         r#"-- source.standing
         SELECT key, coalesce(body ->> 'displayName', '') AS "name!", subject_id AS id FROM source_entry
-        WHERE tenant_id = $1 AND run_id = $2 AND kind = 'group' AND key > $3 AND verdict <> 'skip'
+        WHERE tenant_id = $1 AND run_id = $2 AND kind = 'group' AND key > $3 AND verdict NOT IN ('skip', 'known')
         ORDER BY key LIMIT $4"#,
         stage.tenant_id,
         stage.run_id,
@@ -137,4 +137,22 @@ pub async fn leaving(
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// The groups that somebody is in and of which nothing that was read is one, imported ones left out.
+pub async fn left_behind(conn: &mut PgConnection, stage: Stage) -> Result<Vec<(Uuid, Uuid, String)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- source.left_behind
+        SELECT g.id, m.member_id, coalesce(g.attrs ->> 'displayName', '') AS "name!" FROM source_entry u
+        JOIN group_member m ON m.tenant_id = $1 AND m.member_id = u.subject_id
+        JOIN scim_group g ON g.tenant_id = $1 AND g.id = m.group_id AND g.deleted_at IS NULL AND g.origin IS NULL
+        WHERE u.tenant_id = $1 AND u.run_id = $2 AND u.kind = 'user' AND NOT EXISTS (SELECT FROM source_entry e
+            WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 'group' AND e.subject_id = g.id)
+        ORDER BY g.id LIMIT 1000"#,
+        stage.tenant_id,
+        stage.run_id,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.member_id, row.name)).collect())
 }

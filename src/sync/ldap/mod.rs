@@ -1,8 +1,9 @@
 //! LDAP servers, Active Directory among them, as a source. Reads only; follows no referral.
 //!
 //! `options` is what is known of a server, `connect` reaches it, `reading` asks page by page, `entry` takes answers apart, `person`
-//! makes SCIM documents of them, `dn` gives every name one spelling.
+//! makes SCIM documents of them, `changes` knows from where changes are to be asked for, `dn` gives every name one spelling.
 
+mod changes;
 mod connect;
 mod dn;
 mod entry;
@@ -13,10 +14,11 @@ mod tls;
 
 use futures_util::future::BoxFuture;
 
+use self::changes::Changes;
 use self::connect::connect;
 use self::options::Options;
 use self::reading::{Search, Searching};
-use super::source::{Reading, Source, SourceError, Wanted};
+use super::source::{Mark, Reading, Source, SourceError, Wanted, WantedGroups};
 use crate::config::LdapConfig;
 
 /// An LDAP server.
@@ -33,19 +35,22 @@ impl Ldap {
         Ok(Self { options: Options::new(config)? })
     }
 
-    async fn begin(&self, search: Search) -> Result<Box<dyn Reading>, SourceError> {
-        let (ldap, address) = connect(&self.options).await?;
-        Ok(Box::new(Searching::new(ldap, address, self.options.clone(), search)))
+    async fn begin(&self, search: Search, since: Option<&Mark>) -> Result<Box<dyn Reading>, SourceError> {
+        let (mut ldap, address) = connect(&self.options).await?;
+        let changes = Changes::begin(&mut ldap, &address, &self.options, since).await?;
+        Ok(Box::new(Searching::new(ldap, address, self.options.clone(), search, changes)))
     }
 }
 
 impl Source for Ldap {
     fn people<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Result<Box<dyn Reading>, SourceError>> {
-        Box::pin(self.begin(Search::people(&self.options, wanted)))
+        let since = if let Wanted::Changed(mark) = wanted { Some(mark) } else { None };
+        Box::pin(self.begin(Search::people(&self.options, wanted), since))
     }
 
-    fn groups(&self) -> BoxFuture<'_, Result<Box<dyn Reading>, SourceError>> {
-        Box::pin(self.begin(Search::groups(&self.options)))
+    fn groups<'a>(&'a self, wanted: &'a WantedGroups) -> BoxFuture<'a, Result<Box<dyn Reading>, SourceError>> {
+        let since = if let WantedGroups::Changed(mark) = wanted { Some(mark) } else { None };
+        Box::pin(self.begin(Search::groups(&self.options, wanted), since))
     }
 
     fn place(&self, written: &str) -> Result<String, String> {

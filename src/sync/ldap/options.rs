@@ -9,7 +9,7 @@ use url::Url;
 
 use super::person::Mapping;
 use super::tls;
-use crate::config::{Bind, Disabled, LdapConfig, Preset, Referrals};
+use crate::config::{Bind, ChangedBy, Disabled, LdapConfig, Preset, Referrals};
 use crate::sync::source::SourceError;
 
 /// See the module.
@@ -25,6 +25,8 @@ pub(super) struct Options {
     pub(super) group_filter: String,
     pub(super) id: String,
     pub(super) member: String,
+    pub(super) member_name: String,
+    pub(super) changed_by: ChangedBy,
     pub(super) group_name: String,
     pub(super) disabled: Disabled,
     pub(super) referrals: Referrals,
@@ -40,6 +42,7 @@ struct Usual {
     id: &'static str,
     disabled: Disabled,
     referrals: Referrals,
+    changed_by: ChangedBy,
     attributes: &'static [(&'static str, &'static str)],
 }
 
@@ -49,6 +52,7 @@ const OPENLDAP: Usual = Usual {
     id: "entryUUID",
     disabled: Disabled::PwdAccountLockedTime,
     referrals: Referrals::Refuse,
+    changed_by: ChangedBy::ModifyTimestamp,
     attributes: INET_ORG_PERSON,
 };
 
@@ -61,6 +65,7 @@ const ACTIVE_DIRECTORY: Usual = Usual {
     disabled: Disabled::UserAccountControl,
     // A search from the root of a domain is always referred to the partitions beside it, in which nobody is looked for.
     referrals: Referrals::Ignore,
+    changed_by: ChangedBy::UsnChanged,
     attributes: &[
         ("userName", "sAMAccountName"),
         ("displayName", "displayName|cn"),
@@ -118,6 +123,8 @@ impl Options {
             group_filter: or(&config.group_filter, usual.group_filter),
             id: or(&config.id, usual.id),
             member: or(&config.member, "member|uniqueMember"),
+            member_name: or(&config.member_name, "uid"),
+            changed_by: config.changed_by.unwrap_or(usual.changed_by),
             group_name: or(&config.group_name, "cn"),
             disabled: config.disabled.unwrap_or(usual.disabled),
             referrals: config.referrals.unwrap_or(usual.referrals),
@@ -131,4 +138,13 @@ impl Options {
     pub(super) fn member_attributes(&self) -> impl Iterator<Item = &str> {
         self.member.split('|').map(str::trim)
     }
+    /// The attribute of a person that groups name members by, if one does so.
+    pub(super) fn member_name(&self) -> Option<&str> {
+        self.member_attributes().any(names_members).then_some(self.member_name.as_str())
+    }
+}
+
+/// Whether the values of an attribute are names of people instead of DNs (RFC 2307).
+pub(super) fn names_members(attribute: &str) -> bool {
+    attribute.eq_ignore_ascii_case("memberUid")
 }

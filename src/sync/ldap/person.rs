@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::dn;
 use super::entry::Raw;
-use super::options::Options;
+use super::options::{Options, names_members};
 use crate::config::Disabled;
 use crate::scim::{self, urn};
 use crate::sync::source::{Entry, Piece};
@@ -160,7 +160,18 @@ pub(super) fn person(raw: &Raw, options: &Options) -> Piece {
     } else {
         Err(format!("it has no {}", options.mapping.user_names().collect::<Vec<_>>().join(" or ")))
     };
-    Piece::Entry(Entry { key, place, shown: raw.dn.clone(), body })
+    let also = options.member_name().and_then(|name| raw.text(name)).map(named);
+    Piece::Entry(Entry { key, place, also, shown: raw.dn.clone(), body })
+}
+
+/// What a member is called that is no DN; never the spelling of one.
+fn named(name: &str) -> String {
+    format!("name:{name}")
+}
+
+/// The name itself.
+pub(super) fn name_of(also: &str) -> &str {
+    also.strip_prefix("name:").unwrap_or(also)
 }
 
 fn put(body: &mut Map<String, Value>, goal: &Goal, values: &[&str]) {
@@ -200,13 +211,17 @@ pub(super) fn group(raw: &Raw, options: &Options) -> Vec<Piece> {
         None => Err(format!("it has no {}", options.group_name)),
     };
     let members = members(raw, options);
-    let entry = Piece::Entry(Entry { key: key.clone(), place, shown: raw.dn.clone(), body });
+    let entry = Piece::Entry(Entry { key: key.clone(), place, also: None, shown: raw.dn.clone(), body });
     vec![entry, Piece::Members { group: key, members }]
 }
 
 /// The places of the members that were sent.
 pub(super) fn members(raw: &Raw, options: &Options) -> Vec<String> {
-    options.member_attributes().flat_map(|name| raw.texts(name)).filter_map(dn::normalised).collect()
+    let of = |attribute| {
+        let by_name = names_members(attribute);
+        raw.texts(attribute).filter_map(move |text| if by_name { Some(named(text)) } else { dn::normalised(text) })
+    };
+    options.member_attributes().flat_map(of).collect()
 }
 
 fn nameless(raw: &Raw, options: &Options) -> Piece {

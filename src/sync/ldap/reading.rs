@@ -7,12 +7,13 @@ use futures_util::future::BoxFuture;
 use ldap3::controls::{Control, ControlType, MakeCritical, PagedResults};
 use ldap3::{DerefAliases, Ldap, LdapResult, Scope, SearchOptions, SearchStream, ldap_escape};
 
+use super::changes::Changes;
 use super::connect::{told, unreachable};
 use super::entry::Raw;
-use super::options::Options;
+use super::options::{Options, names_members};
 use super::person;
 use crate::config::Referrals;
-use crate::sync::source::{Piece, Reading, SourceError, Step, Wanted};
+use crate::sync::source::{Mark, Piece, Reading, SourceError, Step, Wanted, WantedGroups};
 
 /// The most bytes of values in one page.
 const LARGEST_PAGE: usize = 256 << 20;
@@ -26,12 +27,14 @@ pub(super) struct Search {
     filter: String,
     attributes: Vec<String>,
     groups: bool,
+    /// The one member that is meant, where it is one person's groups.
+    member: Option<String>,
 }
 
 impl Search {
     pub(super) fn people(options: &Options, wanted: &Wanted) -> Self {
         let filter = match wanted {
-            Wanted::All => options.user_filter.clone(),
+            Wanted::All | Wanted::Changed(_) => options.user_filter.clone(),
             Wanted::Person(name) => {
                 let literal = ldap_escape(name.as_str());
                 let named: String =
@@ -42,15 +45,35 @@ impl Search {
         let mut attributes: Vec<String> = options.mapping.attributes().map(str::to_owned).collect();
         attributes.extend(person::disabled_attribute(options.disabled).map(str::to_owned));
         attributes.push(options.id.clone());
-        Self { base: options.user_base.clone(), filter, attributes: distinct(attributes), groups: false }
+        attributes.extend(options.member_name().map(str::to_owned));
+        Self { base: options.user_base.clone(), filter, attributes: distinct(attributes), groups: false, member: None }
     }
 
-    pub(super) fn groups(options: &Options) -> Self {
-        let mut attributes: Vec<String> = options.member_attributes().map(str::to_owned).collect();
-        attributes.extend([options.group_name.clone(), options.id.clone()]);
-        let (base, filter) = (options.group_base.clone(), options.group_filter.clone());
-        Self { base, filter, attributes: distinct(attributes), groups: true }
+    pub(super) fn groups(options: &Options, wanted: &WantedGroups) -> Self {
+        let mut attributes = vec![options.group_name.clone(), options.id.clone()];
+        let (filter, member) = match wanted {
+            WantedGroups::All | WantedGroups::Changed(_) => {
+                attributes.extend(options.member_attributes().map(str::to_owned));
+                (options.group_filter.clone(), None)
+            }
+            WantedGroups::Of { place, also } => (groups_of(options, place, also.as_deref()), Some(place.clone())),
+        };
+        Self { base: options.group_base.clone(), filter, attributes: distinct(attributes), groups: true, member }
     }
+}
+
+/// The groups that name this person.
+fn groups_of(options: &Options, place: &str, also: Option<&str>) -> String {
+    let literal = |attribute: &str| match (names_members(attribute), also) {
+        (false, _) => Some(ldap_escape(place).into_owned()),
+        (true, Some(also)) => Some(ldap_escape(person::name_of(also)).into_owned()),
+        (true, None) => None,
+    };
+    let named: String = options
+        .member_attributes()
+        .filter_map(|attribute| Some(format!("({attribute}={})", literal(attribute)?)))
+        .collect();
+    format!("(&{}(|{named}))", options.group_filter)
 }
 
 fn distinct(mut names: Vec<String>) -> Vec<String> {
@@ -75,14 +98,20 @@ pub(super) struct Searching {
     search: Search,
     /// Where the next page begins; `None` after the last.
     cookie: Option<Vec<u8>>,
+    changes: Changes,
     ranges: VecDeque<Range>,
 }
 
 type Stream = SearchStream<'static, String, Vec<String>>;
 
 impl Searching {
-    pub(super) fn new(ldap: Ldap, address: String, options: Options, search: Search) -> Self {
-        Self { ldap, address, options, search, cookie: Some(Vec::new()), ranges: VecDeque::new() }
+    pub(super) fn new(ldap: Ldap, address: String, options: Options, mut search: Search, changes: Changes) -> Self {
+        if let Some(filter) = changes.filter() {
+            search.filter = format!("(&{}{filter})", search.filter);
+        }
+        search.attributes.extend(changes.attribute().map(str::to_owned));
+        search.attributes = distinct(search.attributes);
+        Self { ldap, address, options, search, cookie: Some(Vec::new()), changes, ranges: VecDeque::new() }
     }
 
     async fn page(&mut self, cookie: Vec<u8>) -> Result<Vec<Piece>, SourceError> {
@@ -151,10 +180,15 @@ impl Searching {
     }
 
     fn pieces(&mut self, raw: &Raw) -> Vec<Piece> {
+        self.changes.saw(raw);
         if !self.search.groups {
             return vec![person::person(raw, &self.options)];
         }
-        let pieces = person::group(raw, &self.options);
+        let mut pieces = person::group(raw, &self.options);
+        if let (Some(member), Some(Piece::Members { members, .. })) = (&self.search.member, pieces.last_mut()) {
+            *members = vec![member.clone()];
+            return pieces;
+        }
         if let Some(Piece::Entry(entry)) = pieces.first() {
             let of_members =
                 |name: &str| self.options.member_attributes().any(|member| member.eq_ignore_ascii_case(name));
@@ -217,6 +251,10 @@ impl Reading for Searching {
                 None => Ok(Step::Complete),
             }
         })
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        self.changes.mark()
     }
 }
 

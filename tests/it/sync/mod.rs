@@ -124,6 +124,7 @@ fn source(name: &str, url: &str) -> SourceConfig {
         fall_min: 5,
         schedule: Schedule::ByHand,
         at_start: false,
+        full_every: 1,
         ldap: LdapConfig { bind: Some(bind), page_size: 3, ..LdapConfig::new(Preset::OpenLdap, url, BASE) },
     }
 }

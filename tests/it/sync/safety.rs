@@ -251,7 +251,10 @@ async fn a_run_that_somebody_works_on_is_nobody_elses() {
     run::take(&mut conn, other, Duration::from_secs(60)).await.unwrap().unwrap();
     assert_eq!(sync.work(&org.configured(), tenant, id, &mut |_| {}).await.unwrap(), None);
     assert_eq!(sync.ask(tenant, Kind::Sync, &Asked::default(), origin()).await.unwrap(), Some(id), "it is joined");
-    assert_eq!(sync.ask(tenant, Kind::Sync, &Asked { user: Some("p01".into()) }, origin()).await.unwrap(), None);
+    assert_eq!(
+        sync.ask(tenant, Kind::Sync, &Asked { user: Some("p01".into()), full: false }, origin()).await.unwrap(),
+        None
+    );
     // Its holder died.
     org.world.later(61).await;
     sync.work(&org.configured(), tenant, id, &mut |_| {}).await.unwrap().unwrap();

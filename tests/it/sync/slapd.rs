@@ -154,6 +154,7 @@ fn configuration(folder: &Path, global: &str) -> String {
         "include /etc/ldap/schema/core.schema\n\
          include /etc/ldap/schema/cosine.schema\n\
          include /etc/ldap/schema/inetorgperson.schema\n\
+         include /etc/ldap/schema/nis.schema\n\
          modulepath /usr/lib/ldap\n\
          moduleload back_mdb\n\
          moduleload ppolicy\n\

@@ -2,7 +2,7 @@
 
 use jira_scim::config::{Vanished, VanishedGroups};
 use jira_scim::store::run::Kind;
-use jira_scim::sync::counters::Tally;
+use jira_scim::sync::counters::{Tally, counters_of};
 use jira_scim::sync::run::Asked;
 use serde_json::{Value, json};
 
@@ -200,16 +200,71 @@ async fn a_plan_says_what_a_read_would_change_and_changes_nothing() {
     assert_eq!((lines.len(), lines[0].what, lines[0].detail.as_str()), (1, "change", "title"));
 }
 
+fn one(name: &str) -> Asked {
+    Asked { user: Some(name.to_owned()), full: false }
+}
+
 #[tokio::test]
-async fn one_person_is_brought_in_without_the_others() {
+async fn one_person_is_brought_in_without_the_others_and_with_the_groups_that_this_person_is_in() {
     let org = Org::with(&team()).await;
-    let (run, _) = org.work(Kind::Sync, &Asked { user: Some("Bob".into()) }).await;
-    assert_eq!(run.error, None);
-    org.world.writer.drain().await.unwrap();
+    let asked = async |name: &str| {
+        let (run, _) = org.work(Kind::Sync, &one(name)).await;
+        assert_eq!(run.error, None);
+        org.world.writer.drain().await.unwrap();
+        counters_of(&run)
+    };
+    let counters = asked("Bob").await;
+    assert_eq!((counters.extent.as_str(), counters.joins, counters.leaves), ("person", 1, 0));
     assert_eq!(org.people().await.len(), 1);
     assert!(active(&org, "bob"));
-    let (run, _) = org.work(Kind::Sync, &Asked { user: Some("b*".into()) }).await;
+    assert_eq!(org.world.groups_of("bob"), ["crew"], "and nobody else is in it yet");
+
+    org.synced().await;
+    let crew = |what: &str, uid: &str| {
+        format!("dn: {}\nchangetype: modify\n{what}: member\nmember: {}\n\n", group_dn("crew"), dn(uid))
+    };
+    let captains = format!("dn: {}\nchangetype: modify\nadd: member\nmember: {}\n\n", group_dn("captains"), dn("bob"));
+    org.slapd.modify(&(crew("delete", "bob") + &crew("delete", "cid") + &captains));
+    let counters = asked("bob").await;
+    assert_eq!((counters.joins, counters.leaves, counters.people.same), (1, 1, 1));
+    assert_eq!(org.world.groups_of("bob"), ["captains"]);
+    assert_eq!(org.world.groups_of("cid"), ["crew"], "who was not asked for stays as he is");
+
+    let (run, _) = org.work(Kind::Sync, &one("b*")).await;
     assert!(run.error.unwrap().contains("nobody of that name"), "a name is no pattern");
+}
+
+#[tokio::test]
+async fn one_person_who_is_not_in_scope_does_not_come() {
+    let mut org =
+        Org::with(&(team() + &group("inner", &[dn("eve")]) + &group("jira", &[group_dn("inner"), dn("ann")]))).await;
+    org.config.scope_groups = vec![group_dn("jira")];
+    let (run, _) = org.work(Kind::Sync, &one("eve")).await;
+    assert!(run.error.unwrap().contains("everything has to be read once"), "nobody knows what is in the groups yet");
+    org.synced().await;
+    let (run, _) = org.work(Kind::Sync, &one("eve")).await;
+    assert_eq!(run.error, None, "she is in a group in it");
+    let (run, _) = org.work(Kind::Sync, &one("bob")).await;
+    assert_eq!(run.error.unwrap(), "bob is not in scope_groups");
+    assert_eq!(org.people().await.len(), 2);
+}
+
+#[tokio::test]
+async fn groups_that_name_their_members_by_user_name_are_understood() {
+    let posix = format!(
+        "dn: {}\nobjectClass: posixGroup\ncn: admins\ngidNumber: 1\nmemberUid: ann\nmemberUid: bob\nmemberUid: nobody\n\n",
+        group_dn("admins")
+    );
+    let mut org = Org::with(&(team() + &posix)).await;
+    org.config.ldap.group_filter = Some("(|(objectClass=groupOfNames)(objectClass=posixGroup))".into());
+    org.config.ldap.member = Some("member|memberUid".into());
+    assert_eq!(org.synced().await.groups.create, 3);
+    assert_eq!(org.world.groups_of("ann"), ["admins", "captains", "crew"]);
+    assert_eq!(org.world.groups_of("bob"), ["admins", "crew"]);
+    org.slapd.modify(&format!("dn: {}\nchangetype: modify\ndelete: memberUid\nmemberUid: bob\n\n", group_dn("admins")));
+    let (run, _) = org.work(Kind::Sync, &one("bob")).await;
+    assert_eq!((run.error.clone(), counters_of(&run).leaves), (None, 1));
+    assert_eq!(org.synced().await.wanted(), 0);
 }
 
 #[tokio::test]
