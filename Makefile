@@ -10,6 +10,7 @@ CRASH_KILLS ?= 50
 MATCH_PEOPLE ?= 20000
 IMAGE ?= jira-scim
 TARGET ?= data-center
+SOURCE ?= scim
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test crash match sync-size contract bench check fmt lint doc sqlx ci image compose-secrets
@@ -20,8 +21,9 @@ help: ## What there is
 setup: ## Install what is missing: a C linker, the PostgreSQL server's programs
 	@.make/setup.sh
 
-demo: setup ## An Okta-like session against a sandbox Jira, shown live (TARGET=data-center, cloud or align)
-	@cargo run --quiet --locked -- demo --target $(TARGET)
+demo: ## An Okta-like session against a sandbox Jira, shown live (TARGET=data-center, cloud or align; SOURCE=scim or ldap)
+	@.make/setup.sh $(filter ldap,$(SOURCE))
+	@cargo run --quiet --locked -- demo --target $(TARGET) --source $(SOURCE)
 
 test: ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
 	@.make/setup.sh browser ldap

@@ -341,7 +341,8 @@ fn told(run: &Run) -> String {
     text
 }
 
-fn summary(counters: &Counters) -> String {
+/// What a run came to, on one line.
+pub(super) fn summary(counters: &Counters) -> String {
     let of = |name: &str, tally: &Tally| {
         let Tally { read, create, change, vanish, skip, .. } = tally;
         format!("{read} {name} ({create} new, {change} changed, {vanish} gone, {skip} skipped)")

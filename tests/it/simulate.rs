@@ -293,6 +293,13 @@ async fn the_demo_tells_the_same_story_with_jira_cloud() {
     assert!(out.contains("/users/invite ") && out.contains("They agree: 20 accounts"), "{out}");
 }
 
+#[tokio::test]
+async fn the_demo_reads_a_directory_and_shows_what_comes_of_it() {
+    let out = demo_of("data-center --source ldap").await;
+    assert!(out.contains("POST /jira/rest/api/2/user ") && out.contains("Jira was not called."), "{out}");
+    assert!(out.contains("Jira agrees: 13 accounts (12 active)") && out.contains("changes only: "), "{out}");
+}
+
 /// Plays the demo once, to a good end; what it prints.
 async fn demo_of(target: &str) -> String {
     // A folder that the private PostgreSQL's user can enter, and another to be in.

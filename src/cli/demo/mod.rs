@@ -1,10 +1,12 @@
 //! `jira-scim demo`: the whole program on the loopback interface, with a story to watch: a private PostgreSQL, a sandbox
-//! Jira, the daemon, and an Okta that assigns people, pushes groups, and changes its mind.
+//! Jira, the daemon, and an Okta that assigns people, pushes groups, and changes its mind; or a directory that is read.
 
 mod agree;
 mod farewell;
 mod jira;
+mod pulled;
 mod screen;
+mod slapd;
 mod story;
 
 use std::net::SocketAddr;
@@ -28,6 +30,7 @@ use crate::store::{StoreError, scratch};
 use crate::telemetry;
 use jira::Jira;
 use screen::Screen;
+use slapd::Slapd;
 
 /// Tenant, target and label of the token.
 const TENANT: &str = "demo";
@@ -45,6 +48,9 @@ pub(super) struct Args {
     /// Which Jira to play with
     #[arg(long, value_enum, value_name = "KIND", default_value = "data-center")]
     target: Kind,
+    /// Where the people come from: an Okta that pushes them, or an OpenLDAP server that is read
+    #[arg(long, value_enum, value_name = "KIND", default_value = "scim")]
+    source: Origins,
     /// End after the story; done only if the sandbox and the store agree
     #[arg(long)]
     once: bool,
@@ -54,6 +60,15 @@ pub(super) struct Args {
     /// Where the private PostgreSQL keeps its data [default: a folder of its own beside the daemon's]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+}
+
+/// Where the people come from.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Origins {
+    /// Pushed over SCIM.
+    Scim,
+    /// Read from an LDAP server.
+    Ldap,
 }
 
 /// Why there is no story, or not to its end.
@@ -67,6 +82,8 @@ enum DemoError {
     Complaints(u64),
     #[error("the sandbox and the store do not agree: {0}")]
     Disagree(String),
+    #[error("the directory was not read: {0}")]
+    NotRead(String),
     #[error("interrupted")]
     Interrupted,
 }
@@ -91,7 +108,12 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     life.listen_for_signals()?;
     let screen = Arc::new(Screen::new());
     screen.say("Starting a private PostgreSQL, a sandbox Jira and the daemon ...");
+    let slapd = match args.source {
+        Origins::Scim => None,
+        Origins::Ldap => Some(Slapd::start(&pulled::company()).await?),
+    };
     let jira = Arc::new(Jira::start(args.target).await?);
+    let once = args.once;
     let embedded = database(args.data_dir, &config).await?;
     let stage = match set(&args.listen, config, embedded, life, jira).await {
         Ok(stage) => stage,
@@ -100,17 +122,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
             return Err(error);
         }
     };
-    let played = stage.play(&screen).await;
-    let outcome = match played {
-        Ok(cast) if !args.once => {
-            farewell::print(&screen, &stage, &cast);
-            screen.follow(&stage.jira, stage.life.soft()).await;
-            Ok(())
-        }
-        Ok(_) => Ok(()),
-        // Ctrl-C is how this ends.
-        Err(error) if !args.once && matches!(error.downcast_ref(), Some(DemoError::Interrupted)) => Ok(()),
-        Err(error) => Err(error),
+    let outcome = match slapd {
+        None => stage.pushed(&screen, once).await,
+        Some(slapd) => stage.pulled(slapd, &screen, once).await,
     };
     stage.strike().await;
     outcome
@@ -209,10 +223,44 @@ async fn probed(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Ctrl-C is how a demo that stays ends.
+fn unless_interrupted(outcome: Result<(), Failure>, once: bool) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if !once && matches!(error.downcast_ref(), Some(DemoError::Interrupted)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 impl Stage {
-    async fn play(&self, screen: &Arc<Screen>) -> Result<story::Cast, Failure> {
+    /// The story of an Okta.
+    async fn pushed(&self, screen: &Arc<Screen>, once: bool) -> Result<(), Failure> {
+        let played = match self.in_time(story::play(self, screen)).await {
+            Ok(cast) if !once => {
+                farewell::print(screen, self, &cast);
+                screen.follow(&self.jira, self.life.soft()).await;
+                Ok(())
+            }
+            played => played.map(drop),
+        };
+        unless_interrupted(played, once)
+    }
+
+    /// The story of a directory.
+    async fn pulled(&self, mut slapd: Slapd, screen: &Arc<Screen>, once: bool) -> Result<(), Failure> {
+        let played = match self.in_time(pulled::play(self, &mut slapd, screen)).await {
+            Ok(reader) if !once => {
+                pulled::farewell(&slapd, screen);
+                reader.follow(self.life.soft()).await
+            }
+            played => played.map(drop),
+        };
+        slapd.stop().await;
+        unless_interrupted(played, once)
+    }
+
+    async fn in_time<T>(&self, story: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::select! {
-            played = timeout(PATIENCE, story::play(self, screen)) => match played {
+            played = timeout(PATIENCE, story) => match played {
                 Ok(played) => played,
                 Err(_) => Err(DemoError::Stuck.into()),
             },

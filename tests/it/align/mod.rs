@@ -9,6 +9,7 @@ mod import;
 mod looks;
 mod manual;
 mod office;
+mod pulled;
 mod sandbox;
 mod stage;
 mod stories;

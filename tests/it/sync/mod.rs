@@ -1,9 +1,11 @@
 //! Directories that are read on a schedule, against a real OpenLDAP server.
 
+mod changes;
 mod cli;
+mod daemon;
 mod safety;
 mod size;
-mod slapd;
+pub(crate) mod slapd;
 mod stories;
 mod tls;
 

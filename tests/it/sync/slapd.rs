@@ -165,7 +165,7 @@ fn configuration(folder: &Path, global: &str) -> String {
          rootdn {ADMIN}\n\
          rootpw {PASSWORD}\n\
          directory {folder}/db\n\
-         maxsize 1073741824\n\
+         maxsize 8589934592\n\
          dbnosync\n\
          index objectClass,entryUUID,uid,cn,member eq\n\
          overlay ppolicy\n"
@@ -206,4 +206,17 @@ pub fn group(name: &str, members: &[String]) -> String {
     }
     ldif.push('\n');
     ldif
+}
+
+/// The same entries as if each had changed last an hour after the one before, long ago.
+pub fn aged(ldif: &str) -> String {
+    let told = |line: &&str| !line.starts_with("createTimestamp: ") && !line.starts_with("modifyTimestamp: ");
+    let entries = ldif.trim_end().split("\n\n").map(|entry| entry.lines().filter(told).collect::<Vec<_>>().join("\n"));
+    let mut aged = String::new();
+    for (place, entry) in entries.enumerate() {
+        let hours = chrono::TimeDelta::hours(i64::try_from(place).unwrap());
+        let time = (chrono::DateTime::UNIX_EPOCH + hours).format("%Y%m%d%H%M%S");
+        writeln!(aged, "{entry}\ncreateTimestamp: {time}Z\nmodifyTimestamp: {time}Z\n").unwrap();
+    }
+    aged
 }
