@@ -23,6 +23,14 @@ CREATE TABLE admin_token (
 -- Among the living a label names one token, so that the audit's actor does.
 CREATE UNIQUE INDEX admin_token_label_key ON admin_token (label) WHERE revoked IS NULL;
 
+-- Sessions that were ended before their time: a copy of the cookie opens nothing, in no replica.
+CREATE TABLE ended_session (
+    id uuid NOT NULL,
+    -- When it would have ended by itself.
+    until timestamptz NOT NULL,
+    CONSTRAINT ended_session_pkey PRIMARY KEY (id)
+);
+
 -- SCIM requests by quarter of an hour, for the charts: what each replica adds up once a minute.
 CREATE TABLE request_count (
     tenant_id uuid NOT NULL,

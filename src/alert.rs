@@ -6,6 +6,7 @@
 
 mod watch;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
@@ -13,6 +14,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::config::files::{Marks, marks, secret_in};
 use crate::jira::{ClientError, tls_for};
 use crate::lifecycle::Lifecycle;
 use crate::secret::Secret;
@@ -41,8 +43,18 @@ pub struct AlertOptions {
     pub url: Secret,
     /// What they are signed with.
     pub secret: Option<Secret>,
+    /// The files that they are in, where they are; read again when they change.
+    pub url_file: Option<PathBuf>,
+    /// See [`AlertOptions::url_file`].
+    pub secret_file: Option<PathBuf>,
     /// How long the receiver may take.
     pub timeout: Duration,
+}
+
+impl AlertOptions {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        self.url_file.iter().chain(&self.secret_file).map(PathBuf::as_path)
+    }
 }
 
 /// Why there can be no alerts.
@@ -75,6 +87,8 @@ pub struct Sent {
 pub struct Alerts {
     store: Store,
     hook: Option<Hook>,
+    options: Option<AlertOptions>,
+    known: Marks,
 }
 
 #[derive(Clone)]
@@ -89,12 +103,33 @@ impl Alerts {
     /// # Errors
     /// [`AlertError`]: the configuration has to change.
     pub fn new(store: Store, options: Option<&AlertOptions>) -> Result<Self, AlertError> {
-        Ok(Self { store, hook: options.map(Hook::new).transpose()? })
+        let known = options.map(|options| marks(options.files())).unwrap_or_default();
+        Ok(Self { store, hook: options.map(Hook::new).transpose()?, options: options.cloned(), known })
+    }
+
+    /// Takes over what changed in the files; what cannot be used changes nothing.
+    pub fn look(&mut self) {
+        let Some(options) = &mut self.options else { return };
+        let now = marks(options.files());
+        if now == self.known {
+            return;
+        }
+        self.known = now;
+        match read_again(options)
+            .and_then(|read| Ok((Hook::new(&read).map_err(|error| Chain(&error).to_string())?, read)))
+        {
+            Ok((hook, read)) => {
+                (self.hook, *options) = (Some(hook), read);
+                tracing::info!(event = "secret.replaced", "the webhook's address or secret was replaced");
+            }
+            Err(what) => tracing::warn!("the webhook stays as it was: {what}"),
+        }
     }
 
     /// Sends what there is, now and then, until the process ends.
-    pub async fn run(self, life: Lifecycle) {
+    pub async fn run(mut self, life: Lifecycle) {
         while !life.is_ending() {
+            self.look();
             let sent = self.run_once().await.unwrap_or_else(|error| {
                 tracing::warn!(error = %Chain(&error), "alerts could not be read; trying again");
                 Sent::default()
@@ -160,6 +195,17 @@ impl Alerts {
         }
         Ok(body.to_string())
     }
+}
+
+fn read_again(options: &AlertOptions) -> Result<AlertOptions, String> {
+    let mut read = options.clone();
+    if let Some(file) = &options.url_file {
+        read.url = secret_in(file).map_err(|what| format!("alert.webhook_url_file {what}"))?;
+    }
+    if let Some(file) = &options.secret_file {
+        read.secret = Some(secret_in(file).map_err(|what| format!("alert.webhook_secret_file {what}"))?);
+    }
+    Ok(read)
 }
 
 /// Tells the log, once for all replicas; false where there was nothing to tell.
@@ -252,7 +298,13 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused_without_repeating_it() {
         for url in ["hook", "ftp://host/s3cret", "https://:80/s3cret"] {
-            let options = AlertOptions { url: Secret::new(url), secret: None, timeout: Duration::from_secs(1) };
+            let options = AlertOptions {
+                url: Secret::new(url),
+                secret: None,
+                url_file: None,
+                secret_file: None,
+                timeout: Duration::from_secs(1),
+            };
             let refused = Hook::new(&options).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(refused.contains("alert.webhook_url") && !refused.contains("s3cret"), "{url}: {refused}");
             assert!(!format!("{options:?}").contains("s3cret"));

@@ -3,6 +3,7 @@
 mod activity;
 mod administration;
 pub mod credentials;
+pub mod secrets;
 mod sources;
 pub mod tables;
 mod targets;
@@ -28,7 +29,7 @@ use crate::policy::mapping::{Ground, Grounds};
 use crate::record::Recorder;
 use crate::store::janitor::{self, Keep};
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
-use crate::store::{Store, StoreError, brake, outbox_view};
+use crate::store::{Store, StoreError, brake, outbox_view, token};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::forecast::taken_by_change;
 use crate::writer::outcome::Patience;
@@ -161,6 +162,7 @@ impl App {
             let (tables, store, writer) = (config.tables.clone(), store.clone(), writer.clone());
             life.spawn("tables", tables::follow(tables, store, writer, life.clone()));
         }
+        life.spawn("secrets", secrets::follow(config.tenants.clone(), store.clone(), life.clone()));
         life.spawn("janitor", sweep(store.clone(), health.clone(), config.audit.clone(), life.clone()));
         life.spawn("alerts", alerts.run(life.clone()));
         life.spawn("alert watch", credentials::watch(&config, &store).run(life.clone()));
@@ -326,6 +328,8 @@ fn alerts(config: &Config, store: &Store) -> Result<Alerts, AlertError> {
     let options = config.alert.webhook_url.clone().map(|url| AlertOptions {
         url,
         secret: config.alert.webhook_secret.clone(),
+        url_file: config.alert.webhook_url_file.clone(),
+        secret_file: config.alert.webhook_secret_file.clone(),
         timeout: config.alert.timeout,
     });
     Alerts::new(store.clone(), options.as_ref())
@@ -397,6 +401,7 @@ async fn sample_once(store: &Store, metrics: &Metrics) -> Result<(), StoreError>
         metrics.steps(&tenant.slug, "held", tenant.held);
         metrics.steps(&tenant.slug, "waived", tenant.waived);
     }
+    metrics.tokens_expire(token::endings(&mut *conn).await?);
     for (slug, tripped) in brake::sample(&mut conn).await? {
         metrics.brake_tripped(&slug, tripped);
     }

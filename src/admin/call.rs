@@ -14,10 +14,12 @@ use uuid::Uuid;
 
 use super::AdminState;
 use super::door::Identity;
+use super::recording::Notes;
 use super::refusal::Refusal;
 use crate::account::fold;
 use crate::listen::Client;
 use crate::store::by_hand;
+use crate::store::jsonb::holds_nul;
 use crate::store::tenant::{self, Origin, Tenant};
 
 /// The items of a page where nobody says, and at most.
@@ -38,6 +40,8 @@ pub(super) struct Call {
     pub(super) params: Vec<(&'static str, String)>,
     pub(super) query: Vec<(String, String)>,
     pub(super) body: Option<Value>,
+    /// What goes on record of it.
+    pub(super) notes: Notes,
 }
 
 impl Call {
@@ -68,7 +72,9 @@ impl Call {
         if !crate::config::is_slug(slug) {
             return Err(missing());
         }
-        tenant::get(self.state.store.pool(), slug).await?.ok_or_else(missing)
+        let tenant = tenant::get(self.state.store.pool(), slug).await?.ok_or_else(missing)?;
+        self.notes.tenant(&tenant);
+        Ok(tenant)
     }
 
     /// A parameter of the query.
@@ -180,7 +186,9 @@ impl Call {
     async fn users(&self, tenant: &Tenant, field: &str, name: &str) -> Result<Vec<Uuid>, Refusal> {
         checked_name(field, name)?;
         let mut conn = self.conn().await?;
-        Ok(by_hand::users_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await?)
+        let found = by_hand::users_named(&mut conn, tenant.id, Uuid::parse_str(name).ok(), &fold(name)).await?;
+        found.iter().for_each(|id| self.notes.subject(*id));
+        Ok(found)
     }
 
     /// The user that the query names, if it names one.
@@ -213,24 +221,4 @@ pub(super) fn place<T: Serialize>(place: &T) -> Option<String> {
 /// Text of a client's in a sentence: short, and without what steers a terminal.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// Nothing that is stored can hold a NUL.
-pub(super) fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// Whether there is a number in it that comes back from the database with more digits than anybody can read.
-pub(super) fn is_beyond(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => number.as_f64().is_none_or(|number| number.abs() > 1e300),
-        Value::Array(items) => items.iter().any(is_beyond),
-        Value::Object(members) => members.values().any(is_beyond),
-        Value::Null | Value::Bool(_) | Value::String(_) => false,
-    }
 }

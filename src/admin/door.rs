@@ -39,7 +39,7 @@ pub(super) struct Door {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Hash([u8; 32]),
-    Id(Uuid),
+    Session(Uuid),
 }
 
 impl Door {
@@ -66,9 +66,10 @@ impl Door {
         }
         let claims = cookie(headers).and_then(|value| self.sessions.read(value, now));
         let claims = claims.ok_or_else(Refusal::unauthenticated)?;
-        let token = match self.recall(&Key::Id(claims.sub)) {
+        let key = Key::Session(claims.jti);
+        let token = match self.recall(&key) {
             Some(token) => Some(token),
-            None => self.remember(Key::Id(claims.sub), admin_token::by_id(store.pool(), claims.sub).await?),
+            None => self.remember(key, admin_token::of_session(store.pool(), claims.sub, claims.jti).await?),
         };
         let token = token.filter(|token| token.is_live(now)).ok_or_else(Refusal::unauthenticated)?;
         Ok(Identity { token, session: Some(claims) })
@@ -98,6 +99,17 @@ impl Door {
         };
         self.remember(key, Some(token.clone()));
         Ok(token)
+    }
+
+    /// Ends a session: here at once, at other replicas when they do not remember it any more.
+    ///
+    /// # Errors
+    /// The store failed; the session goes on.
+    pub(super) async fn end(&self, store: &Store, claims: &Claims, now: DateTime<Utc>) -> Result<(), Refusal> {
+        let until = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
+        admin_token::end(store.pool(), claims.jti, until, now).await?;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::Session(claims.jti));
+        Ok(())
     }
 
     fn recall(&self, key: &Key) -> Option<AdminToken> {

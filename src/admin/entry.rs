@@ -16,13 +16,14 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::answer::Outcome;
-use super::call::{Call, holds_nul, is_beyond, shown};
+use super::call::{Call, shown};
 use super::door::Identity;
 use super::operations::{Found, Operation, find};
 use super::recording::{Notes, Recording};
 use super::refusal::Refusal;
 use super::{AdminState, ui};
 use crate::listen::{Client, Peer, client};
+use crate::store::jsonb;
 use crate::telemetry::RequestId;
 
 /// In and out.
@@ -63,7 +64,7 @@ pub(super) async fn entry(State(state): State<Arc<AdminState>>, request: Request
     let mut response = served.unwrap_or_else(|_| Refusal::internal().response());
     if let Some(recording) = recording {
         let status = response.status().as_u16();
-        recording.answered(status, &notes).await;
+        recording.answered(status, &notes, &state.reads).await;
     }
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -115,17 +116,18 @@ async fn api(
         let query = query(operation, parts.uri.query().unwrap_or_default())?;
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         let body = if operation.body { Some(read(state, &parts.headers, body).await?) } else { None };
-        if let Some(body) = &body {
+        // What somebody signs in with is in no record, however it is spelt.
+        if let Some(body) = body.as_ref().filter(|_| !operation.is_open) {
             notes.body(body);
         }
         let actor = who.as_ref().map_or_else(|| "admin".to_owned(), |who| format!("admin:{}", who.token.label));
         let now = Utc::now().trunc_subsecs(6);
-        let call =
-            Call { state: Arc::clone(state), who, client, request_id: id.as_uuid(), now, actor, params, query, body };
+        let (state, request_id, notes) = (Arc::clone(state), id.as_uuid(), notes.clone());
+        let call = Call { state, who, client, request_id, now, actor, params, query, body, notes };
         if reads {
             return (operation.handler)(&call).await;
         }
-        detached(state, operation, call).await
+        detached(operation, call).await
     };
     match served.await {
         Ok(answer) => answer.response(),
@@ -183,14 +185,15 @@ impl AdminState {
 }
 
 /// A change goes on when whoever asked for it hangs up.
-async fn detached(state: &AdminState, operation: &'static Operation, call: Call) -> Outcome {
+async fn detached(operation: &'static Operation, call: Call) -> Outcome {
     let (done, answer) = oneshot::channel();
+    let life = call.state.life.clone();
     let work = async move {
         let outcome = AssertUnwindSafe((operation.handler)(&call)).catch_unwind().await;
         // Nobody may wait any more.
         let _ = done.send(outcome.unwrap_or_else(|_| Err(Refusal::internal())));
     };
-    state.life.spawn("admin request", work.in_current_span());
+    life.spawn("admin request", work.in_current_span());
     answer.await.unwrap_or_else(|_| Err(Refusal::internal()))
 }
 
@@ -232,11 +235,12 @@ async fn read(state: &AdminState, headers: &HeaderMap, body: Body) -> Result<Val
         // Only the place: the parser's own words may repeat what was sent.
         Refusal::json(format!("The body is not valid JSON: line {line}, column {column}."))
     })?;
-    if holds_nul(&value) {
+    if jsonb::holds_nul(&value) {
         return Err(Refusal::json("The body contains a NUL character."));
     }
-    if is_beyond(&value) {
-        return Err(Refusal::json("The body contains a number that is too large."));
+    if let Some(place) = jsonb::beyond(&value) {
+        let message = "The body contains a number that is too large: 1e300 at most.";
+        return Err(if place.is_empty() { Refusal::json(message) } else { Refusal::json(message).at(&place) });
     }
     Ok(value)
 }

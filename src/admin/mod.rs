@@ -22,6 +22,7 @@ use crate::writer::Writer;
 
 use self::door::Door;
 use self::jobs::Jobs;
+use self::recording::Reads;
 use self::refusal::Refusal;
 use self::session::Sessions;
 
@@ -76,6 +77,7 @@ pub struct AdminState {
     door: Door,
     jobs: Jobs,
     recorder: Option<Recorder>,
+    reads: Reads,
 }
 
 impl AdminState {
@@ -99,6 +101,7 @@ impl AdminState {
             door: Door::new(sessions),
             jobs: Jobs::default(),
             recorder: None,
+            reads: Reads::default(),
         }
     }
 }

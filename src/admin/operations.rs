@@ -88,6 +88,13 @@ const SOUGHT: &[&str] =
     &["limit", "cursor", "from", "to", "user", "group", "status", "method", "actor", "remote", "side", "request", "q"];
 const EXPORTED: &[&str] =
     &["format", "from", "to", "user", "group", "status", "method", "actor", "remote", "side", "request", "q"];
+/// The same where the tenant is not in the path.
+const SOUGHT_OF_ALL: &[&str] = &[
+    "tenant", "limit", "cursor", "from", "to", "user", "group", "status", "method", "actor", "remote", "side",
+    "request", "q",
+];
+const EXPORTED_OF_ALL: &[&str] =
+    &["tenant", "format", "from", "to", "user", "group", "status", "method", "actor", "remote", "side", "request", "q"];
 
 static OPERATIONS: &[Operation] = &[
     Operation { is_open: true, ..send("POST", "/session", Viewer, |c| session::create(c).boxed()) },
@@ -168,8 +175,8 @@ static OPERATIONS: &[Operation] = &[
     get("/tenants/{slug}/audit", Viewer, SOUGHT, |c| audit::list(c).boxed()),
     get("/tenants/{slug}/audit/export", Operator, EXPORTED, |c| audit::export(c).boxed()),
     send("POST", "/tenants/{slug}/audit/clear", Admin, |c| audit::clear(c).boxed()),
-    get("/audit", Admin, SOUGHT, |c| audit::list_all(c).boxed()),
-    get("/audit/export", Admin, EXPORTED, |c| audit::export_all(c).boxed()),
+    get("/audit", Admin, SOUGHT_OF_ALL, |c| audit::list_all(c).boxed()),
+    get("/audit/export", Admin, EXPORTED_OF_ALL, |c| audit::export_all(c).boxed()),
     get("/tenants/{slug}/explain/user", Viewer, &["user"], |c| explain::user(c).boxed()),
     get("/tenants/{slug}/explain/membership", Viewer, &["user", "group"], |c| explain::membership(c).boxed()),
     get("/log", Viewer, NONE, |c| log::get(c).boxed()),

@@ -1,8 +1,6 @@
 //! Sessions of the admin page: a JWT in a cookie that no script can read, and a second word that a page of somebody else's
 //! cannot know. A session says which token began it and nothing of what that may do: that is looked up each time.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
@@ -19,8 +17,6 @@ use crate::secret::Secret;
 
 /// The cookie's name.
 pub(super) const COOKIE: &str = "jira_scim_session";
-/// How many ended sessions are remembered until they would have ended by themselves.
-const MOST_ENDED: usize = 10_000;
 
 /// What a session says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +30,12 @@ pub(super) struct Claims {
     pub(super) exp: i64,
 }
 
-/// Makes sessions, and knows which of them were ended.
+/// Makes sessions.
 pub(super) struct Sessions {
     key: Vec<u8>,
     /// What the second words follow from: another key, so that neither can be taken for the other.
     words: hmac::Key,
     length: Duration,
-    ended: Mutex<HashMap<Uuid, i64>>,
 }
 
 impl Sessions {
@@ -52,7 +47,7 @@ impl Sessions {
             |secret| Sha256::digest(secret.expose().as_bytes()).to_vec(),
         );
         let words = hmac::Key::new(hmac::HMAC_SHA256, &[b"csrf ".as_slice(), &key].concat());
-        Self { key, words, length, ended: Mutex::default() }
+        Self { key, words, length }
     }
 
     /// A session of a token that is good until `expires`.
@@ -68,7 +63,7 @@ impl Sessions {
         signed.inspect_err(|error| tracing::error!(%error, "a session could not be signed")).ok()
     }
 
-    /// What a JWT says, where it is one of ours and has not ended.
+    /// What a JWT says, where it is one of ours and its time is not over; whether somebody ended it, the store knows.
     pub(super) fn read(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         let mut rules = Validation::new(Algorithm::HS256);
         // The time is ours to say.
@@ -76,7 +71,7 @@ impl Sessions {
         rules.required_spec_claims.clear();
         let read = jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(&self.key), &rules);
         let claims = read.ok()?.claims;
-        (claims.exp > now.timestamp() && !self.has_ended(claims.jti)).then_some(claims)
+        (claims.exp > now.timestamp()).then_some(claims)
     }
 
     /// What must come with everything that changes something: it follows from the session, and only we can tell it.
@@ -88,19 +83,6 @@ impl Sessions {
     pub(super) fn is_csrf(&self, claims: &Claims, given: &str) -> bool {
         let Ok(given) = URL_SAFE_NO_PAD.decode(given) else { return false };
         hmac::verify(&self.words, claims.jti.as_bytes(), &given).is_ok()
-    }
-
-    /// Ends a session before its time.
-    pub(super) fn end(&self, claims: &Claims, now: DateTime<Utc>) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if ended.len() >= MOST_ENDED {
-            ended.retain(|_, exp| *exp > now.timestamp());
-        }
-        ended.insert(claims.jti, claims.exp);
-    }
-
-    fn has_ended(&self, id: Uuid) -> bool {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
     }
 }
 
@@ -133,10 +115,8 @@ mod tests {
         let sessions = Sessions::new(None, HOUR);
         let claims = sessions.begin(Uuid::from_u128(1), None, at(0));
         let token = sessions.sign(&claims).unwrap();
-        assert_eq!(sessions.read(&token, at(3599)), Some(claims.clone()));
+        assert_eq!(sessions.read(&token, at(3599)), Some(claims));
         assert_eq!(sessions.read(&token, at(3600)), None);
-        sessions.end(&claims, at(1));
-        assert_eq!(sessions.read(&token, at(2)), None);
     }
 
     #[test]

@@ -45,6 +45,7 @@ const FILES: &[File] = &[
     file!("links.js", "text/javascript; charset=utf-8"),
     file!("list.js", "text/javascript; charset=utf-8"),
     file!("log.js", "text/javascript; charset=utf-8"),
+    file!("metrics.js", "text/javascript; charset=utf-8"),
     file!("overrides.js", "text/javascript; charset=utf-8"),
     file!("overview.js", "text/javascript; charset=utf-8"),
     file!("people.js", "text/javascript; charset=utf-8"),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::alert::{Watch, WatchOptions};
 use crate::config::{Config, JwtConfig, TenantConfig, TokenConfig, TokenScope};
-use crate::login::issuer;
+use crate::login::{issuer, password};
 use crate::store::Store;
 use crate::store::alert::Ending;
 use crate::store::jwt_issuer::{self, NewIssuer};
@@ -53,8 +53,13 @@ async fn declare_token(
     origin: Origin<'_>,
 ) -> Result<(), String> {
     let hash = token::hash(token.value.expose());
+    let chosen = if token.chosen { Some(chosen(conn, tenant, token).await?) } else { None };
     let new = NewCredential {
-        proof: if token.client { Proof::Client(&hash) } else { Proof::Secret(&hash) },
+        proof: match &chosen {
+            Some(password) => Proof::Password(password),
+            None if token.client => Proof::Client(&hash),
+            None => Proof::Secret(&hash),
+        },
         username: token.username.as_deref(),
         scope: scope(token.scope),
         users_only: token.users_only,
@@ -62,6 +67,22 @@ async fn declare_token(
     };
     let declared = token::upsert_declared(conn, tenant.id, Uuid::now_v7(), new, origin).await;
     declared.map_err(|error| Chain(&error).to_string())
+}
+
+/// What the store keeps of a chosen password: what it has already, where that is of the same password, because each hash has a
+/// salt of its own.
+async fn chosen(conn: &mut PgConnection, tenant: &Tenant, token: &TokenConfig) -> Result<String, String> {
+    if !password::may_be_chosen(&token.value) {
+        return Err(format!("token {}: {}", token.label, password::CHOSEN));
+    }
+    let failed = |error: crate::store::StoreError| Chain(&error).to_string();
+    let kept = token::password_of(&mut *conn, tenant.id, &token.label).await.map_err(failed)?;
+    let chosen = token.value.clone();
+    let hashed = tokio::task::spawn_blocking(move || match kept.filter(|kept| password::fits(&chosen, kept)) {
+        Some(kept) => Ok(kept),
+        None => password::hash(&chosen),
+    });
+    hashed.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 fn scope(scope: TokenScope) -> Scope {

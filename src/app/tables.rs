@@ -1,12 +1,11 @@
 //! The CSV files of `[[table]]`: read at the start, and again when they change. Decides nothing.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::AppError;
 use crate::config::TableConfig;
+use crate::config::files::{Marks, marks};
 use crate::lifecycle::Lifecycle;
 use crate::policy::tables::{Table, Tables};
 use crate::store::outbox::{self, NudgeAs};
@@ -38,17 +37,6 @@ fn read_one(table: &TableConfig) -> Result<Table, AppError> {
         .map_err(|error| AppError::Tenant(format!("table {}: {}: {error}", table.name, path())))
 }
 
-/// What tells that a file is another one than before.
-type Marks = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
-
-fn marks(tables: &[TableConfig]) -> Marks {
-    let mark = |table: &TableConfig| {
-        let metadata = std::fs::metadata(&table.file).ok()?;
-        Some((table.file.clone(), (metadata.len(), metadata.modified().ok())))
-    };
-    tables.iter().filter_map(mark).collect()
-}
-
 /// The files of all tables, and how they were when they were last read.
 pub struct Files {
     tables: Arc<Vec<TableConfig>>,
@@ -72,7 +60,7 @@ pub(super) async fn follow(tables: Vec<TableConfig>, store: Store, writer: Write
 impl Files {
     /// As they are now; they have just been read.
     pub fn new(tables: Vec<TableConfig>) -> Self {
-        Self { known: marks(&tables), tables: Arc::new(tables) }
+        Self { known: marks(tables.iter().map(|table| table.file.as_path())), tables: Arc::new(tables) }
     }
 
     /// Takes over what changed since, and has every user looked at whom it may concern; false where nothing did.
@@ -80,7 +68,7 @@ impl Files {
     /// # Errors
     /// A file cannot be read or is no table: then all tables stay as they were; or the store's.
     pub async fn follow_once(&mut self, store: &Store, writer: &Writer) -> Result<bool, AppError> {
-        let now = marks(&self.tables);
+        let now = marks(self.tables.iter().map(|table| table.file.as_path()));
         if now == self.known {
             return Ok(false);
         }

@@ -10,8 +10,7 @@ use super::plan::known;
 use super::table::table;
 use super::{ConfigArgs, Failure, confirm};
 use crate::record::export::{Export, Form};
-use crate::store::audit::{self, Change, Delivery, NOBODY, Pages, Query, Row};
-use crate::store::tenant;
+use crate::store::audit::{self, Change, Delivery, Pages, Query, Row};
 use crate::telemetry::uuid_of;
 
 /// How often an export says how far it is.
@@ -35,7 +34,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct ListArgs {
-    /// The tenant; all of them, and nobody's requests, unless given
+    /// The tenant, also one that was deleted; all of them, and nobody's requests, unless given
     #[arg(value_name = "TENANT")]
     tenant: Option<String>,
     /// Not before: a time (2026-03-31T18:00:00Z), a date (UTC), or so long ago (8h, 3d)
@@ -115,12 +114,13 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 }
 
 async fn list(args: &ListArgs, desk: &Desk) -> Result<(), Failure> {
+    let mut conn = desk.store.pool().acquire().await?;
     let tenants = match &args.tenant {
-        Some(slug) => vec![known(desk, slug).await?.id],
-        None => {
-            let all = tenant::list(desk.store.pool()).await?;
-            all.into_iter().map(|tenant| tenant.id).chain([NOBODY]).collect()
-        }
+        Some(slug) => match audit::tenants_named(&mut conn, slug).await? {
+            found if found.is_empty() => vec![known(desk, slug).await?.id],
+            found => found,
+        },
+        None => audit::everybody(&mut conn).await?,
     };
     let query = Query {
         since: args.since,
@@ -133,7 +133,6 @@ async fn list(args: &ListArgs, desk: &Desk) -> Result<(), Failure> {
         text: args.text.clone(),
         ..Query::default()
     };
-    let mut conn = desk.store.pool().acquire().await?;
     let (user, group) = (args.user.as_deref(), args.group.as_deref());
     let query = audit::about(&mut conn, &tenants, query, user, group).await?;
     drop(conn);
@@ -173,8 +172,8 @@ fn line(row: &Row) -> Vec<String> {
         row.remote.clone().unwrap_or_else(|| "-".to_owned()),
         request,
         answer,
-        first(row.changes.iter().map(changed)),
-        first(row.deliveries.iter().map(delivered)),
+        first(row.changes.iter().map(changed), row.more_changes),
+        first(row.deliveries.iter().map(delivered), row.more_deliveries),
         row.given.clone().unwrap_or_else(|| row.request_id.to_string()),
     ]
 }
@@ -188,9 +187,9 @@ fn delivered(delivery: &Delivery) -> String {
     format!("{name} {}", delivery.outcome.as_deref().unwrap_or("running"))
 }
 
-/// The first of several, and how many there are besides.
-fn first(mut all: impl Iterator<Item = String>) -> String {
-    match (all.next(), all.count()) {
+/// The first of several, and how many there are besides, these and `more`.
+fn first(mut all: impl Iterator<Item = String>, more: i64) -> String {
+    match (all.next(), all.count() as i64 + more) {
         (None, _) => "-".to_owned(),
         (Some(one), 0) => one,
         (Some(one), more) => format!("{one} (+{more})"),

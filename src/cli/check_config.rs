@@ -7,6 +7,7 @@ use crate::app::{self, tables};
 use crate::config::{Config, Problem, Problems, line_of};
 use crate::jira::{self, Kind};
 use crate::listen::Tls;
+use crate::login::password;
 use crate::policy::Policy;
 use crate::policy::example::Example;
 use crate::telemetry::Chain;
@@ -75,6 +76,11 @@ pub fn check(config: &Config) -> Result<(), Problems> {
         }
         let unusable = policy.as_ref().err().cloned().unwrap_or_default();
         problems.extend(unusable.into_iter().map(|what| of_policy(index, &tenant.slug, &what)));
+        problems.extend(tenant.tokens.iter().enumerate().filter_map(|(place, token)| {
+            let wrong = token.chosen && !password::may_be_chosen(&token.value);
+            let what = format!("(tenant {}): {}", tenant.slug, password::CHOSEN);
+            wrong.then(|| Problem { key: format!("tenant.{index}.token.{place}.password"), origin: None, what })
+        }));
         problems.extend(tenant.issuers.iter().enumerate().filter_map(|(place, jwt)| {
             let what = app::credentials::issuer_of(jwt).err()?;
             let (key, words) = what.split_once(' ').unwrap_or(("issuer", &what));
@@ -88,9 +94,11 @@ pub fn check(config: &Config) -> Result<(), Problems> {
             problems.push(Problem { key: format!("table.{index}.file"), origin: None, what });
         }
     }
-    if let Some(Err(error)) = config.server.tls.as_ref().map(Tls::load) {
-        let what = format!("cannot be used: {}", Chain(&error));
-        problems.push(Problem { key: "server.tls_certificate_file".to_owned(), origin: None, what });
+    for (section, tls) in [("server", &config.server.tls), ("admin", &config.admin.tls)] {
+        if let Some(Err(error)) = tls.as_ref().map(Tls::load) {
+            let what = format!("cannot be used: {}", Chain(&error));
+            problems.push(Problem { key: format!("{section}.tls_certificate_file"), origin: None, what });
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }

@@ -46,6 +46,9 @@ enum Command {
         /// observe: answer the identity provider and write nothing; enforce: make Jira agree
         #[arg(long, default_value = "enforce")]
         mode: ModeArg,
+        /// The networks that its clients may come from (203.0.113.0/24,192.0.2.7) [default: any]
+        #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+        networks: Vec<String>,
         #[command(flatten)]
         shared: Shared,
     },
@@ -75,6 +78,9 @@ enum Command {
         /// Another mode
         #[arg(long, group = "change")]
         mode: Option<ModeArg>,
+        /// Other networks that its clients may come from (203.0.113.0/24,192.0.2.7), or any; the rest of the policy stays
+        #[arg(long, value_name = "NETWORKS", value_delimiter = ',', group = "change")]
+        networks: Vec<String>,
         /// Also when it would touch more people, or take more away, than the brake lets through at a time
         #[arg(long)]
         yes: bool,
@@ -143,7 +149,7 @@ pub(super) async fn run(args: &Args) -> Result<(), Failure> {
 async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Failure> {
     let mut conn = desk.store.pool().acquire().await?;
     match command {
-        Command::Create { slug, target, policy_file, mode, .. } => {
+        Command::Create { slug, target, policy_file, mode, networks, .. } => {
             if !is_slug(slug) {
                 let rule = "1 to 63 lowercase letters, digits and hyphens, no hyphen at either end";
                 return Err(format!("{slug:?} cannot be a tenant's name: {rule}").into());
@@ -151,7 +157,7 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             known_target(&desk.config, target)?;
             let ground = desk.grounds.of(target);
             let policy = policy_file.as_deref().map(|path| read_policy(path, Some(&ground))).transpose()?;
-            let policy = policy.unwrap_or_else(|| json!({}));
+            let policy = with_networks(policy.unwrap_or_else(|| json!({})), networks)?;
             let new = NewTenant { slug: slug.clone(), target: target.clone(), mode: (*mode).into(), policy };
             let made = tenant::create(&mut conn, Uuid::now_v7(), &new, desk.origin()).await?;
             let said = format!(
@@ -173,13 +179,17 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             let size = size(&mut conn, found.id).await?;
             if json { printed(&described(&desk.config, &found, Some(size))) } else { shown(&desk.config, &found, size) }
         }
-        Command::Update { slug, target, policy_file, mode, yes, .. } => {
+        Command::Update { slug, target, policy_file, mode, networks, yes, .. } => {
             if let Some(target) = target {
                 known_target(&desk.config, target)?;
             }
             let found = tenant::get(&mut *conn, slug).await?.ok_or_else(|| TenantError::NotFound(slug.clone()))?;
             let ground = desk.grounds.of(target.as_ref().unwrap_or(&found.target));
             let policy = policy_file.as_deref().map(|path| read_policy(path, Some(&ground))).transpose()?;
+            let policy = match (policy, networks.is_empty()) {
+                (policy, true) => policy,
+                (policy, false) => Some(with_networks(policy.unwrap_or_else(|| found.policy.clone()), networks)?),
+            };
             let change = TenantChange { target: target.clone(), mode: mode.map(Mode::from), policy, if_version: None };
             if !yes {
                 must_be_little(desk, &found, &change).await?;
@@ -204,6 +214,20 @@ async fn answer(command: &Command, desk: &Desk, json: bool) -> Result<String, Fa
             Ok(format!("tenant {slug} is deleted, with {users} users and {groups} groups"))
         }
     }
+}
+
+/// A policy under which clients may come from these networks; `any` alone is no bound, and none at all changes nothing.
+fn with_networks(mut policy: Value, networks: &[String]) -> Result<Value, Failure> {
+    let Some(first) = networks.first() else { return Ok(policy) };
+    if networks.len() == 1 && first == "any" {
+        if let Some(scim) = policy.get_mut("scim").and_then(Value::as_object_mut) {
+            scim.remove("networks");
+        }
+    } else {
+        policy["scim"]["networks"] = json!(networks);
+    }
+    Policy::from_value(&policy).map_err(|problems| problems.join("\n"))?;
+    Ok(policy)
 }
 
 /// Fails where a change of rules would touch more people, or take more away, than the brake lets through.

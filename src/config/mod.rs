@@ -5,6 +5,7 @@
 //! variable anywhere deeper. `config/jira-scim.toml` documents every key, which a test proves.
 
 mod admin;
+pub mod files;
 mod layers;
 mod lines;
 mod places;

@@ -97,6 +97,10 @@ pub struct TokenConfig {
     pub label: String,
     /// The token, or the password that belongs to [`TokenConfig::username`].
     pub value: Secret,
+    /// The file that it is in, where it is; read again when it changes.
+    pub file: Option<PathBuf>,
+    /// Whether somebody chose it: a password, which may be shorter than what is made.
+    pub chosen: bool,
     /// HTTP Basic: the user name that comes with it; of an OAuth client its id.
     pub username: Option<String>,
     /// Whether it is the secret of an OAuth client, which opens nothing but the token endpoint.
@@ -231,17 +235,31 @@ impl TestConfig {
 }
 
 impl TokenConfig {
+    /// Whether that is long enough for what is made; what is chosen has rules of its own.
+    pub fn may_be(&self, value: &Secret) -> bool {
+        self.chosen || value.expose().len() >= TOKEN_MIN
+    }
+
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let label = reader.required("label");
-        let given = reader.has("value") || reader.has("value_file");
+        let made = reader.has("value") || reader.has("value_file");
+        let chosen = reader.has("password") || reader.has("password_file");
+        let file = reader.file_of("value_file").or_else(|| reader.file_of("password_file"));
         let value = reader.secret("value", "value_file");
-        if !given {
-            reader.problem("value_file", "is missing (or value)");
+        let password = reader.secret("password", "password_file");
+        match (made, chosen) {
+            (false, false) => reader.problem("value_file", "is missing (or value, password, password_file)"),
+            (true, true) => reader.problem("password", "and value are both given: only one of them may be"),
+            _ => {}
         }
         if value.as_ref().is_some_and(|value| value.expose().len() < TOKEN_MIN) {
             reader.problem("value", &format!("must have at least {TOKEN_MIN} characters"));
         }
+        let value = value.or(password);
         let username: Option<String> = reader.optional("username");
+        if chosen && username.is_none() {
+            reader.problem("password", "needs a username beside it");
+        }
         if username.as_ref().is_some_and(|name| !is_basic_username(name)) {
             reader.problem("username", BASIC_USERNAME);
         }
@@ -249,9 +267,12 @@ impl TokenConfig {
         if client && username.is_none() {
             reader.problem("client", "needs a username beside it, which is the client's id");
         }
+        if client && chosen {
+            reader.problem("password", "of an OAuth client is made, not chosen: give it as value");
+        }
         let (scope, users_only) = (reader.get("scope", TokenScope::Write), reader.get("users_only", false));
         let expires = reader.optional("expires");
-        Some(Self { label: label?, value: value?, username, client, scope, users_only, expires })
+        Some(Self { label: label?, value: value?, file, chosen, username, client, scope, users_only, expires })
     }
 }
 

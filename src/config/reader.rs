@@ -2,13 +2,13 @@
 //! is proposed.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use toml::{Table, Value as Toml};
 
 use super::Problem;
+use super::files::secret_in;
 use super::layers::Merged;
 use super::value::Value;
 use crate::secret::Secret;
@@ -153,21 +153,8 @@ impl<'a> Reader<'a> {
             return None;
         }
         plain.or_else(|| {
-            let path = path?;
-            match fs::read_to_string(&path).map(|text| text.trim().to_owned()) {
-                Ok(text) if !text.is_empty() => Some(Secret::new(text)),
-                Ok(_) => {
-                    self.problem(file_key, &format!("names the file {}, which is empty", path.display()));
-                    None
-                }
-                Err(error) => {
-                    self.problem(
-                        file_key,
-                        &format!("names the file {}, which cannot be read: {error}", path.display()),
-                    );
-                    None
-                }
-            }
+            let read = secret_in(&path?);
+            read.map_err(|what| self.problem(file_key, &what)).ok()
         })
     }
 

@@ -264,6 +264,10 @@ pub struct Alert {
     pub webhook_url: Option<Secret>,
     /// What they are signed with.
     pub webhook_secret: Option<Secret>,
+    /// The files that they are in, where they are; read again when they change.
+    pub webhook_url_file: Option<PathBuf>,
+    /// See [`Alert::webhook_url_file`].
+    pub webhook_secret_file: Option<PathBuf>,
     /// How long the receiver may take.
     pub timeout: Duration,
     /// How long a target may be paused before people are told.
@@ -274,6 +278,8 @@ pub struct Alert {
 
 impl Alert {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let (webhook_url_file, webhook_secret_file) =
+            (reader.file_of("webhook_url_file"), reader.file_of("webhook_secret_file"));
         let webhook_url = reader.secret("webhook_url", "webhook_url_file");
         let is_address = |url: &Secret| {
             url::Url::parse(url.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -284,6 +290,8 @@ impl Alert {
         Self {
             webhook_url,
             webhook_secret: reader.secret("webhook_secret", "webhook_secret_file"),
+            webhook_url_file,
+            webhook_secret_file,
             timeout: reader.within(
                 "timeout",
                 Duration::from_secs(10),

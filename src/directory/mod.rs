@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::policy::guard::OnPost;
 use crate::policy::{Groups, Policy};
 use crate::scim::{Attrs, Types};
+use crate::secret::{names_secret, without_tokens};
 use crate::store::outbox::{NudgeAs, Subject};
 use crate::store::tenant::Tenant;
 use crate::store::user::Deed;
@@ -313,7 +314,12 @@ fn redact(value: &mut Value, secrets: &[&str]) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secrets)),
-        _ => {}
+        Value::String(text) => {
+            if let std::borrow::Cow::Owned(kept) = without_tokens(text) {
+                *text = kept;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -349,9 +355,9 @@ pub(crate) fn hides_in_paths(body: &Value) -> bool {
 
 /// Whether a name, or any part of a path, is that of a secret.
 fn is_secret(name: &str, secrets: &[&str]) -> bool {
-    name.split([':', '.', '[', ']']).map(str::trim).any(|part| {
-        part.eq_ignore_ascii_case("password") || secrets.iter().any(|secret| part.eq_ignore_ascii_case(secret))
-    })
+    name.split([':', '.', '[', ']'])
+        .map(str::trim)
+        .any(|part| names_secret(part) || secrets.iter().any(|secret| part.eq_ignore_ascii_case(secret)))
 }
 
 #[cfg(test)]
@@ -364,6 +370,7 @@ mod tests {
     fn a_password_never_reaches_the_audit_however_it_is_spelt() {
         for body in [
             json!({"userName": "ann", "password": "s3cret"}),
+            json!({"userName": "ann", "newPassword": "s3cret", "urn:example:1.0": {"passwd": {"x": "s3cret"}}}),
             json!({"Operations": [{"op": "replace", "path": "password", "value": "s3cret"}]}),
             json!({"operations": [{"op": "Replace", "PATH": "Password", "VALUE": "s3cret"}]}),
             json!({"Operations": [{"op": "replace", "value": {"urn:ietf:params:scim:schemas:core:2.0:User:password": "s3cret"}}]}),

@@ -1,10 +1,11 @@
 //! What happened to a user, in the order of time.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Event;
-use super::words::{asked, delivered, done};
+use super::words::{asked, delivered, done, time};
 use crate::store::audit::{Delivery, Query, search};
 use crate::store::explain::{Deed, deeds, deliveries};
 use crate::store::{StoreError, audit};
@@ -56,5 +57,18 @@ pub(super) async fn history(conn: &mut PgConnection, tenant_id: Uuid, user_id: U
         request_id: Some(row.request_id),
     }));
     timeline.sort_by_key(|event| event.at);
+    // Where one kind of them broke off, the others are no whole story before that.
+    let broke_off = |full: bool, first: Option<DateTime<Utc>>| first.filter(|_| full);
+    let most = MOST as usize;
+    let begins = [
+        broke_off(deeds.len() == most, deeds.last().map(|deed| deed.at)),
+        broke_off(deliveries_of.len() == most, deliveries_of.last().map(|delivery| delivery.at)),
+        broke_off(named.len() == most, named.last().map(|row| row.at)),
+    ];
+    if let Some(at) = begins.into_iter().flatten().max() {
+        let sentence = format!("What was before {} is shortened here; the audit has all of it.", time(at));
+        let place = timeline.iter().position(|event| event.at >= at).unwrap_or(timeline.len());
+        timeline.insert(place, Event { at, kind: "request", sentence, request_id: None });
+    }
     Ok(History { deeds, deliveries: deliveries_of, creation, timeline })
 }

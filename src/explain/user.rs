@@ -340,6 +340,7 @@ impl Case<'_> {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         Some(match names.is_empty() {
             true => "The user is to be in no Jira group.".to_owned(),
+            false if names.len() == 1 => format!("The user is to be in one Jira group: {}.", list(&shown)),
             false => format!("The user is to be in {} Jira groups: {}{more}.", names.len(), list(&shown)),
         })
     }

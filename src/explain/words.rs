@@ -185,7 +185,8 @@ fn said(body: &Value) -> String {
             for name in
                 ["userName", "displayName", "externalId", "active", "refusal", "reason", "step", "what", "until"]
             {
-                parts.extend(body.get(name).map(|value| format!("{name} {}", short(value))));
+                let value = body.get(name).filter(|value| !value.is_null());
+                parts.extend(value.map(|value| format!("{name} {}", pinned(value).unwrap_or_else(|| short(value)))));
             }
         }
     }
@@ -195,6 +196,13 @@ fn said(body: &Value) -> String {
         parts.push(format!("{more} more"));
     }
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+/// What a pin says: `inactive`, `member of admins`.
+fn pinned(value: &Value) -> Option<String> {
+    let what = value.get("what")?.as_str()?;
+    let group = value.get("group").and_then(Value::as_str);
+    Some(group.map_or_else(|| what.to_owned(), |group| format!("{what} of {group}")))
 }
 
 fn short(value: &Value) -> String {
@@ -228,6 +236,7 @@ mod tests {
             (json!({"Operations": [{"op": "replace", "value": {"title": "Boss"}}]}), " (title to Boss)"),
             (json!({"Operations": [{"op": "remove", "path": "title"}]}), " (title removed)"),
             (json!({"omitted": "20000 bytes"}), ""),
+            (json!({"reason": "lost", "what": {"what": "inactive"}, "until": null}), " (reason lost, what inactive)"),
         ] {
             assert_eq!(said(&body), text, "{body}");
         }

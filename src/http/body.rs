@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::error::Failure;
 use super::group_body::{Parser, holds_too_much};
 use crate::scim::ScimError;
+use crate::store::jsonb;
 
 /// How many bytes of a body that is too large are thrown away so that the client, still sending, reads the answer
 /// instead of a reset connection.
@@ -93,7 +94,10 @@ impl Sink {
             Self::Parsed(parser) => {
                 let parsed = parser.finish().await.ok_or_else(Failure::internal)?;
                 let value = parsed.map_err(|e| if holds_too_much(&e) { too_many() } else { not_json(&e) })?;
-                if holds_nul(&value) { Err(nul().into()) } else { Ok(value) }
+                if jsonb::holds_nul(&value) {
+                    return Err(nul().into());
+                }
+                Ok(within_bounds(value)?)
             }
         }
     }
@@ -170,10 +174,19 @@ fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
     }
     let value = serde_json::from_slice(bytes).map_err(|e| not_json(&e))?;
     // In JSON a NUL can only stand as this escape, so that nearly every body is done after one scan.
-    if may_hold_nul(bytes) && holds_nul(&value) {
+    if may_hold_nul(bytes) && jsonb::holds_nul(&value) {
         return Err(nul());
     }
-    Ok(value)
+    within_bounds(value)
+}
+
+/// A number that is too large comes back from the store as none at all.
+fn within_bounds(value: Value) -> Result<Value, ScimError> {
+    match jsonb::beyond(&value) {
+        None => Ok(value),
+        Some(place) if place.is_empty() => Err(ScimError::invalid_value("The number is too large: 1e300 at most.")),
+        Some(place) => Err(ScimError::invalid_value(format!("{place}: the number is too large: 1e300 at most."))),
+    }
 }
 
 fn not_json(e: &serde_json::Error) -> ScimError {
@@ -191,15 +204,6 @@ fn nul() -> ScimError {
 
 fn may_hold_nul(bytes: &[u8]) -> bool {
     bytes.windows(6).any(|window| window[0] == b'\\' && window == b"\\u0000")
-}
-
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }
 
 #[cfg(test)]
@@ -263,6 +267,18 @@ mod tests {
             assert_eq!(parse(text.as_bytes()).unwrap_err().status, 400, "{text}");
         }
         assert!(parse(br#"{"a":"\\u0000"}"#).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_number_that_the_store_would_not_give_back_is_refused_by_its_name() {
+        let text = r#"{"Operations":[{"op":"add","value":{"weight":-1.7e308}}]}"#;
+        for size in [Size::Small { limit: 1 << 20 }, Size::Large { limit: 1 << 20 }] {
+            let failure = read(&HeaderMap::new(), Body::from(text), size, PATIENCE).await.unwrap_err();
+            let body = failure.body();
+            assert_eq!((failure.status(), body["scimType"].as_str()), (400, Some("invalidValue")), "{body}");
+            assert!(body["detail"].as_str().unwrap().starts_with("Operations[0].value.weight: "), "{body}");
+        }
+        assert!(parse(br#"{"a":[1e300,18446744073709551615,1e-308]}"#).is_ok());
     }
 
     #[tokio::test]

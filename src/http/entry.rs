@@ -91,7 +91,9 @@ fn recording(
     id: (&RequestId, Uuid, bool),
     notes: &Notes,
 ) -> Option<Recording> {
-    let (Route::Scim { slug, .. }, Some(recorder)) = (route, &state.recorder) else { return None };
+    let (Route::Scim { slug, .. } | Route::Token { slug }, Some(recorder)) = (route, &state.recorder) else {
+        return None;
+    };
     let remote = |peer| state.origin.remote(&parts.headers, peer).map(|address| address.to_string());
     Some(Recording::begin(recorder, notes, slug, parts, id, remote))
 }
@@ -131,7 +133,7 @@ async fn dispatch(
             serve(&exchange, endpoint, Payload::Arriving(&parts.headers, body)).await
         }
         Route::Token { slug } if parts.method == Method::POST => {
-            Ok(oauth::token(state, visitor(state, slug, parts), parts, body).await)
+            Ok(oauth::token(state, visitor(state, slug, parts), parts, body, seen.1).await)
         }
         Route::Token { .. } => Err(Failure::method_not_allowed("POST")),
         Route::Unknown => Err(Failure::no_such_path()),

@@ -124,6 +124,11 @@ impl<'a> Exchange<'a> {
         Projection::parse(kind, self.query.attributes.as_deref(), self.query.excluded_attributes.as_deref())
     }
 
+    /// Whether the groups of a user are shown: where they are wanted, and groups are not out of bounds.
+    pub(super) fn shows_groups(&self, projection: &Projection) -> bool {
+        projection.wants("groups") && self.grant.sees_groups()
+    }
+
     /// Whether a PATCH is answered with the resource: as the tenant chose, or because the client says which attributes
     /// it wants to see (RFC 7644 section 3.5.2).
     pub(super) fn shows_patched(&self, answer: PatchAnswer) -> bool {

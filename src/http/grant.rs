@@ -19,6 +19,11 @@ impl Grant {
         Self { scope: credential.scope, users_only: credential.users_only }
     }
 
+    /// Whether groups may be seen at all, also as an attribute of users.
+    pub(super) fn sees_groups(self) -> bool {
+        !self.users_only
+    }
+
     /// Whether that may be done.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use super::HttpState;
 use super::credential::Presented;
 use super::error::Failure;
 use super::proof::{Proof, Refusal};
+use super::recording::{Notes, Told};
 use super::tenant::{Visitor, told_apart_in_the_log};
 use crate::login::oauth;
 use crate::secret::Secret;
@@ -61,6 +62,7 @@ impl Refused {
     fn answer(self) -> Response {
         let body = json!({ "error": self.error, "error_description": self.description });
         let mut response = printed(self.status, &body);
+        response.extensions_mut().insert(Told::new(&self.description));
         if self.challenge && self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"scim\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -84,11 +86,23 @@ fn printed(status: StatusCode, body: &Value) -> Response {
 }
 
 /// Answers a request for a token.
-pub(super) async fn token(state: &HttpState, visitor: Visitor<'_>, parts: &Parts, body: Body) -> Response {
-    issued(state, visitor, parts, body).await.unwrap_or_else(Refused::answer)
+pub(super) async fn token(
+    state: &HttpState,
+    visitor: Visitor<'_>,
+    parts: &Parts,
+    body: Body,
+    notes: &Notes,
+) -> Response {
+    issued(state, visitor, parts, body, notes).await.unwrap_or_else(Refused::answer)
 }
 
-async fn issued(state: &HttpState, visitor: Visitor<'_>, parts: &Parts, body: Body) -> Result<Response, Refused> {
+async fn issued(
+    state: &HttpState,
+    visitor: Visitor<'_>,
+    parts: &Parts,
+    body: Body,
+    notes: &Notes,
+) -> Result<Response, Refused> {
     let form = Form::read(parts, body, state.options.body_timeout).await?;
     let (presented, basic) = form.client(parts)?;
     let unavailable = |failure: Failure| Refused::client(&failure, false);
@@ -100,6 +114,9 @@ async fn issued(state: &HttpState, visitor: Visitor<'_>, parts: &Parts, body: Bo
         Proof::Good(identity) => identity,
         Proof::Bad(why) => return Err(Refused::client(&state.doorkeeper.refuse(visitor, why), basic)),
     };
+    notes.let_in(&identity);
+    // The rest of the body may be the secret.
+    notes.heard(&json!({ "grant_type": form.get("grant_type")?, "scope": form.get("scope")? }));
     state.limiter.take(identity.tenant.id, visitor.now).map_err(|wait| unavailable(Failure::throttled(wait)))?;
     if form.get("grant_type")? != Some("client_credentials") {
         let description = "The grant_type is client_credentials.";

@@ -2,7 +2,6 @@
 //! is for the log alone.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
 
@@ -75,7 +74,7 @@ impl Doorkeeper {
             });
         }
         if let Some(claimed) = presented.jwt() {
-            return self.prove_jwt(store, (slug, visitor.now), presented.secret.expose(), &claimed).await;
+            return self.prove_jwt(store, visitor, presented.secret.expose(), &claimed).await;
         }
         match &presented.username {
             Some(username) => self.prove_password(store, visitor, (slug, username), &presented.secret).await,
@@ -118,10 +117,11 @@ impl Doorkeeper {
     async fn prove_jwt(
         &self,
         store: &Store,
-        (slug, now): (&str, Instant),
+        visitor: Visitor<'_>,
         token: &str,
         claimed: &Claimed,
     ) -> Result<Proof, Failure> {
+        let slug = if is_slug(visitor.slug) { visitor.slug } else { "" };
         let bad = |why| Ok(Proof::Bad(Refusal::Jwt(why)));
         if claimed.issuer == oauth::ISSUER {
             let Some(id) = oauth::key_of(claimed) else { return bad("it names no key of ours") };
@@ -142,7 +142,7 @@ impl Doorkeeper {
         };
         let mut why = "no issuer of the tenant allows the algorithm";
         for issuer in issuers {
-            match self.vouched(&issuer, token, claimed, now).await? {
+            match self.vouched(&issuer, token, claimed, visitor).await? {
                 Ok(credential) => return Ok(Proof::Good(Identity::new(tenant, credential)?)),
                 Err(wrong) => why = wrong,
             }
@@ -156,14 +156,21 @@ impl Doorkeeper {
         issuer: &Issuer,
         token: &str,
         claimed: &Claimed,
-        now: Instant,
+        visitor: Visitor<'_>,
     ) -> Result<Result<Credential, &'static str>, Failure> {
         let allowed = issuer.algorithms.contains(&claimed.algorithm);
         let Some(algorithm) = jwt::algorithm(&claimed.algorithm).filter(|_| allowed) else {
             return Ok(Err("the algorithm is not among those of the issuer"));
         };
+        let (from, user, now) = (visitor.address(), (visitor.slug, issuer.issuer.as_str()), visitor.now);
+        let known = self.slow.is_trusted(from, user, now);
         let keys = match (&issuer.jwks_url, &issuer.jwks) {
-            (Some(url), _) => self.jwks.keys(url, claimed, now).await.map_err(|_| Failure::issuer_away())?,
+            (Some(url), _) => match self.jwks.keys(url, claimed, (known, now)).await {
+                Ok(keys) => keys,
+                Err(_) if known => return Err(Failure::issuer_away()),
+                // To anybody else it would say that there is such a tenant.
+                Err(_) => return Ok(Err("the keys of the issuer cannot be fetched")),
+            },
             (None, set) => Arc::new(jwt::keys(set.as_ref().unwrap_or_default()).unwrap_or_default()),
         };
         let Some(claims) = jwt::verified(token, claimed, algorithm, &keys) else {
@@ -176,7 +183,11 @@ impl Doorkeeper {
             granted: issuer.granted.as_deref(),
             skew: TimeDelta::seconds(i64::from(issuer.skew_seconds)),
         };
-        Ok(jwt::check(&claims, asked, Utc::now()).map(|until| Credential {
+        let until = jwt::check(&claims, asked, Utc::now());
+        if until.is_ok() {
+            self.slow.trust(from, user, now);
+        }
+        Ok(until.map(|until| Credential {
             id: issuer.id,
             label: issuer.label.clone(),
             kind: Kind::Secret,

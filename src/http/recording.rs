@@ -18,6 +18,7 @@ use crate::listen::Peer;
 use crate::policy::record::Level;
 use crate::record::{Open, REDACTED, Recorder, path_of};
 use crate::scim::Types;
+use crate::secret::without_tokens;
 use crate::store::audit::{NewRequest, Side, Whose};
 use crate::telemetry::RequestId;
 
@@ -27,7 +28,7 @@ pub(super) struct Told(String);
 
 impl Told {
     pub(super) fn new(detail: &str) -> Self {
-        Self(detail.replace('\0', ""))
+        Self(without_tokens(&detail.replace('\0', "")).into_owned())
     }
 
     /// What is told with this answer.
@@ -61,6 +62,8 @@ struct Known {
 
 /// A longer method is none that anybody answers.
 const LONGEST_METHOD: usize = 20;
+/// A longer path is no resource's.
+const LONGEST_PATH: usize = 200;
 /// Of what a Bulk was about, the first so many.
 const SUBJECTS: usize = 100;
 
@@ -175,6 +178,14 @@ impl Recording {
             match known.level {
                 Level::All => {}
                 Level::Changes if !read => {}
+                // Who changed something, and when; nothing of what was said.
+                Level::Off if noted.changed => {
+                    request.path = without_tokens(self.uri.path()).chars().take(LONGEST_PATH).collect();
+                    (request.whose, request.actor) = (Whose::Tenant(known.tenant), known.actor);
+                    (request.status, request.duration) = (status, self.began.elapsed());
+                    (request.subjects, request.changed) = (noted.subjects, true);
+                    return Some(request);
+                }
                 Level::Changes | Level::Off => return None,
             }
             secrets = known.types.secrets();

@@ -43,7 +43,7 @@ pub(super) async fn search(exchange: &Exchange<'_>, of: Collection, body: Payloa
 async fn users(exchange: &Exchange<'_>) -> Result<Response, Failure> {
     let kind = exchange.types().user;
     let projection = exchange.projection(kind)?;
-    let query = query(exchange, kind, projection.wants("groups"))?;
+    let query = query(exchange, kind, exchange.shows_groups(&projection))?;
     let mut page = exchange.state.directory.list_users(&exchange.caller.tenant, &query).await?;
     user::add_last_logins(exchange, page.items.iter_mut()).await?;
     let print = |user| print_user(exchange, user, &projection);
@@ -76,7 +76,7 @@ async fn everything(exchange: &Exchange<'_>) -> Result<Response, Failure> {
         sort: sort_users,
         start: start.clone(),
         count,
-        with_related: users.wants("groups"),
+        with_related: exchange.shows_groups(&users),
         base,
     };
     let groups_query = ListQuery {

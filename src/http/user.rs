@@ -29,7 +29,7 @@ pub(super) async fn create(exchange: &Exchange<'_>, body: Payload<'_>) -> Result
 pub(super) async fn get(exchange: &Exchange<'_>, id: &str) -> Result<Response, Failure> {
     let projection = exchange.projection(exchange.types().user)?;
     let tenant = &exchange.caller.tenant;
-    let mut view = exchange.state.directory.get_user(tenant, id, projection.wants("groups")).await?;
+    let mut view = exchange.state.directory.get_user(tenant, id, exchange.shows_groups(&projection)).await?;
     add_last_logins(exchange, std::iter::once(&mut view)).await?;
     let user = Resource::user(exchange.types(), view, &exchange.base);
     if exchange.conditions.is_known(user.version()) {
@@ -100,7 +100,9 @@ async fn judged<T>(exchange: &Exchange<'_>, id: &str, body: Result<T, Failure>) 
 /// The answer to a change shows what this request did not write, too: the groups where they are wanted, and when the person was
 /// last seen where the tenant publishes it. Whatever goes wrong here, the change itself is done and must be answered as done.
 async fn completed(exchange: &Exchange<'_>, mut view: UserView, projection: &Projection) -> UserView {
-    if view.groups.is_none() && projection.wants("groups") {
+    if !exchange.shows_groups(projection) {
+        view.groups = None;
+    } else if view.groups.is_none() {
         let id = view.id.to_string();
         if let Ok(now) = exchange.state.directory.get_user(&exchange.caller.tenant, &id, true).await {
             view.groups = now.groups;

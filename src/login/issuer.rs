@@ -32,6 +32,9 @@ pub fn check(new: &NewIssuer) -> Result<(), (&'static str, &'static str)> {
     match (&new.jwks_url, &new.jwks) {
         (Some(url), None) if Url::parse(url).is_ok_and(|url| may_be_asked(&url)) => {}
         (Some(_), None) => return Err(("jwks_url", ADDRESS)),
+        (None, Some(set)) if jwt::holds_private(set) => {
+            return Err(("jwks_file", "holds a private key, which is the issuer's alone; give its public keys"));
+        }
         (None, Some(set)) => match jwt::keys(set) {
             Ok(keys) if !keys.is_empty() => {}
             Ok(_) => return Err(("jwks_file", "has no key for RS256, ES256 or EdDSA")),

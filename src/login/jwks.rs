@@ -138,11 +138,18 @@ impl Entry {
 }
 
 impl Jwks {
-    /// The keys at that address, as fresh as this token needs them. Who has a key does not wait for fresher ones.
+    /// The keys at that address, as fresh as this token needs them. Who has a key does not wait for fresher ones; who names one
+    /// that was not among those of a moment ago waits only where he is known, so that nobody learns by the clock whose keys
+    /// these are.
     ///
     /// # Errors
     /// [`Away`]
-    pub async fn keys(&self, url: &str, claimed: &Claimed, now: Instant) -> Result<Arc<Vec<Jwk>>, Away> {
+    pub async fn keys(
+        &self,
+        url: &str,
+        claimed: &Claimed,
+        (known, now): (bool, Instant),
+    ) -> Result<Arc<Vec<Jwk>>, Away> {
         let entry = self.entry(url);
         if let Ok(asking) = Arc::clone(&entry.asking).try_lock_owned()
             && entry.begin(claimed, now)
@@ -154,7 +161,8 @@ impl Jwks {
                 drop(asking);
             });
         }
-        if !entry.look().has_key(claimed, now) {
+        let look = entry.look();
+        if !look.has_key(claimed, now) && (known || !Known::younger_than(look.fetched, FRESH, now)) {
             // Whoever needs the answer waits for it, the one who asked and those who came meanwhile.
             drop(entry.asking.lock().await);
         }

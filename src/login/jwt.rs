@@ -83,6 +83,13 @@ pub fn keys(set: &Value) -> Result<Vec<Jwk>, &'static str> {
     Ok(keys.iter().take(MOST_KEYS).filter_map(usable).collect())
 }
 
+/// Whether a set holds what only its owner may have (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1, RFC 8037 section 2).
+pub fn holds_private(set: &Value) -> bool {
+    const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    let keys = set.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    keys.iter().any(|key| PRIVATE.iter().any(|member| key.get(member).is_some()))
+}
+
 fn suits_any(key: &Jwk) -> bool {
     [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].into_iter().any(|algorithm| suits(key, algorithm))
 }

@@ -67,8 +67,8 @@ pub fn hash(password: &Secret) -> Result<String, HashError> {
     hash.map(|hash| hash.to_string()).map_err(|error| HashError(error.to_string()))
 }
 
-/// Whether the password is that of the hash.
-fn fits(password: &Secret, hash: &str) -> bool {
+/// Whether the password is that of the hash. Takes its time, likewise.
+pub fn fits(password: &Secret, hash: &str) -> bool {
     PasswordHash::new(hash).is_ok_and(|hash| argon2().verify_password(password.expose().as_bytes(), &hash).is_ok())
 }
 

@@ -70,10 +70,7 @@ impl Slow {
     /// How long nothing may be tried.
     pub fn may_try(&self, from: IpAddr, user: User<'_>, now: Instant) -> Result<(), Duration> {
         let (address, user) = (self.address(from), self.user(from, user));
-        let trusted = {
-            let trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
-            trusted.get(&user).is_some_and(|at| now.saturating_duration_since(*at) < TRUSTED)
-        };
+        let trusted = self.trusts(&user, now);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         wait(&buckets, &user, now)?;
         if !trusted {
@@ -108,6 +105,25 @@ impl Slow {
                 }
             }
         }
+        self.note(key, now);
+    }
+
+    /// Somebody whose credential cannot be guessed was right as that user.
+    pub fn trust(&self, from: IpAddr, user: User<'_>, now: Instant) {
+        self.note(self.user(from, user), now);
+    }
+
+    /// Whether somebody from there was right as that user lately.
+    pub fn is_trusted(&self, from: IpAddr, user: User<'_>, now: Instant) -> bool {
+        self.trusts(&self.user(from, user), now)
+    }
+
+    fn trusts(&self, key: &Key, now: Instant) -> bool {
+        let trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
+        trusted.get(key).is_some_and(|at| now.saturating_duration_since(*at) < TRUSTED)
+    }
+
+    fn note(&self, key: Key, now: Instant) {
         let mut trusted = self.trusted.lock().unwrap_or_else(PoisonError::into_inner);
         if trusted.len() >= MOST {
             trusted.retain(|_, at| now.saturating_duration_since(*at) < TRUSTED);

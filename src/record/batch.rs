@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
+use super::lost;
 use crate::lifecycle::Lifecycle;
 use crate::store::audit::{self, NewRequest};
 use crate::store::{Store, StoreError};
@@ -22,8 +22,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 /// How often a batch is tried while the process ends.
 const LAST_TRIES: u32 = 3;
-/// How long after the start it is looked for what an earlier process left, and from how long before the start on.
-const LEFT_BEHIND: (Duration, TimeDelta) = (Duration::from_secs(60), TimeDelta::minutes(10));
 
 pub(super) struct Batches {
     store: Store,
@@ -41,19 +39,7 @@ impl Batches {
         open: Arc<AtomicUsize>,
         life: Lifecycle,
     ) -> Self {
-        let (started, left) = (chrono::Utc::now(), store.clone());
-        let soft = life.soft().clone();
-        life.spawn("requests left behind", async move {
-            tokio::select! {
-                () = soft.cancelled() => return,
-                () = tokio::time::sleep(LEFT_BEHIND.0) => {}
-            }
-            match adopt(&left, started - LEFT_BEHIND.1, started).await {
-                Ok(0) => {}
-                Ok(n) => tracing::info!(requests = n, "requests of a process that died were put on record"),
-                Err(error) => tracing::warn!(error = %Chain(&error), "it could not be looked for lost records"),
-            }
-        });
+        life.spawn("requests left behind", lost::look(store.clone(), life.clone()));
         Self { store, metrics, receiver, open, life }
     }
 
@@ -129,13 +115,4 @@ async fn over(life: &Lifecycle, open: &AtomicUsize) {
 async fn write(store: &Store, batch: &[NewRequest]) -> Result<(), StoreError> {
     let mut conn = store.pool().acquire().await?;
     audit::write(&mut conn, batch).await
-}
-
-async fn adopt(
-    store: &Store,
-    since: chrono::DateTime<chrono::Utc>,
-    until: chrono::DateTime<chrono::Utc>,
-) -> Result<u64, StoreError> {
-    let mut conn = store.pool().acquire().await?;
-    audit::adopt_lost(&mut conn, since, until).await
 }

@@ -20,7 +20,7 @@ pub struct Export {
     begun: bool,
 }
 
-const HEAD: [&str; 14] = [
+const HEAD: [&str; 15] = [
     "at",
     "request",
     "side",
@@ -35,6 +35,7 @@ const HEAD: [&str; 14] = [
     "subjects",
     "body",
     "deliveries",
+    "left_out",
 ];
 
 impl Export {
@@ -81,7 +82,7 @@ impl Export {
     }
 }
 
-fn cells(row: &Row) -> [String; 14] {
+fn cells(row: &Row) -> [String; 15] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let joined = |all: Vec<String>| all.join(" ");
     let bodies: Vec<&Value> = row.body.iter().chain(row.changes.iter().filter_map(|c| c.body.as_ref())).collect();
@@ -104,6 +105,7 @@ fn cells(row: &Row) -> [String; 14] {
         joined(row.changes.iter().map(|change| change.name.clone().unwrap_or_else(|| change.id.to_string())).collect()),
         bodies.iter().map(|body| body.to_string()).collect::<Vec<_>>().join(" "),
         joined(delivered.collect()),
+        (row.more_changes + row.more_deliveries).to_string(),
     ]
 }
 
@@ -137,7 +139,9 @@ mod tests {
             error: Some("no\nnot now".into()),
             body: Some(json!({"a": 1})),
             changes: Vec::new(),
+            more_changes: 0,
             deliveries: Vec::new(),
+            more_deliveries: 0,
         }
     }
 

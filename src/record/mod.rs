@@ -7,6 +7,7 @@
 
 mod batch;
 pub mod export;
+mod lost;
 mod secrets;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
-use crate::store::audit::NewRequest;
+use crate::store::audit::{NewRequest, Side};
 use crate::telemetry::Metrics;
 
 pub use secrets::{REDACTED, path_of, redacted};
@@ -35,7 +36,8 @@ const STRANGERS: (f64, f64) = (10.0, 200.0);
 pub struct Recorder {
     sender: mpsc::Sender<NewRequest>,
     open: Arc<AtomicUsize>,
-    strangers: Arc<Mutex<Bucket>>,
+    /// At the door of identity providers, and at that of administrators: who floods one hides nothing at the other.
+    strangers: Arc<Mutex<[Bucket; 2]>>,
     metrics: Metrics,
     life: Lifecycle,
 }
@@ -57,7 +59,7 @@ impl Recorder {
         let open = Arc::new(AtomicUsize::new(0));
         let batches = batch::Batches::new(store, metrics.clone(), receiver, Arc::clone(&open), life.clone());
         life.spawn("requests on record", batches.run());
-        let strangers = Arc::new(Mutex::new(Bucket { left: STRANGERS.1, at: Instant::now() }));
+        let strangers = Arc::new(Mutex::new([Bucket { left: STRANGERS.1, at: Instant::now() }; 2]));
         Self { sender, open, strangers, metrics, life: life.clone() }
     }
 
@@ -99,7 +101,8 @@ impl Recorder {
     /// Whether this one goes on record: of nobody's requests, and of those beyond a tenant's rate, only so many.
     fn takes(&self, request: &NewRequest) -> bool {
         let known = !request.actor.is_empty() && request.status != Some(429);
-        let taken = known || self.strangers.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
+        let door = usize::from(request.side == Side::Admin);
+        let taken = known || self.strangers.lock().unwrap_or_else(PoisonError::into_inner)[door].take(Instant::now());
         if !taken {
             self.lost("stranger");
         }
@@ -112,7 +115,7 @@ impl Recorder {
 }
 
 /// A token bucket.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Bucket {
     left: f64,
     at: Instant,

@@ -2,26 +2,30 @@
 
 use serde_json::Value;
 
+use crate::secret::{names_secret, without_tokens};
+
 /// A longer path is cut.
 const LONGEST: usize = 2000;
 /// Larger bodies are not kept.
 const LARGEST: usize = 16 * 1024;
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
-/// Names of parameters and members that hold secrets.
+/// What a query speaks of that holds a secret.
 const NAMES: [&str; 8] =
-    ["password", "token", "access_token", "secret", "client_secret", "client_assertion", "api_key", "authorization"];
+    ["passw", "token", "access_token", "secret", "client_secret", "client_assertion", "api_key", "authorization"];
+/// What only the owner of a key may have (RFC 7518 section 6, RFC 8037 section 2).
+const OF_KEYS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The path of a request with its query, without secrets. A query that speaks of one is left out altogether: what it compares
 /// it with may stand anywhere in it.
 pub fn path_of(uri: &axum::http::Uri, secrets: &[&str]) -> String {
-    let path: String = uri.path().chars().take(LONGEST).collect();
+    let path: String = without_tokens(uri.path()).chars().take(LONGEST).collect();
     let Some(query) = uri.query() else { return path };
     let plain = percent_encoding::percent_decode_str(query).decode_utf8_lossy().to_lowercase();
     let speaks = |name: &&str| plain.contains(&name.to_lowercase());
     match NAMES.iter().any(speaks) || secrets.iter().any(speaks) {
         true => format!("{path}?{REDACTED}"),
-        false => format!("{path}?{query}").chars().take(LONGEST).collect(),
+        false => format!("{path}?{}", without_tokens(query)).chars().take(LONGEST).collect(),
     }
 }
 
@@ -39,8 +43,9 @@ pub fn redacted(body: &Value) -> Value {
 fn redact(value: &mut Value) {
     match value {
         Value::Object(members) => {
+            let is_key = members.contains_key("kty");
             for (name, value) in members.iter_mut() {
-                if NAMES.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+                if names_secret(name) || (is_key && OF_KEYS.contains(&name.as_str())) {
                     *value = Value::String(REDACTED.to_owned());
                 } else {
                     redact(value);
@@ -48,7 +53,12 @@ fn redact(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(redact),
-        _ => {}
+        Value::String(text) => {
+            if let std::borrow::Cow::Owned(kept) = without_tokens(text) {
+                *text = kept;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -80,5 +90,10 @@ mod tests {
         let kept = redacted(&json!({"token": "s3cret", "a": [{"Password": {"x": "s3cret"}}], "label": "okta"}));
         assert!(!kept.to_string().contains("s3cret") && kept["label"] == "okta", "{kept}");
         assert!(redacted(&json!("x".repeat(20_000)))["omitted"].is_string());
+        let key = json!({"kty": "oct", "k": "s3cret", "kid": "a"});
+        let kept = redacted(&json!({"jwks": {"keys": [key]}, "passwort": "s3cret", "client-secret": "s3cret"}));
+        assert!(!kept.to_string().contains("s3cret") && kept["jwks"]["keys"][0]["kid"] == "a", "{kept}");
+        let token = format!("jsa_{}", "x".repeat(43));
+        assert_eq!(redacted(&json!({"tokn": [format!("my {token}")]})), json!({"tokn": ["my [redacted]"]}));
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! They belong to the installation, not to a tenant: what is done with them is on record under the tenant of all zeros.
 
+mod declared;
+mod session;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,12 +12,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{Acquire, PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::tenant::Origin;
 use super::token::hash;
 use super::{OnConstraint, StoreError};
+
+pub use declared::{revoke_undeclared, upsert_declared};
+pub use session::{end, of_session};
 
 /// Every admin token begins with it, so that secret scanners know one when they see one.
 pub const PREFIX: &str = "jsa_";
@@ -269,69 +275,6 @@ pub async fn revoke(
     Err(if declared { AdminTokenError::Declared(name) } else { AdminTokenError::NotFound(name) })
 }
 
-/// Makes a token what the configuration file says: at every start, by every replica. One of another text under the same label
-/// gives way.
-///
-/// # Errors
-/// [`AdminTokenError::InUse`].
-pub async fn upsert_declared(
-    conn: &mut PgConnection,
-    new: NewAdmin<'_>,
-    origin: Origin<'_>,
-) -> Result<(), AdminTokenError> {
-    let mut tx = conn.begin().await.map_err(StoreError::from)?;
-    // Replicas start together: the lock makes the second one see what the first one made.
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('admin token', 0))")
-        .execute(&mut *tx)
-        .await
-        .map_err(StoreError::from)?;
-    sqlx::query!(
-        "-- admin_token.give_way
-        UPDATE admin_token SET revoked = $3 WHERE label = $1 AND hash <> $2 AND revoked IS NULL",
-        new.label,
-        new.hash.as_slice(),
-        origin.at,
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::from)?;
-    let known = sqlx::query!(
-        "-- admin_token.declare
-        UPDATE admin_token SET role = $3, expires = $4, revoked = NULL, declared = true WHERE hash = $2 AND label = $1",
-        new.label,
-        new.hash.as_slice(),
-        new.role.as_str(),
-        new.expires,
-    )
-    .execute(&mut *tx)
-    .await
-    .map_err(StoreError::from)?;
-    if known.rows_affected() == 0 {
-        create(&mut *tx, new, true, origin).await?;
-    }
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok(())
-}
-
-/// Revokes those that the configuration file declared once and does not name any more, and returns their labels.
-///
-/// # Errors
-/// The store failed.
-pub async fn revoke_undeclared(
-    db: impl PgExecutor<'_>,
-    labels: &[String],
-    at: DateTime<Utc>,
-) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        "-- admin_token.revoke_undeclared
-        UPDATE admin_token SET revoked = $2 WHERE declared AND revoked IS NULL AND label <> ALL($1) RETURNING label",
-        labels,
-        at,
-    )
-    .fetch_all(db)
-    .await?)
-}
-
 /// The token with this hash, whatever its state.
 ///
 /// # Errors
@@ -343,22 +286,6 @@ pub async fn by_hash(db: impl PgExecutor<'_>, hash: &[u8; 32]) -> Result<Option<
         SELECT id, label, role AS "role: Role", created, expires, revoked, last_used, declared
         FROM admin_token WHERE hash = $1"#,
         hash.as_slice(),
-    )
-    .fetch_optional(db)
-    .await?)
-}
-
-/// The token with this id, whatever its state.
-///
-/// # Errors
-/// The store failed.
-pub async fn by_id(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<AdminToken>, StoreError> {
-    Ok(sqlx::query_as!(
-        AdminToken,
-        r#"-- admin_token.by_id
-        SELECT id, label, role AS "role: Role", created, expires, revoked, last_used, declared
-        FROM admin_token WHERE id = $1"#,
-        id,
     )
     .fetch_optional(db)
     .await?)

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::audit::Delivery;
+use super::jsonb::Loose;
 
 /// The row of a subject that is out of date at its target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,17 +107,28 @@ pub async fn deeds(
     user_id: Uuid,
     limit: i64,
 ) -> Result<Vec<Deed>, StoreError> {
-    Ok(sqlx::query_as!(
-        Deed,
-        "-- explain.deeds
-        SELECT at, request_id, actor, remote, action, body, status FROM audit
-        WHERE tenant_id = $1 AND subject_id = $2 AND kind = 'user' ORDER BY at DESC, id DESC LIMIT $3",
+    let rows = sqlx::query!(
+        r#"-- explain.deeds
+        SELECT at, request_id, actor, remote, action, body AS "body: Loose", status FROM audit
+        WHERE tenant_id = $1 AND subject_id = $2 AND kind = 'user' ORDER BY at DESC, id DESC LIMIT $3"#,
         tenant_id,
         user_id,
         limit,
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Deed {
+            at: row.at,
+            request_id: row.request_id,
+            actor: row.actor,
+            remote: row.remote,
+            action: row.action,
+            body: row.body.map(|Loose(body)| body),
+            status: row.status,
+        })
+        .collect())
 }
 
 /// What was done to Jira about a user, the newest first; or only what made the account.
@@ -132,7 +144,7 @@ pub async fn deliveries(
 ) -> Result<Vec<Delivery>, StoreError> {
     let rows = sqlx::query!(
         r#"-- explain.deliveries
-        SELECT at, request_id, steps, calls, outcome, error, finished FROM delivery
+        SELECT at, request_id, steps AS "steps: Loose", calls AS "calls: Loose", outcome, error, finished FROM delivery
         WHERE tenant_id = $1 AND subject_id = $2 AND kind = 'user'
           AND (NOT $3 OR steps @> '[{"step": {"step": "create"}, "outcome": "done"}]')
         ORDER BY at DESC, id DESC LIMIT $4"#,
@@ -151,8 +163,8 @@ pub async fn deliveries(
             id: user_id,
             name: None,
             request_id: row.request_id,
-            steps: row.steps,
-            calls: row.calls,
+            steps: row.steps.0,
+            calls: row.calls.0,
             outcome: row.outcome,
             error: row.error,
             finished: row.finished,

@@ -20,6 +20,7 @@ pub mod group;
 pub mod health;
 pub mod import;
 pub mod janitor;
+pub mod jsonb;
 pub mod jwt_issuer;
 pub mod last_login;
 pub mod link;

@@ -58,6 +58,22 @@ pub async fn waiting(conn: &mut PgConnection, tenant_id: Uuid) -> Result<u64, St
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
+/// The same, users and groups apart.
+///
+/// # Errors
+/// The database's.
+pub async fn waiting_apart(conn: &mut PgConnection, tenant_id: Uuid) -> Result<(u64, u64), StoreError> {
+    let found = sqlx::query!(
+        r#"-- release.waiting_apart
+        SELECT count(*) FILTER (WHERE kind = 'user') AS "users!", count(*) FILTER (WHERE kind = 'group') AS "groups!"
+        FROM outbox WHERE tenant_id = $1 AND release IS NOT NULL"#,
+        tenant_id
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((u64::try_from(found.users).unwrap_or_default(), u64::try_from(found.groups).unwrap_or_default()))
+}
+
 /// What became of the rounds of drives that a request asked for: outcome and how often.
 ///
 /// # Errors

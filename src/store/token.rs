@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::tenant::Origin;
 use super::{OnConstraint, StoreError};
 
-pub use declared::{revoke_undeclared, upsert_declared};
+pub use declared::{password_of, revoke_undeclared, upsert_declared};
 pub use login::{authenticate, by_username, client, touch_last_used};
 pub use rotation::{Successor, find, rotate};
 
@@ -309,6 +309,21 @@ pub async fn create(
         Err(e) if e.constraint() == Some("token_hash_key") => Err(TokenError::InUse),
         other => other.on_constraint("token_label_key", || TokenError::LabelTaken(new.label.to_owned())),
     }
+}
+
+/// Tenant, label and end of the living credentials that end, for the metrics; those whose place another has taken are left out.
+///
+/// # Errors
+/// The store failed.
+pub async fn endings(db: impl PgExecutor<'_>) -> Result<Vec<(String, String, DateTime<Utc>)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT t.slug, k.label, k.expires AS "expires!" FROM token k JOIN tenant t ON t.id = k.tenant_id
+           WHERE k.revoked IS NULL AND k.rotated IS NULL AND k.expires > now() - interval '30 days'
+           ORDER BY k.expires LIMIT 10000"#,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.slug, row.label, row.expires)).collect())
 }
 
 /// All credentials of a tenant, the revoked and expired too, oldest first.

@@ -3,8 +3,8 @@
 //! Labels come from the configuration, the store or a fixed set of words: never from a request that nobody has
 //! authenticated, so that a stranger cannot grow the memory.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -40,6 +40,9 @@ struct All {
     target_pauses: IntCounterVec,
     target_up: IntGaugeVec,
     credential_expires: IntGaugeVec,
+    token_expires: IntGaugeVec,
+    /// Which of them are told, so that those that are no more can be taken back.
+    tokens: Mutex<BTreeSet<(String, String)>>,
     unmatched: IntGaugeVec,
     drift: IntGaugeVec,
     runs: IntCounterVec,
@@ -178,6 +181,12 @@ impl Metrics {
                 "When a target's credential ends, in seconds since 1970, where that is configured.",
                 &["target", "credential"],
             )?,
+            token_expires: maker.whole_gauges(
+                "jira_scim_token_expires_timestamp_seconds",
+                "When an identity provider's credential ends, in seconds since 1970, where it does.",
+                &["tenant", "token"],
+            )?,
+            tokens: Mutex::default(),
             unmatched: maker.whole_gauges(
                 "jira_scim_unmatched_accounts",
                 "Active accounts at the target that nobody claims, when last compared.",
@@ -297,6 +306,21 @@ impl Metrics {
     /// When a target's credential ends.
     pub fn credential_expires(&self, target: &str, credential: &str, at: chrono::DateTime<chrono::Utc>) {
         self.0.credential_expires.with_label_values(&[target, credential]).set(at.timestamp());
+    }
+
+    /// When the credentials of identity providers end, by tenant and label: of all that do.
+    pub fn tokens_expire(&self, endings: Vec<(String, String, chrono::DateTime<chrono::Utc>)>) {
+        let mut known = self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = BTreeSet::new();
+        for (tenant, label, at) in endings {
+            self.0.token_expires.with_label_values(&[&tenant, &label]).set(at.timestamp());
+            now.insert((tenant, label));
+        }
+        for (tenant, label) in known.difference(&now) {
+            // It was there.
+            let _ = self.0.token_expires.remove_label_values(&[tenant, label]);
+        }
+        *known = now;
     }
 
     /// How many active accounts nobody claims.
@@ -423,6 +447,9 @@ mod tests {
         metrics.target_call("jira", "GET", "/rest/api/2/user?key={key}", None, Duration::ZERO);
         metrics.target_paused("jira", "unreachable");
         metrics.target_up("jira", true);
+        let ends = |label: &str| ("okta".to_owned(), label.to_owned(), chrono::DateTime::UNIX_EPOCH);
+        metrics.tokens_expire(vec![ends("gone"), ends("main")]);
+        metrics.tokens_expire(vec![ends("main")]);
         let text = metrics.render().unwrap();
         for line in [
             "jira_scim_http_requests_total{operation=\"users.create\",status=\"201\",tenant=\"okta\"} 1",
@@ -430,6 +457,7 @@ mod tests {
             "jira_scim_outbox_oldest_age_seconds{tenant=\"okta\"} 90",
             "jira_scim_target_throttled_total{target=\"jira\"} 1",
             "jira_scim_target_up{target=\"jira\"} 1",
+            "jira_scim_token_expires_timestamp_seconds{tenant=\"okta\",token=\"main\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }

@@ -133,7 +133,7 @@ fn why_pending(standing: &Standing) -> String {
     match (&standing.paused, &standing.error) {
         (Some(why), _) => format!("not yet: the target is paused ({why})"),
         (None, Some(error)) => format!("not yet: {error}"),
-        (None, None) => "not yet: nobody has done it so far; is the daemon running?".to_owned(),
+        (None, None) => "not yet: it waits for its turn, or no daemon runs".to_owned(),
     }
 }
 

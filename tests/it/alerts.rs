@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use jira_scim::alert::{Alerts, Watch, WatchOptions};
 use jira_scim::store::alert::{self, Ending};
+use jira_scim::store::run::{self, Hold, Kind, State};
 use jira_scim::store::token::{self, NewCredential, NewToken};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -180,4 +181,52 @@ async fn an_alert_is_logged_once_also_where_nobody_is_to_be_told() {
     assert_eq!(stage.world.number(logged).await, 1);
     let mut conn = stage.world.pool().acquire().await.unwrap();
     assert_eq!(alert::to_log(&mut conn, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_end_of_an_import_is_told_and_so_is_one_that_failed() {
+    let stage = Stage::new(Vec::new()).await;
+    for (state, error, kind) in
+        [(State::Done, None, "import_finished"), (State::Failed, Some("the list broke off"), "import_failed")]
+    {
+        let tenant_id = stage.world.tenant.id;
+        let mut conn = stage.world.pool().acquire().await.unwrap();
+        let id = run::request(&mut conn, tenant_id, Kind::Import, &json!({}), origin()).await.unwrap().unwrap();
+        let hold = Hold { tenant_id, id, token: Uuid::new_v4() };
+        run::take(&mut conn, hold, Duration::from_secs(60)).await.unwrap().unwrap();
+        run::keep(&mut conn, hold, "groups", &json!({}), &json!({"accounts": {"created": 3}})).await.unwrap();
+        assert!(run::finish(&mut conn, hold, state, error).await.unwrap());
+        drop(conn);
+        let told = stage.told().await;
+        let [body] = &told[..] else { panic!("{kind}: {told:?}") };
+        assert_eq!((&body["kind"], &body["run"], &body["error"]), (&json!(kind), &json!(id), &json!(error)));
+        assert_eq!((&body["counters"]["accounts"]["created"], &body["tenant"]), (&json!(3), &json!("acme")));
+    }
+}
+
+#[tokio::test]
+async fn the_webhooks_address_and_secret_are_read_again_when_their_files_change() {
+    let stage = Stage::new(Vec::new()).await;
+    let (folder, other) = (tempfile::tempdir().unwrap(), Receiver::default());
+    let [url, secret] = ["url", "secret"].map(|name| folder.path().join(name));
+    let mut options = options(stage.receiver.start(&[]).await);
+    std::fs::write(&url, options.url.expose()).unwrap();
+    std::fs::write(&secret, "s3cret").unwrap();
+    (options.url_file, options.secret_file) = (Some(url.clone()), Some(secret.clone()));
+    let mut alerts = Alerts::new(stage.world.store.clone(), Some(&options)).unwrap();
+    let mut tell = async |n: i64| {
+        let mut conn = stage.world.pool().acquire().await.unwrap();
+        alert::raise(&mut conn, stage.world.tenant.id, "import_finished", &json!({"n": n})).await.unwrap();
+        drop(conn);
+        alerts.look();
+        alerts.run_once().await.unwrap();
+    };
+    tell(1).await;
+    std::fs::write(&url, "no address").unwrap();
+    tell(2).await;
+    assert_eq!(stage.receiver.bodies().len(), 2, "what cannot be used changes nothing");
+    std::fs::write(&url, format!("{}\n", other.start(&[]).await)).unwrap();
+    std::fs::write(&secret, "another s3cret").unwrap();
+    tell(3).await;
+    assert_eq!((stage.receiver.bodies().len(), other.bodies().len()), (2, 1));
 }

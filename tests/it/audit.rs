@@ -13,12 +13,12 @@ use uuid::Uuid;
 use crate::http_app::{self, App, Make};
 use crate::world::origin;
 
-async fn acme(app: &App) -> Uuid {
+pub async fn acme(app: &App) -> Uuid {
     tenant::get(app.store.pool(), "acme").await.unwrap().unwrap().id
 }
 
 /// Waits until that many requests are on record.
-async fn recorded(app: &App, n: i64) {
+pub async fn recorded(app: &App, n: i64) {
     let counted = async {
         let count = || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM request").fetch_one(app.store.pool());
         while count().await.unwrap() < n {}
@@ -26,7 +26,7 @@ async fn recorded(app: &App, n: i64) {
     tokio::time::timeout(Duration::from_secs(30), counted).await.unwrap();
 }
 
-async fn found(app: &App, query: Query) -> Vec<Row> {
+pub async fn found(app: &App, query: Query) -> Vec<Row> {
     let tenant = acme(app).await;
     page(app, &[tenant], query, 100).await.rows
 }
@@ -36,7 +36,7 @@ async fn page(app: &App, tenants: &[Uuid], query: Query, limit: u32) -> Page {
     audit::search(&mut conn, tenants, &query, limit).await.unwrap()
 }
 
-fn text(text: &str) -> Query {
+pub fn text(text: &str) -> Query {
     Query { text: Some(text.into()), ..Query::default() }
 }
 
@@ -212,7 +212,7 @@ async fn no_password_reaches_the_record_whether_the_request_succeeds_or_not() {
 #[tokio::test]
 async fn the_level_says_how_much_is_on_record() {
     for (level, methods, bodies) in
-        [("all", vec!["POST", "GET", "POST"], 1), ("changes", vec!["POST", "POST"], 1), ("off", vec![], 0)]
+        [("all", vec!["POST", "GET", "POST"], 1), ("changes", vec!["POST", "POST"], 1), ("off", vec!["POST"], 0)]
     {
         let app = App::make(Make { policy: json!({"record": {"level": level}}), ..Make::default() }, None).await;
         app.user("ann").await;
@@ -237,6 +237,11 @@ async fn the_level_says_how_much_is_on_record() {
             .await
             .unwrap();
         assert_eq!(made, 1, "{level}: that it was made is always on record");
+        let by_idp = Query { actor: Some("idp".into()), side: Some("scim".into()), ..Query::default() };
+        let listed = found(&app, by_idp).await;
+        let create = listed.last().unwrap();
+        assert_eq!(create.changes[0].action, "user.create", "{level}: and the list shows it");
+        assert!(level != "off" || (create.body.is_none() && create.changes[0].body.is_none()), "{create:?}");
     }
 }
 

@@ -43,7 +43,13 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: String
 }
 
 pub fn options(url: String) -> AlertOptions {
-    AlertOptions { url: Secret::new(url), secret: Some(Secret::new("s3cret")), timeout: Duration::from_secs(10) }
+    AlertOptions {
+        url: Secret::new(url),
+        secret: Some(Secret::new("s3cret")),
+        url_file: None,
+        secret_file: None,
+        timeout: Duration::from_secs(10),
+    }
 }
 
 async fn tripped() -> World {

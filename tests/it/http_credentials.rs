@@ -103,6 +103,19 @@ async fn a_credential_for_users_only_cannot_touch_a_group_in_a_bulk_either() {
         let answer = ask(Method::GET, &path).send().await.is(403);
         assert_eq!(answer.detail(), "This credential is for users only: it lacks access to groups.");
     }
+    let bea = app.user("bea").await;
+    app.group("Club", &[&bea]).await;
+    assert_eq!(app.get(&format!("/Users/{bea}")).await.is(200).body["groups"][0]["display"], "Club");
+    for path in [format!("/Users/{bea}"), format!("/Users/{bea}?attributes=groups")] {
+        let seen = ask(Method::GET, &path).send().await.is(200);
+        assert!(seen.body.get("groups").is_none(), "nor as an attribute of users: {:?}", seen.body);
+    }
+    let listed = ask(Method::GET, "/Users?attributes=groups,userName").send().await.is(200);
+    assert!(!listed.body.to_string().contains("Club"), "{:?}", listed.body);
+    let changed = ask(Method::PATCH, &format!("/Users/{bea}?attributes=groups"));
+    let operation = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "add", "path": "title", "value": "Boss"}]});
+    assert!(changed.json(&operation).send().await.is(200).body.get("groups").is_none());
     let bulk = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [
         {"method": "DELETE", "path": format!("/Groups/{group}")},
         {"method": "POST", "path": "/Users", "bulkId": "b", "data": {"userName": "bob"}},

@@ -235,27 +235,29 @@ async fn a_new_key_is_fetched_when_a_token_names_it_and_old_ones_outlive_the_iss
     let claimed = |key: &Key, kid: &str| jwt::claimed(&key.sign(kid, &claims())).unwrap();
     let (by_old, by_new) = (claimed(&old, "old"), claimed(&new, "new"));
     let after = |seconds| start + Duration::from_secs(seconds);
-    assert_eq!(jwks.keys(&url, &by_old, start).await.unwrap().len(), 1);
+    assert_eq!(jwks.keys(&url, &by_old, (true, start)).await.unwrap().len(), 1);
+    // Nobody learns by the clock whether there is such an issuer: who is not known is not waited for.
+    assert!(!jwt::has_key(&jwks.keys(&url, &by_new, (false, after(1))).await.unwrap(), &by_new));
     issuer.tell(Some(json!({"keys": [old.public("old"), new.public("new")]})));
     // A key that nobody has must not make us ask at each request.
-    assert!(!jwt::has_key(&jwks.keys(&url, &by_new, after(29)).await.unwrap(), &by_new));
+    assert!(!jwt::has_key(&jwks.keys(&url, &by_new, (true, after(29))).await.unwrap(), &by_new));
     assert_eq!(issuer.asked(), 1);
-    assert!(jwt::has_key(&jwks.keys(&url, &by_new, after(30)).await.unwrap(), &by_new));
-    assert!(jwt::has_key(&jwks.keys(&url, &by_old, after(600)).await.unwrap(), &by_old));
+    assert!(jwt::has_key(&jwks.keys(&url, &by_new, (true, after(30))).await.unwrap(), &by_new));
+    assert!(jwt::has_key(&jwks.keys(&url, &by_old, (true, after(600))).await.unwrap(), &by_old));
     assert_eq!(issuer.asked(), 2);
 
     issuer.tell(None);
-    assert!(jwt::has_key(&jwks.keys(&url, &by_old, after(700)).await.unwrap(), &by_old), "the issuer is away");
-    assert!(jwt::has_key(&jwks.keys(&url, &by_old, after(701)).await.unwrap(), &by_old));
+    assert!(jwt::has_key(&jwks.keys(&url, &by_old, (true, after(700))).await.unwrap(), &by_old), "the issuer is away");
+    assert!(jwt::has_key(&jwks.keys(&url, &by_old, (true, after(701))).await.unwrap(), &by_old));
     // Who has a key does not wait for fresher ones.
     while issuer.asked() < 3 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(jwks.keys(&url, &by_new, after(30 + 86_400)).await, Err(Away), "for a day");
+    assert_eq!(jwks.keys(&url, &by_new, (true, after(30 + 86_400))).await, Err(Away), "for a day");
     // The question that was under way may have been answered only now: then it is the one that counts.
     assert!((3..=4).contains(&issuer.asked()), "and it is not asked at each request");
     issuer.tell(Some(json!({"keys": [new.public("new")]})));
-    let back = jwks.keys(&url, &by_new, after(90_000)).await.unwrap();
+    let back = jwks.keys(&url, &by_new, (true, after(90_000))).await.unwrap();
     assert!(jwt::has_key(&back, &by_new) && !jwt::has_key(&back, &by_old), "what the issuer withdrew is gone");
 }
 
@@ -265,11 +267,11 @@ async fn keys_from_an_answer_that_is_none_or_too_large_are_not_taken() {
     let url = issuer.start(json!({"keys": "none"})).await;
     let claimed = jwt::claimed(&key.sign("k", &claims())).unwrap();
     let start = Instant::now();
-    assert_eq!(jwks.keys(&url, &claimed, start).await, Err(Away));
+    assert_eq!(jwks.keys(&url, &claimed, (true, start)).await, Err(Away));
     issuer.tell(Some(json!({"keys": [key.public("k")], "padding": "x".repeat(300_000)})));
-    assert_eq!(jwks.keys(&url, &claimed, start + Duration::from_secs(31)).await, Err(Away));
+    assert_eq!(jwks.keys(&url, &claimed, (true, start + Duration::from_secs(31))).await, Err(Away));
     issuer.tell(Some(json!({"keys": [key.public("k")]})));
-    assert_eq!(jwks.keys(&url, &claimed, start + Duration::from_secs(62)).await.unwrap().len(), 1);
+    assert_eq!(jwks.keys(&url, &claimed, (true, start + Duration::from_secs(62))).await.unwrap().len(), 1);
 }
 
 /// An OAuth client of tenant `acme`: its id and its secret.

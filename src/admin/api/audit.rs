@@ -1,38 +1,40 @@
 //! `/tenants/{slug}/audit` and `/audit`: who asked for what, and what came of it; searched, exported, cleared.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::tenants::confirmed;
-use crate::admin::answer::{Outcome, download, ok, page};
-use crate::admin::call::{Call, is_storable};
+use crate::admin::answer::{Outcome, download, page};
+use crate::admin::call::{Call, is_storable, shown};
+use crate::admin::jobs;
 use crate::admin::refusal::{Refusal, sentence};
 use crate::record::export::{Export, Form};
-use crate::store::audit::{self, Cursor, NOBODY, Pages, Query};
-use crate::store::tenant::{self, Tenant};
+use crate::store::audit::{self, Cursor, Pages, Query};
+use crate::store::tenant::Origin;
 use crate::telemetry::uuid_of;
 
 /// Whose rows are meant, and which.
-async fn query(call: &Call, tenants: &[Tenant]) -> Result<Query, Refusal> {
+async fn query(call: &Call, tenants: &[Uuid]) -> Result<Query, Refusal> {
     let (mut user, mut group) = (None, None);
     let mut conn = call.conn().await?;
     if let Some(name) = call.text("user")? {
         let mut ids = Vec::new();
         for tenant in tenants {
-            ids.extend(audit::users_named(&mut conn, tenant.id, name).await?);
+            ids.extend(audit::users_named(&mut conn, *tenant, name).await?);
         }
         user = Some(ids);
     }
     if let Some(name) = call.text("group")? {
         let mut ids = Vec::new();
         for tenant in tenants {
-            ids.extend(audit::groups_named(&mut conn, tenant.id, name).await?);
+            ids.extend(audit::groups_named(&mut conn, *tenant, name).await?);
         }
         group = Some(ids);
     }
@@ -72,46 +74,47 @@ fn status(given: Option<&str>) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// Everybody's: each tenant, and what is no tenant's.
-async fn everybody(call: &Call) -> Result<(Vec<Tenant>, Vec<Uuid>), Refusal> {
-    let tenants = tenant::list(call.state.store.pool()).await?;
-    let ids = tenants.iter().map(|tenant| tenant.id).chain([NOBODY]).collect();
-    Ok((tenants, ids))
+/// Everybody's, or those of one tenant, which may be no more.
+async fn whose(call: &Call) -> Result<Vec<Uuid>, Refusal> {
+    let mut conn = call.conn().await?;
+    let Some(name) = call.text("tenant")? else { return Ok(audit::everybody(&mut conn).await?) };
+    let found = audit::tenants_named(&mut conn, name).await?;
+    match found.is_empty() {
+        true => Err(Refusal::missing("no-such-tenant", format!("Nothing is on record of a tenant {}.", shown(name)))),
+        false => Ok(found),
+    }
 }
 
 pub(crate) async fn list(call: &Call) -> Outcome {
-    let tenant = [call.tenant().await?];
-    let ids = [tenant[0].id];
-    listed(call, &tenant, &ids).await
+    let ids = [call.tenant().await?.id];
+    listed(call, &ids).await
 }
 
 pub(crate) async fn list_all(call: &Call) -> Outcome {
-    let (tenants, ids) = everybody(call).await?;
-    listed(call, &tenants, &ids).await
+    listed(call, &whose(call).await?).await
 }
 
-async fn listed(call: &Call, tenants: &[Tenant], ids: &[Uuid]) -> Outcome {
+async fn listed(call: &Call, ids: &[Uuid]) -> Outcome {
     let limit = u32::try_from(call.limit()?).unwrap_or(100);
-    let query = query(call, tenants).await?;
+    let query = query(call, ids).await?;
     let mut conn = call.conn().await?;
     let found = audit::search(&mut conn, ids, &query, limit).await?;
     page(&found.rows, found.next.map(|next| next.to_string()))
 }
 
 pub(crate) async fn export(call: &Call) -> Outcome {
-    let tenant = [call.tenant().await?];
-    let ids = vec![tenant[0].id];
-    exported(call, &tenant, ids, &tenant[0].slug).await
+    let tenant = call.tenant().await?;
+    exported(call, vec![tenant.id], &tenant.slug).await
 }
 
 pub(crate) async fn export_all(call: &Call) -> Outcome {
-    let (tenants, ids) = everybody(call).await?;
-    exported(call, &tenants, ids, "all").await
+    exported(call, whose(call).await?, "all").await
 }
 
-async fn exported(call: &Call, tenants: &[Tenant], ids: Vec<Uuid>, name: &str) -> Outcome {
+async fn exported(call: &Call, ids: Vec<Uuid>, name: &str) -> Outcome {
     let form = call.word("format", &[("json", Form::Json), ("csv", Form::Csv)])?.unwrap_or(Form::Json);
-    let pages = Pages::new(ids, query(call, tenants).await?);
+    let query = query(call, &ids).await?;
+    let pages = Pages::new(ids, query);
     let begin = Some((pages, Export::new(form), call.state.store.clone()));
     let chunks = stream::unfold(begin, async |place| {
         let (mut pages, mut export, store) = place?;
@@ -147,7 +150,14 @@ pub(crate) async fn clear(call: &Call) -> Outcome {
     if !is_storable(before) {
         return Err(Refusal::value("before", "before is no time."));
     }
-    let mut conn = call.conn().await?;
-    let cleared = audit::clear(&mut conn, tenant.id, before, call.origin()).await?;
-    ok(&json!({ "requests": cleared.requests, "changes": cleared.changes, "deliveries": cleared.deliveries }))
+    if before > call.now {
+        return Err(Refusal::value("before", "before is still to come."));
+    }
+    let (state, actor, request_id, at) = (Arc::clone(&call.state), call.actor.clone(), call.request_id, call.now);
+    jobs::run(call, "audit-clear", &tenant.slug, |_| async move {
+        let origin = Origin { actor: &actor, request_id, at };
+        let mut conn = state.store.pool().acquire().await?;
+        Ok::<Value, Refusal>(json!(audit::clear(&mut conn, tenant.id, before, origin).await?))
+    })
+    .await
 }

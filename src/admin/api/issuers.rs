@@ -66,7 +66,16 @@ pub(crate) async fn create(call: &Call) -> Outcome {
         scope: wanted.scope,
         users_only: wanted.users_only,
     };
-    issuer::check(&new).map_err(|(field, what)| Refusal::value(field, format!("{field} {what}.")))?;
+    issuer::check(&new).map_err(|(field, what)| {
+        // The configuration's names are not those of the body.
+        let field = match field {
+            "jwks_file" => "jwks",
+            "clock_skew" => "skew_seconds",
+            "required_scope" => "granted",
+            other => other,
+        };
+        Refusal::value(field, format!("{field} {}.", what.replace("jwks_file", "jwks")))
+    })?;
     let tenant = call.tenant().await?;
     made(&jwt_issuer::create(call.state.store.pool(), tenant.id, Uuid::now_v7(), &new, call.origin()).await?)
 }

@@ -29,19 +29,40 @@ const AHEAD: usize = 4;
 /// How long the thread that makes the text rests while the client reads.
 const REST: Duration = Duration::from_millis(5);
 
+/// Where a page of the plan ended: people come first.
+#[derive(Clone, Copy, Deserialize, serde::Serialize)]
+#[serde(untagged)]
+enum Behind {
+    User(Uuid),
+    Group { group: Uuid },
+}
+
 pub(crate) async fn list(call: &Call) -> Outcome {
-    let (after, limit) = (call.cursor::<Uuid>()?, call.limit()?);
+    let (after, limit) = (call.cursor::<Behind>()?.unwrap_or(Behind::User(Uuid::nil())), call.limit()?);
     let kinds = call.words("kind", &Kind::ALL.map(|kind| (kind.as_str(), kind)))?;
     let tenant = call.tenant().await?;
-    let (users, next) = match call.user_in_query(&tenant).await? {
-        Some(id) => (vec![id], None),
-        None => {
-            let mut conn = call.conn().await?;
-            let users = drive::users_of_tenant(&mut conn, tenant.id, after.unwrap_or_default(), limit).await?;
-            let next = users.last().filter(|_| users.len() as i64 == limit).and_then(place);
-            (users, next)
+    let one = call.user_in_query(&tenant).await?;
+    let tells_groups = kinds.is_empty() || kinds.contains(&Kind::Group);
+    let mut conn = call.conn().await?;
+    let (asked, next) = match (one, after) {
+        (Some(id), _) => (Asked { users: Some(vec![id]), ..Asked::default() }, None),
+        (None, Behind::User(after)) => {
+            let users = drive::users_of_tenant(&mut conn, tenant.id, after, limit).await?;
+            let next = match users.last().filter(|_| users.len() as i64 == limit) {
+                Some(last) => Some(Behind::User(*last)),
+                // After the last user come the groups that nobody is in.
+                None => tells_groups.then_some(Behind::Group { group: Uuid::nil() }),
+            };
+            (Asked { users: Some(users), ..Asked::default() }, next)
+        }
+        (None, Behind::Group { group }) => {
+            let groups = drive::empty_aliases(&mut conn, tenant.id, group, limit).await?;
+            let next = groups.last().filter(|_| groups.len() as i64 == limit);
+            let next = next.map(|(last, _)| Behind::Group { group: *last });
+            (Asked { groups: Some(groups), ..Asked::default() }, next)
         }
     };
+    drop(conn);
     let mut lines: Vec<Line> = Vec::new();
     let mut teller = |told: Told<'_>| {
         if let Told::Line(line) = told
@@ -51,9 +72,8 @@ pub(crate) async fn list(call: &Call) -> Outcome {
         }
         Ok(())
     };
-    let asked = Asked { users: Some(users), policy: None };
     let summary = call.state.writer.forecast(&tenant, &asked, &mut teller).await?;
-    ok(&json!({ "items": lines, "next": next, "summary": summary }))
+    ok(&json!({ "items": lines, "next": next.as_ref().and_then(place), "summary": summary }))
 }
 
 pub(crate) async fn summary(call: &Call) -> Outcome {
@@ -208,8 +228,8 @@ struct Part {
 pub(crate) async fn released(call: &Call) -> Outcome {
     let tenant = call.tenant().await?;
     let mut conn = call.conn().await?;
-    let waiting = release::waiting(&mut conn, tenant.id).await?;
-    ok(&json!({ "users": 0, "groups": 0, "waiting": waiting }))
+    let (users, groups) = release::waiting_apart(&mut conn, tenant.id).await?;
+    ok(&json!({ "users": users, "groups": groups, "waiting": users + groups }))
 }
 
 pub(crate) async fn release(call: &Call) -> Outcome {

@@ -189,8 +189,14 @@ fn described(tenant: &Tenant) -> Result<Value, Refusal> {
         Refusal::conflict("policy-not-understood", format!("The policy is not understood: {}", problems.join(" ")))
     })?;
     Ok(json!({
-        "policy": tenant.policy, "effective": effective, "version": tenant.policy_version, "declared": tenant.declared,
+        "policy": tenant.policy, "toml": in_toml(&tenant.policy), "effective": effective,
+        "version": tenant.policy_version, "declared": tenant.declared,
     }))
+}
+
+/// The same as TOML; none where there is a null in it, which TOML has not.
+fn in_toml(policy: &Value) -> Option<String> {
+    toml::to_string_pretty(policy).ok()
 }
 
 pub(crate) async fn get(call: &Call) -> Outcome {
@@ -220,13 +226,14 @@ pub(crate) async fn validate(call: &Call) -> Outcome {
         Ok(read) => read,
         Err(refusal) if refusal.code == "invalid-policy" => {
             let problems = refusal.detail("problems");
-            return ok(&json!({ "valid": false, "problems": problems, "policy": null }));
+            return ok(&json!({ "valid": false, "problems": problems, "policy": null, "toml": null }));
         }
         Err(refusal) => return Err(refusal),
     };
     let problems = problems(&call.state, &policy, text, &tenant.target);
     let understood = problems.is_empty().then_some(policy);
-    ok(&json!({ "valid": problems.is_empty(), "problems": problems, "policy": understood }))
+    let toml = understood.as_ref().and_then(in_toml);
+    ok(&json!({ "valid": problems.is_empty(), "problems": problems, "policy": understood, "toml": toml }))
 }
 
 pub(crate) async fn plan(call: &Call) -> Outcome {
@@ -260,7 +267,8 @@ pub(crate) async fn preview(call: &Call) -> Outcome {
     let attrs = user.attrs.as_object().cloned().unwrap_or_default();
     let ground = call.state.writer.ground(&tenant.target);
     let outcome = example::Outcome::of(&attrs, &groups, &policy, &ground);
-    let (mut lines, asked) = (Vec::new(), Asked { users: Some(vec![id]), policy: Some(Arc::new(policy)) });
+    let (mut lines, asked) =
+        (Vec::new(), Asked { users: Some(vec![id]), policy: Some(Arc::new(policy)), groups: None });
     let mut teller = |told: Told<'_>| {
         if let Told::Line(line) = told {
             lines.push(line.clone());

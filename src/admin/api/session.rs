@@ -20,6 +20,7 @@ pub(crate) async fn create(call: &Call) -> Outcome {
     let SignIn { token } = call.body()?;
     let door = &call.state.door;
     let token = door.bearer(&call.state.store, token.trim(), call.client.address, call.now).await?;
+    call.notes.actor(&format!("admin:{}", token.label));
     let claims = door.sessions.begin(token.id, token.expires, call.now);
     let expires = chrono::DateTime::from_timestamp(claims.exp, 0);
     let body = json!({
@@ -47,7 +48,7 @@ pub(crate) async fn get(call: &Call) -> Outcome {
 
 pub(crate) async fn delete(call: &Call) -> Outcome {
     if let Some(claims) = call.who.as_ref().and_then(|who| who.session.as_ref()) {
-        call.state.door.sessions.end(claims, call.now);
+        call.state.door.end(&call.state.store, claims, call.now).await?;
     }
     let mut response = Answer::Nothing.response();
     let cookie = HeaderValue::from_str(&set_cookie("", 0, call.client.tls)).map_err(|_| Refusal::internal())?;

@@ -106,6 +106,8 @@ pub(crate) async fn create(call: &Call) -> Outcome {
         }
     };
     tx.commit().await?;
+    // From now on it is about a tenant.
+    call.notes.tenant(&tenant);
     made(&json!({ "tenant": described(&call.state, &tenant), "idp": idp, "token": token }))
 }
 

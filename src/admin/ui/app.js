@@ -8,6 +8,7 @@ import { anchor, button, logo, nowhere, trouble } from './ui.js';
 import adminTokens from './admin_tokens.js';
 import { everywhere } from './audit.js';
 import logLevels from './log.js';
+import metrics from './metrics.js';
 import overview from './overview.js';
 import signin from './signin.js';
 import targets from './targets.js';
@@ -23,6 +24,7 @@ const ROUTES = [
   [/^audit$/, everywhere],
   [/^admin-tokens$/, adminTokens],
   [/^log$/, logLevels],
+  [/^metrics$/, metrics],
 ];
 const NAV = [
   ['', 'Overview'],
@@ -30,6 +32,7 @@ const NAV = [
   ['audit', 'Audit'],
   ['admin-tokens', 'Admin tokens'],
   ['log', 'Log'],
+  ['metrics', 'Metrics'],
 ];
 
 function address() {

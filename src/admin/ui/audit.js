@@ -1,12 +1,12 @@
 // Requests on record: search, pages, one request in full, export, clear.
 
-import { get, link, may, post, slug as safe } from './api.js';
+import { get, job, link, may, post, slug as safe } from './api.js';
 import { announce, h, many, time } from './dom.js';
 import { alertDialog, field, formDialog, values } from './form.js';
 import { paged } from './list.js';
 import { anchor, badge, button, copyable, empty, facts, flush, guarded, json, notice } from './ui.js';
 
-const KEYS = ['q', 'user', 'group', 'status', 'method', 'actor', 'from', 'to', 'request', 'side', 'remote'];
+const KEYS = ['q', 'tenant', 'user', 'group', 'status', 'method', 'actor', 'from', 'to', 'request', 'side', 'remote'];
 const METHODS = [
   ['', 'Any'],
   ['GET', 'GET'],
@@ -54,10 +54,10 @@ function subjects(row, here) {
         ? h('a', { href: `${here}/explain?user=${safe(one.name)}` }, name(one))
         : name(one),
     ])
-    .concat(seen.length > 3 ? [` and ${seen.length - 3} more`] : []);
+    .concat(seen.length + (row.more_changes ?? 0) > 3 ? [` and ${seen.length - 3 + (row.more_changes ?? 0)} more`] : []);
 }
 
-function delivery(one) {
+function delivery(one, row) {
   const calls = Array.isArray(one.calls) ? one.calls : [];
   const steps = Array.isArray(one.steps) ? one.steps : [];
   const outcome = (step) => (typeof step.outcome === 'string' ? step.outcome : Object.keys(step.outcome ?? {})[0]);
@@ -71,6 +71,7 @@ function delivery(one) {
       ` ${one.outcome ?? 'under way'} `,
       time(one.at, { exact: true }),
     ),
+    one.request_id && one.request_id !== row.request_id && h('div', { class: 'small muted' }, 'with a later request'),
     one.error && h('div', { class: 'wrong' }, one.error),
     steps.length > 0 &&
       h(
@@ -87,6 +88,9 @@ function delivery(one) {
     ),
   );
 }
+
+const rest = (count, one, more) =>
+  h('p', { class: 'muted small' }, `And ${many(count, one, more)} more, all of them in an export.`);
 
 function more(row) {
   return h(
@@ -111,10 +115,16 @@ function more(row) {
           one.skipped?.length > 0 && h('p', { class: 'small' }, `Unknown members, left out: ${one.skipped.join(', ')}`),
         ),
       ),
+      row.more_changes > 0 && rest(row.more_changes, 'change', 'changes'),
     ],
     row.deliveries?.length > 0 && [
       h('h3', {}, 'Done to Jira because of it'),
-      h('ul', { class: 'time' }, row.deliveries.map(delivery)),
+      h(
+        'ul',
+        { class: 'time' },
+        row.deliveries.map((one) => delivery(one, row)),
+      ),
+      row.more_deliveries > 0 && rest(row.more_deliveries, 'delivery', 'deliveries'),
     ],
   );
 }
@@ -135,7 +145,9 @@ function list({ path, here, query, set, all }) {
     if (all) slugs ??= new Map((await get('/tenants', { limit: 500 })).items.map((one) => [one.id, one.slug]));
     return get(path, { ...page, ...asked() });
   };
-  const state = Object.fromEntries(KEYS.map((key) => [key, query[key] ?? '']));
+  // A tenant's own audit is of no other.
+  const keys = KEYS.filter((key) => all || key !== 'tenant');
+  const state = Object.fromEntries(keys.map((key) => [key, query[key] ?? '']));
   // This page asks the daemon all the time, which is on record, too: it is shown to whoever asks for it.
   const usual = all ? 'any' : 'scim';
   state.side ||= state.request ? 'any' : usual;
@@ -148,7 +160,7 @@ function list({ path, here, query, set, all }) {
   });
   const csv = guarded(anchor('Export CSV', '#', 'button slim'), 'operator');
   const whole = guarded(anchor('Export JSON', '#', 'button slim'), 'operator');
-  const filtered = () => KEYS.some((key) => state[key] && (key !== 'side' || state.side !== usual));
+  const filtered = () => keys.some((key) => state[key] && (key !== 'side' || state.side !== usual));
   const draw = () => {
     if (may('operator')) {
       csv.setAttribute('href', link(`${path}/export`, { format: 'csv', ...asked() }));
@@ -173,7 +185,9 @@ function list({ path, here, query, set, all }) {
             label: 'Tenant',
             cell: (row) =>
               row.tenant
-                ? anchor(slugOf(row.tenant), `#/tenants/${safe(slugOf(row.tenant))}`)
+                ? slugs?.has(row.tenant)
+                  ? anchor(slugOf(row.tenant), `#/tenants/${safe(slugOf(row.tenant))}`)
+                  : h('span', { class: 'muted', title: row.tenant }, 'deleted')
                 : h('span', { class: 'muted' }, 'none'),
           },
           { label: 'Status', cell: (row) => (row.status ? badge(kind(row.status), row.status) : '—') },
@@ -203,6 +217,7 @@ function list({ path, here, query, set, all }) {
       'div',
       { class: 'filters' },
       field('Words', { name: 'q', type: 'search', value: state.q, placeholder: 'a family name, an address …' }),
+      all && field('Tenant', { name: 'tenant', value: state.tenant, placeholder: 'also one that was deleted' }),
       field('User', { name: 'user', value: state.user }),
       field('Group', { name: 'group', value: state.group }),
       field('Status', { name: 'status', value: state.status, options: STATUS }),
@@ -221,7 +236,7 @@ function list({ path, here, query, set, all }) {
       button(
         'Clear the search',
         () => {
-          for (const key of KEYS) state[key] = key === 'side' ? usual : '';
+          for (const key of keys) state[key] = key === 'side' ? usual : '';
           for (const control of node.elements) if (control.name) control.value = state[control.name];
           set({});
           draw();
@@ -259,10 +274,11 @@ export default function audit({ slug, base, here, query, set }) {
             kind: 'destroy',
             typed: slug,
             send: async ({ before, confirm }) => {
-              const { requests } = await post(`${base}/audit/clear`, {
+              const cleared = post(`${base}/audit/clear`, {
                 confirm,
                 ...(before ? { before: `${before}T00:00:00Z` } : {}),
               });
+              const { requests } = await job(cleared);
               announce(`${many(requests, 'request')} forgotten.`);
               parts.draw();
             },

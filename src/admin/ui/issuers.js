@@ -1,12 +1,29 @@
 // The issuers whose JWTs a tenant accepts.
 
-import { del, get, post } from './api.js';
+import { ApiError, del, get, post } from './api.js';
 import { h, say, time } from './dom.js';
 import { field, formDialog } from './form.js';
 import { paged } from './list.js';
 import { badge, button, empty, flush, guarded, notice } from './ui.js';
 
+const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
 const given = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
+
+// What the form says, as the API takes it.
+function wanted({ jwks, skew_seconds: skew, ...rest }) {
+  const body = given(rest);
+  for (const name of ALGORITHMS) delete body[name];
+  body.algorithms = ALGORITHMS.filter((name) => rest[name]);
+  if (skew !== '') body.skew_seconds = Number(skew);
+  if (jwks) {
+    try {
+      body.jwks = JSON.parse(jwks);
+    } catch {
+      throw new ApiError(422, { message: 'This is no JSON.', field: 'jwks' });
+    }
+  }
+  return body;
+}
 
 // The card with the list of them.
 export default function issuers({ base }) {
@@ -31,9 +48,26 @@ export default function issuers({ base }) {
         field('Address of its keys', {
           name: 'jwks_url',
           type: 'text',
-          hint: 'https, or an address of the daemon’s machine.',
+          hint: 'https, or an address of the daemon’s machine. Empty: the keys are given here.',
+        }),
+        field('The keys themselves', {
+          name: 'jwks',
+          type: 'area',
+          hint: 'A JWKS with public keys, for an issuer that the daemon cannot reach.',
         }),
         field('Audience', { name: 'audience', hint: 'What the claim aud names.' }),
+        h(
+          'fieldset',
+          { 'data-field': 'algorithms' },
+          h('legend', {}, 'Algorithms'),
+          h(
+            'div',
+            { class: 'choice' },
+            ALGORITHMS.map((name) => h('label', {}, h('input', { type: 'checkbox', name, checked: true }), name)),
+          ),
+          h('div', { class: 'wrong', hidden: true }),
+        ),
+        field('Its clock may be off by so many seconds', { name: 'skew_seconds', type: 'number', value: '60' }),
         field('Subject', {
           name: 'subject',
           hint: 'Whom the tokens must be of. Empty: everybody whom the issuer gives one for this audience.',
@@ -52,7 +86,7 @@ export default function issuers({ base }) {
         text: 'Trust it',
         role: 'admin',
         send: async (found) => {
-          await post(`${base}/issuers`, given(found));
+          await post(`${base}/issuers`, wanted(found));
           say(`${found.label} is trusted.`);
           draw();
         },

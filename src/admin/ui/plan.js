@@ -64,7 +64,7 @@ export function brakeSays(list) {
   return some.map((one) =>
     notice(
       one.trips ? 'bad' : '',
-      `${one.trips ? 'The brake would trip: ' : ''}${number(one.wanted)} ${one.class} would be taken away at once; the limit is ${number(one.limit)}.`,
+      `${one.trips ? 'The brake would trip: ' : ''}${many(one.wanted, one.class.replace(/s$/, ''))} would be taken away at once; the limit is ${number(one.limit)}.`,
     ),
   );
 }

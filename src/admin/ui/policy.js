@@ -45,10 +45,14 @@ function editor(text, changed) {
     node: h(
       'div',
       {},
-      h('label', { for: label, class: 'sr' }, 'The policy as JSON'),
+      h('label', { for: label, class: 'sr' }, 'The policy'),
       h('div', { class: 'editor' }, gutter, area),
     ),
     text: () => area.value,
+    put: (fresh) => {
+      area.value = fresh;
+      number_();
+    },
     mark: (problems) => {
       marked = new Set(problems.map((problem) => problem.line));
       number_();
@@ -76,7 +80,7 @@ function lineOf(text, problem) {
     .split(/[.[]/)
     .filter((part) => part && !/^\d/.test(part))
     .at(-1);
-  const at = word ? text.split('\n').findIndex((line) => line.includes(`"${word}"`)) : -1;
+  const at = word ? text.split('\n').findIndex((line) => line.includes(`"${word}"`) || line.trim().startsWith(`${word} =`)) : -1;
   return at < 0 ? null : at + 1;
 }
 
@@ -121,7 +125,32 @@ function draw(now, { base, query, set, refresh }) {
   const problems = h('div', { id: 'problems', 'aria-live': 'polite' });
   const state = h('span', {}, badge('good', 'Valid'));
   const preview = h('div', {});
-  const body = () => ({ text: text.text(), format: 'json' });
+  let format = 'json';
+  const body = () => ({ text: text.text(), format });
+  const json_ = (value) => JSON.stringify(value, null, 2);
+  // The same rules in the other form: what is wrong has to be put right first.
+  const forms = h(
+    'select',
+    {
+      'aria-label': 'Form',
+      onchange: async () => {
+        const wanted = forms.value;
+        try {
+          const found = await post(`${base}/policy/validate`, body());
+          const fresh = found.valid && (wanted === 'toml' ? found.toml : json_(found.policy));
+          if (typeof fresh !== 'string') throw new Error();
+          format = wanted;
+          text.put(fresh);
+          told(found.problems);
+        } catch {
+          forms.value = format;
+          say('It stays in this form as long as something is wrong in it.');
+        }
+      },
+    },
+    h('option', { value: 'json' }, 'JSON'),
+    h('option', { value: 'toml' }, 'TOML'),
+  );
   const look = async () => {
     if (!user || !good || !may('operator')) return;
     try {
@@ -171,7 +200,7 @@ function draw(now, { base, query, set, refresh }) {
       if (mine === turn) replace(problems, trouble(error));
     }
   };
-  const text = editor(JSON.stringify(now.policy, null, 2), check);
+  const text = editor(json_(now.policy), check);
   const result = h('div', { 'aria-live': 'polite' });
   const plan = guarded(
     button('What would it take away?', () =>
@@ -241,7 +270,13 @@ function draw(now, { base, query, set, refresh }) {
     h(
       'section',
       { class: 'card' },
-      h('div', { class: 'head' }, h('h2', {}, 'Rules'), state, h('div', { class: 'row' }, plan, !now.declared && save)),
+      h(
+        'div',
+        { class: 'head' },
+        h('h2', {}, 'Rules'),
+        state,
+        h('div', { class: 'row' }, forms, plan, !now.declared && save),
+      ),
       h('div', { class: 'stack tight' }, text.node, problems, result),
     ),
     card(

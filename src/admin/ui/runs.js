@@ -1,8 +1,8 @@
 // Imports, comparisons and the other long runs: started here, watched while they run.
 
-import { get, post } from './api.js';
+import { get, may, post } from './api.js';
 import { add, h, lasts, number, say, time } from './dom.js';
-import { doer } from './form.js';
+import { doer, field } from './form.js';
 import { paged, table } from './list.js';
 import { badge, empty, facts, flush, loaded, mayNotice, notice } from './ui.js';
 
@@ -153,12 +153,18 @@ export default function runs({ base, detail }) {
         },
       ),
     );
+  const past = field('Import past the brake: imported people and groups that Jira does not have any more are removed here, however many', {
+    name: 'past_the_brake',
+    type: 'check',
+  });
   const begin = (path, text) =>
     doer(
       text,
       'operator',
       async () => {
-        live.replaceChildren(watched(base, await post(`${base}/${path}`), draw));
+        const through = path === 'import' && past.querySelector('input').checked;
+        const begun = await post(`${base}/${path}${through ? '?past_the_brake=true' : ''}`);
+        live.replaceChildren(watched(base, begun, draw));
         draw();
       },
       'It is on its way.',
@@ -189,6 +195,7 @@ export default function runs({ base, detail }) {
           begin('reconcile', 'Compare'),
           begin('last-login', 'Last logins'),
         ),
+        may('operator') && past,
       ),
     ),
     live,

@@ -4,19 +4,9 @@ import { get } from './api.js';
 import { chart, points } from './chart.js';
 import { h, lasts, many, number, time } from './dom.js';
 import { daysLeft } from './overview.js';
-import { anchor, card, copyable, every, facts, head, loaded, notice } from './ui.js';
+import { anchor, card, copyable, every, facts, head, loaded, notice, tile } from './ui.js';
 import { IDPS } from './idp.js';
 import { steps } from './tenant_new.js';
-
-function tile(name, value, more) {
-  return h(
-    'dl',
-    { class: 'card tile' },
-    h('dt', {}, name),
-    h('dd', {}, value),
-    more && h('dd', { class: 'small' }, more),
-  );
-}
 
 function tiles(one) {
   return h(

@@ -17,13 +17,18 @@ const WAYS = [
 ];
 
 // Shows a text that is never shown again; where there is none, what was done.
-export function secret(title, text, username) {
+export function secret(title, text, { username, kind, endpoint } = {}) {
   if (!text) return say('It is made.');
+  const client = kind === 'client';
   return alertDialog(
     title,
     notice('warn', 'It is shown this once and kept nowhere. Copy it now.'),
-    username && facts(['User name', copyable(username, 'the user name')]),
-    copyable(text, username ? 'the password' : 'the token'),
+    username &&
+      facts(
+        [client ? 'Client id' : 'User name', copyable(username, client ? 'the client id' : 'the user name')],
+        client && endpoint && ['Token endpoint', copyable(endpoint, 'the token endpoint')],
+      ),
+    copyable(text, client ? 'the client’s secret' : username ? 'the password' : 'the token'),
   );
 }
 
@@ -54,7 +59,8 @@ const until = () =>
     hint: 'Empty: it does not end.',
   });
 
-export default function tokens({ base }) {
+export default function tokens({ base, detail }) {
+  const endpoint = detail.tenant.urls.scim2.replace(/v2$/, 'oauth/token');
   const list = h('div', {});
   const draw = () =>
     list.replaceChildren(
@@ -136,12 +142,12 @@ export default function tokens({ base }) {
             found.password ? { ...body, password: found.password } : body,
           );
           draw();
-          setTimeout(() => secret(`In the place of ${row.label}`, made.secret, row.username));
+          setTimeout(() => secret(`In the place of ${row.label}`, made.secret, { ...made.token, endpoint }));
         },
       },
     );
   const make = () => {
-    const name = field('User name', { name: 'username', hint: 'Of an OAuth client its id.' });
+    const name = field('User name', { name: 'username', hint: 'Of an OAuth client its id; empty: it is made.' });
     const password = field('Password', {
       name: 'password',
       type: 'password',
@@ -172,6 +178,7 @@ export default function tokens({ base }) {
           ],
         }),
         field('Users only, no groups', { name: 'users_only', type: 'check' }),
+        field('Stands for a user at /Me', { name: 'me', hint: 'User name or id. Empty: for nobody.' }),
       ],
       {
         text: 'Make it',
@@ -183,12 +190,14 @@ export default function tokens({ base }) {
             scope: found.scope,
             users_only: found.users_only,
           };
-          if (found.way !== 'bearer') body.username = found.username;
+          // A client's id is made where none is given.
+          if (found.way !== 'bearer' && (found.way !== 'client' || found.username)) body.username = found.username;
+          if (found.me) body.me = found.me;
           if (found.way === 'chosen') body.password = found.password;
           if (found.way === 'client') body.client = true;
           const made = await post(`${base}/tokens`, body);
           draw();
-          setTimeout(() => secret(`The token ${found.label}`, made.secret, body.username));
+          setTimeout(() => secret(`The token ${found.label}`, made.secret, { ...made.token, endpoint }));
         },
       },
     );

@@ -181,6 +181,17 @@ export function copyable(text, label) {
 export const flush = (title, actions, body) =>
   h('section', { class: 'card flush' }, title && head(title, actions && h('div', { class: 'row' }, actions)), body);
 
+// One number with its name.
+export function tile(name, value, more) {
+  return h(
+    'dl',
+    { class: 'card tile' },
+    h('dt', {}, name),
+    h('dd', {}, value),
+    more && h('dd', { class: 'small' }, more),
+  );
+}
+
 // Asks again every few seconds for as long as the node is on the page and the page is looked at.
 export function every(seconds, node, again) {
   const timer = setInterval(() => {

@@ -64,6 +64,10 @@ fn commands(stage: &Stage, cast: &Cast) -> Vec<(String, String)> {
             stage.token.expose()
         ),
     );
+    if let Some(address) = stage.app.admin_address() {
+        let title = "Look at all of it in a browser: the admin page, with this token to sign in".to_owned();
+        add(title, format!("http://{address}/\n{}", stage.admin.expose()));
+    }
     let base = stage.app.base_url();
     add("Health of the daemon".to_owned(), format!("curl -sS '{base}/healthz'"));
     add("Metrics".to_owned(), format!("curl -sS '{base}/metrics'"));

@@ -9,7 +9,7 @@ mod screen;
 mod slapd;
 mod story;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,12 @@ use uuid::Uuid;
 
 use super::Failure;
 use crate::app::App;
-use crate::config::{Config, Log, LogFormat};
+use crate::config::{AdminRole, AdminTokenConfig, Config, Log, LogFormat};
 use crate::embedded::{Embedded, EmbeddedError, EmbeddedOptions};
 use crate::lifecycle::Lifecycle;
 use crate::sandbox::cli::Kind;
 use crate::secret::Secret;
+use crate::store::admin_token::NewAdminToken;
 use crate::store::tenant::{self, Mode, NewTenant, Origin};
 use crate::store::token::{self, NewToken};
 use crate::store::{StoreError, scratch};
@@ -97,6 +98,8 @@ struct Stage {
     /// The SCIM base URL of the tenant.
     url: String,
     token: Secret,
+    /// Opens the admin page.
+    admin: Secret,
 }
 
 /// Plays the story; then stays until Ctrl-C, unless it was to be once.
@@ -154,14 +157,15 @@ async fn set(
     life: Lifecycle,
     jira: Arc<Jira>,
 ) -> Result<Stage, (Failure, Embedded)> {
-    let app = match furnish(listen, config, &embedded, &life, &jira).await {
+    let admin = Secret::new(NewAdminToken::generate().reveal());
+    let app = match furnish(listen, config, &embedded, &life, &jira, &admin).await {
         Ok(app) => app,
         Err(error) => return Err((error, embedded)),
     };
     match admit(&app, &jira).await {
         Ok(token) => {
             let url = format!("{}/scim/{TENANT}/v2", app.base_url());
-            Ok(Stage { app, jira, embedded, life, url, token })
+            Ok(Stage { app, jira, embedded, life, url, token, admin })
         }
         Err(error) => {
             life.shutdown();
@@ -178,10 +182,17 @@ async fn furnish(
     embedded: &Embedded,
     life: &Lifecycle,
     jira: &Jira,
+    admin: &Secret,
 ) -> Result<App, Failure> {
     scratch::recreate(&embedded.url(), DATABASE).await?;
     config.server.listen = *listen;
-    config.admin.listen = None;
+    config.admin.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    config.admin.tokens = vec![AdminTokenConfig {
+        label: "demo".to_owned(),
+        role: AdminRole::Admin,
+        value: admin.clone(),
+        expires: None,
+    }];
     config.database.url = Some(Secret::new(embedded.url_of(DATABASE)));
     config.targets = vec![jira.target(TARGET)];
     Ok(App::start(config, life.child()).await?)

@@ -98,7 +98,8 @@ async fn plan(args: &Args, desk: &Desk) -> Result<u64, Failure> {
         Some(policy) => Some(Arc::new(Policy::from_value(&policy).map_err(|problems| problems.join("\n"))?)),
         None => None,
     };
-    let asked = Asked { users: users(desk, &tenant, args.user.as_deref()).await?, policy };
+    let users = users(desk, &tenant, args.user.as_deref()).await?;
+    let asked = Asked { users, policy, ..Asked::default() };
     let form = match (args.json, args.csv) {
         (true, _) => Form::Json,
         (_, true) => Form::Csv,

@@ -9,6 +9,7 @@ mod names;
 mod page;
 mod search;
 mod show;
+mod whose;
 mod words;
 mod write;
 
@@ -23,7 +24,8 @@ use uuid::Uuid;
 pub use clear::{Cleared, clear};
 pub use names::{about, groups_named, users_named};
 pub use page::{Page, Pages, search};
-pub use write::{adopt_lost, write};
+pub use whose::{everybody, tenants_named};
+pub use write::{adopt_lost, last_record, write};
 
 /// Whom rows belong to that are no tenant's.
 pub const NOBODY: Uuid = Uuid::nil();
@@ -192,8 +194,18 @@ pub struct Row {
     pub body: Option<Value>,
     /// What it changed: the first of it.
     pub changes: Vec<Change>,
+    /// Changes that are not among these.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_changes: i64,
     /// What was done to Jira because of it: the first of it.
     pub deliveries: Vec<Delivery>,
+    /// Deliveries that are not among these.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_deliveries: i64,
+}
+
+fn is_none(number: &i64) -> bool {
+    *number == 0
 }
 
 /// What a request, or a command, changed.

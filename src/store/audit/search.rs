@@ -3,8 +3,7 @@
 //! What most rows fit is found by walking back from the newest; what few fit is found by its words. Which of the two it is
 //! nobody knows beforehand, so a walk of bounded length is tried first.
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -12,9 +11,19 @@ use super::words::{asked_words, tsquery};
 use super::{Change, Cursor, Query, Row};
 use crate::account::fold;
 use crate::store::StoreError;
+use crate::store::jsonb::Loose;
 
 /// Rows that are walked for each one that is wanted, before the words are asked.
 const WALK: i64 = 200;
+
+/// The first time in which words are looked up, and how many, each twice as long as the one after it, before all the rest.
+const SPAN: TimeDelta = TimeDelta::days(1);
+const SPANS: usize = 6;
+
+/// How the actor of an administrator's change begins.
+const ADMINISTRATOR: &str = "admin:";
+/// What is told of an administrator's change without its request.
+const UNWRITTEN: &str = "The request of this change is not on record (yet); the change is.";
 
 /// A row of `request`.
 struct Found {
@@ -30,7 +39,7 @@ struct Found {
     path: String,
     status: Option<i16>,
     duration_us: i32,
-    body: Option<Value>,
+    body: Option<Loose>,
     error: Option<String>,
 }
 
@@ -50,9 +59,11 @@ impl Found {
             status: self.status,
             duration_ms: Some(f64::from(self.duration_us) / 1000.0),
             error: self.error,
-            body: self.body,
+            body: self.body.map(|Loose(body)| body),
             changes: Vec::new(),
+            more_changes: 0,
             deliveries: Vec::new(),
+            more_deliveries: 0,
         }
     }
 }
@@ -96,7 +107,7 @@ pub(super) async fn requests(
         Some(words) => {
             let near = walked(conn, tenant_id, bounds, Some(words), limit * WALK, limit).await?;
             let enough = i64::try_from(near.len()).is_ok_and(|n| n >= limit);
-            if enough { near } else { looked_up(conn, tenant_id, bounds, words, limit).await? }
+            if enough { near } else { backwards(conn, tenant_id, bounds, words, limit).await? }
         }
     };
     Ok(found.into_iter().map(Found::row).collect())
@@ -113,7 +124,8 @@ async fn walked(
     Ok(sqlx::query_as!(
         Found,
         r#"-- audit.walk
-        SELECT tenant_id, at, id, request_id, given, side, actor, remote, method, path, status, duration_us, body, error
+        SELECT tenant_id, at, id, request_id, given, side, actor, remote, method, path, status, duration_us,
+            body AS "body: Loose", error
         FROM (
             SELECT * FROM request
             WHERE tenant_id = $1 AND at >= $2 AND at <= $3 AND (at, id) < ($3, $4)
@@ -131,6 +143,33 @@ async fn walked(
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// The newest that fit: of the last day, then of ever longer times before it, so that what thousands of rows fit is not gathered
+/// whole for the sake of a page.
+async fn backwards(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    bounds: Bounds,
+    words: &str,
+    limit: i64,
+) -> Result<Vec<Found>, StoreError> {
+    let (mut found, mut before, mut span) = (Vec::new(), bounds.before, SPAN);
+    for _ in 0..SPANS {
+        // The first of them reaches back from now, not from the year 9999.
+        let begin = before.at.min(Utc::now()) - span;
+        let since = if begin <= bounds.since { bounds.since } else { begin };
+        let wanted = limit - found.len() as i64;
+        found.extend(looked_up(conn, tenant_id, Bounds { since, before }, words, wanted).await?);
+        if since == bounds.since || found.len() as i64 >= limit {
+            return Ok(found);
+        }
+        before = Cursor { at: since, id: Uuid::nil() };
+        span = span * 2;
+    }
+    let wanted = limit - found.len() as i64;
+    found.extend(looked_up(conn, tenant_id, Bounds { since: bounds.since, before }, words, wanted).await?);
+    Ok(found)
 }
 
 async fn looked_up(
@@ -151,7 +190,7 @@ async fn looked_up(
             SELECT * FROM hits ORDER BY at DESC, id DESC LIMIT $6
         )
         SELECT r.tenant_id, r.at, r.id, r.request_id, r.given, r.side, r.actor, r.remote, r.method, r.path, r.status,
-            r.duration_us, r.body, r.error
+            r.duration_us, r.body AS "body: Loose", r.error
         FROM newest JOIN request r ON r.tenant_id = newest.tenant_id AND r.at = newest.at AND r.id = newest.id
         WHERE r.at >= $2 AND r.at <= $3
         ORDER BY r.at DESC, r.id DESC"#,
@@ -166,8 +205,8 @@ async fn looked_up(
     .await?)
 }
 
-/// Changes that came by no request: of commands and of the daemon itself. There are few, so nothing but their time is looked
-/// up.
+/// Changes that are on record without a request: of commands and of the daemon itself; and those of an administrator whose
+/// request was not written down, because the process was killed. There are few, so nothing but their time is looked up.
 pub(super) async fn inside(
     conn: &mut PgConnection,
     tenant_id: Uuid,
@@ -175,7 +214,7 @@ pub(super) async fn inside(
     limit: i64,
 ) -> Result<Vec<Row>, StoreError> {
     let by_request = query.method.is_some() || query.remote.is_some();
-    if by_request || query.side.as_deref().is_some_and(|side| side != "inside") {
+    if by_request || query.side.as_deref() == Some("scim") {
         return Ok(Vec::new());
     }
     let Bounds { since, before } = Bounds::of(query);
@@ -185,13 +224,16 @@ pub(super) async fn inside(
         .collect();
     let rows = sqlx::query!(
         r#"-- audit.inside
-        SELECT a.at, a.id, a.request_id, a.actor, a.action, a.kind, a.subject_id, a.body, a.status, a.skipped,
+        SELECT a.at, a.id, a.request_id, a.actor, a.action, a.kind, a.subject_id, a.body AS "body: Loose", a.status,
+            a.skipped, starts_with(a.actor, 'admin:') AND NOT EXISTS (
+                SELECT FROM request r WHERE r.tenant_id = $13 AND r.request_id = a.request_id
+                  AND r.at >= a.at - interval '1 day' AND r.at <= a.at + interval '1 day') AS "unwritten!",
             coalesce(u.attrs ->> 'userName', g.attrs ->> 'displayName') AS name
         FROM audit a
         LEFT JOIN scim_user u ON a.kind = 'user' AND u.tenant_id = $1 AND u.id = a.subject_id
         LEFT JOIN scim_group g ON a.kind = 'group' AND g.tenant_id = $1 AND g.id = a.subject_id
         WHERE a.tenant_id = $1 AND a.at >= $2 AND a.at <= $3 AND (a.at, a.id) < ($3, $4) AND a.remote IS NULL
-          AND a.actor NOT LIKE 'admin:%'
+          AND ($12::text IS NULL OR starts_with(a.actor, 'admin:') = ($12 = 'admin'))
           AND ($5::uuid[] IS NULL OR a.subject_id = ANY($5)) AND ($6::uuid[] IS NULL OR a.subject_id = ANY($6))
           AND ($7::text IS NULL OR a.status::text = $7 OR left(a.status::text, 1) || 'xx' = $7)
           AND ($8::text IS NULL OR lower(a.actor) = lower($8)) AND ($9::uuid IS NULL OR a.request_id = $9)
@@ -211,6 +253,8 @@ pub(super) async fn inside(
         query.request_id,
         (!like.is_empty()).then_some(like.as_slice()),
         limit,
+        query.side,
+        super::NOBODY,
     )
     .fetch_all(conn)
     .await?;
@@ -222,14 +266,14 @@ pub(super) async fn inside(
             id: row.id,
             request_id: row.request_id,
             given: None,
-            side: "inside".to_owned(),
+            side: if row.actor.starts_with(ADMINISTRATOR) { "admin" } else { "inside" }.to_owned(),
+            error: row.unwritten.then(|| UNWRITTEN.to_owned()),
             actor: row.actor,
             remote: None,
             method: None,
             path: None,
             status: Some(row.status),
             duration_ms: None,
-            error: None,
             body: None,
             changes: vec![Change {
                 at: row.at,
@@ -238,10 +282,12 @@ pub(super) async fn inside(
                 id: row.subject_id,
                 name: row.name,
                 status: row.status,
-                body: row.body,
+                body: row.body.map(|Loose(body)| body),
                 skipped: row.skipped.unwrap_or_default(),
             }],
+            more_changes: 0,
             deliveries: Vec::new(),
+            more_deliveries: 0,
         })
         .collect())
 }

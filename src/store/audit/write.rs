@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::words::words_of;
 use super::{NOBODY, NewRequest, Side, Whose};
 use crate::store::StoreError;
+use crate::store::jsonb::Loose;
 
 /// A batch as columns, which is how the database takes it.
 #[derive(Default)]
@@ -106,8 +107,24 @@ pub async fn write(conn: &mut PgConnection, requests: &[NewRequest]) -> Result<(
     Ok(())
 }
 
+/// When a request was put on record last, before that time: who died since has left nothing else behind.
+///
+/// # Errors
+/// The database's.
+pub async fn last_record(conn: &mut PgConnection, before: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "-- audit.last_record
+        SELECT max(newest.at) FROM tenant t CROSS JOIN LATERAL (
+            SELECT r.at FROM request r WHERE r.tenant_id = t.id AND r.at < $1 ORDER BY r.at DESC, r.id DESC LIMIT 1
+        ) newest",
+        before,
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Puts on record the requests between two times whose process died before it wrote them down: their changes are in `audit`.
-/// How many.
+/// How many. Changes of administrators have no address, and stand in the list without a request (see [`super::search()`]).
 ///
 /// # Errors
 /// The database's.
@@ -129,10 +146,9 @@ pub async fn adopt_lost(
     let lost = sqlx::query!(
         r#"-- audit.lost
         SELECT DISTINCT ON (a.tenant_id, a.request_id) a.tenant_id, a.at, a.request_id, a.actor, a.remote, a.action, a.subject_id, a.status,
-            a.body
+            a.body AS "body: Loose"
         FROM audit a JOIN tenant t ON t.id = a.tenant_id
         WHERE a.at >= $1 AND a.at < $2 AND a.remote IS NOT NULL
-          AND t.policy #>> '{record,level}' IS DISTINCT FROM 'off'
           AND NOT EXISTS (SELECT FROM request r WHERE r.tenant_id = a.tenant_id AND r.request_id = a.request_id
                           AND r.at >= a.at - interval '1 hour' AND r.at <= a.at + interval '1 hour')
         ORDER BY a.tenant_id, a.request_id, a.at LIMIT 10000"#,
@@ -157,7 +173,7 @@ pub async fn adopt_lost(
             duration: Duration::ZERO,
             subjects: vec![row.subject_id],
             changed: true,
-            body: row.body.map(Arc::new),
+            body: row.body.map(|Loose(body)| Arc::new(body)),
             keeps_body: false,
             error: Some(
                 "The process ended before this request was written down; how it was answered is not known.".into(),

@@ -84,6 +84,28 @@ pub async fn aliases(
     Ok(rows.into_iter().map(|row| (row.id, row.alias)).collect())
 }
 
+/// The same of groups that nobody is in.
+pub async fn empty_aliases(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let rows = sqlx::query!(
+        "-- drive.empty_aliases
+        SELECT g.id, g.alias FROM scim_group g
+        WHERE g.tenant_id = $1 AND g.id > $2 AND g.deleted_at IS NULL
+          AND NOT EXISTS (SELECT FROM group_member m WHERE m.tenant_id = $1 AND m.group_id = g.id)
+        ORDER BY g.id LIMIT $3",
+        tenant_id,
+        after,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.alias)).collect())
+}
+
 /// The living groups of a tenant that the rules see by one of these names, folded.
 pub async fn groups_called(
     conn: &mut PgConnection,

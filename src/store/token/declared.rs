@@ -28,11 +28,14 @@ pub async fn upsert_declared(
         .map_err(StoreError::from)?;
     // Another text under this label gives way.
     sqlx::query!(
-        "UPDATE token SET revoked = $4 WHERE tenant_id = $1 AND label = $2 AND hash IS DISTINCT FROM $3 AND revoked IS NULL",
+        "UPDATE token SET revoked = $4
+         WHERE tenant_id = $1 AND label = $2 AND revoked IS NULL
+           AND (hash IS DISTINCT FROM $3 OR password IS DISTINCT FROM $5)",
         tenant_id,
         new.label,
         new.proof.hash(),
         origin.at,
+        new.proof.password(),
     )
     .execute(&mut *tx)
     .await
@@ -40,7 +43,7 @@ pub async fn upsert_declared(
     let known = sqlx::query!(
         "UPDATE token SET expires = $4, username = $5, kind = $6, scope = $7, users_only = $8, revoked = NULL, rotated = NULL,
                 declared = true
-         WHERE tenant_id = $1 AND hash = $2 AND label = $3",
+         WHERE tenant_id = $1 AND (hash = $2 OR password = $9) AND label = $3",
         tenant_id,
         new.proof.hash(),
         new.label,
@@ -49,6 +52,7 @@ pub async fn upsert_declared(
         new.proof.kind().as_str(),
         new.scope.as_str(),
         new.users_only,
+        new.proof.password(),
     )
     .execute(&mut *tx)
     .await
@@ -62,6 +66,23 @@ pub async fn upsert_declared(
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
+}
+
+/// What the store keeps of the chosen password that lives under this label, or did last.
+///
+/// # Errors
+/// The store failed.
+pub async fn password_of(db: impl PgExecutor<'_>, tenant_id: Uuid, label: &str) -> Result<Option<String>, StoreError> {
+    let kept = sqlx::query_scalar!(
+        r#"SELECT password AS "password!" FROM token
+           WHERE tenant_id = $1 AND label = $2 AND declared AND password IS NOT NULL
+           ORDER BY revoked DESC NULLS FIRST, created DESC LIMIT 1"#,
+        tenant_id,
+        label,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(kept)
 }
 
 /// Revokes the tokens that the configuration file declared once and does not name any more, and returns their labels.

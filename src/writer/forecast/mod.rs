@@ -72,6 +72,8 @@ pub enum ForecastError {
 pub struct Asked {
     /// Only these users; else everybody, and the groups that have nobody in them.
     pub users: Option<Vec<Uuid>>,
+    /// Nobody, and of the groups only these, each with its alias.
+    pub groups: Option<Vec<(Uuid, String)>>,
     /// Another policy than the tenant's.
     pub policy: Option<Arc<Policy>>,
 }
@@ -164,6 +166,12 @@ struct Forecast<'a> {
 impl Forecast<'_> {
     async fn run(self, asked: &Asked, teller: &mut Teller<'_>) -> Result<Summary, ForecastError> {
         let (mut summary, mut memory) = (Summary::default(), Memory::default());
+        if let Some(groups) = &asked.groups {
+            if self.makes_groups() {
+                self.missing(groups, &mut memory, &mut summary, teller).await?;
+            }
+            return Ok(summary);
+        }
         let mut after = Uuid::nil();
         while let Some(users) = self.page(asked, after).await? {
             after = users.last().copied().unwrap_or(after);
@@ -217,29 +225,48 @@ impl Forecast<'_> {
         summary: &mut Summary,
         teller: &mut Teller<'_>,
     ) -> Result<(), ForecastError> {
-        let rules = &self.rules.policy.groups;
-        if !rules.enabled || !rules.create_missing || !self.rules.ground.capabilities.groups {
+        if !self.makes_groups() {
             return Ok(());
         }
         let mut after = Uuid::nil();
         loop {
             let mut conn = self.inner.store.pool().acquire().await.map_err(StoreError::from)?;
             let page = drive::aliases(&mut conn, self.tenant.id, after, PAGE).await?;
+            drop(conn);
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = *last;
-            let missing = missing_groups(&mut conn, self.tenant.id, &page, &self.rules).await?;
-            drop(conn);
-            for (id, alias) in page.iter().filter(|(id, _)| missing.contains(id)) {
-                for name in jira_groups(rules, alias) {
-                    if self.makes(&name, memory).await? {
-                        memory.made.insert(fold(&name), name.clone());
-                        let line = Line::of_group(Some(*id), &name, "make");
-                        summary.add(&line);
-                        teller(Told::Line(&line))?;
-                    }
+            self.missing(&page, memory, summary, teller).await?;
+        }
+    }
+
+    /// Whether groups are made at all.
+    fn makes_groups(&self) -> bool {
+        let rules = &self.rules.policy.groups;
+        rules.enabled && rules.create_missing && self.rules.ground.capabilities.groups
+    }
+
+    /// Those of these groups that would be made.
+    async fn missing(
+        &self,
+        groups: &[(Uuid, String)],
+        memory: &mut Memory,
+        summary: &mut Summary,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), ForecastError> {
+        let mut conn = self.inner.store.pool().acquire().await.map_err(StoreError::from)?;
+        let missing = missing_groups(&mut conn, self.tenant.id, groups, &self.rules).await?;
+        drop(conn);
+        for (id, alias) in groups.iter().filter(|(id, _)| missing.contains(id)) {
+            for name in jira_groups(&self.rules.policy.groups, alias) {
+                if self.makes(&name, memory).await? {
+                    memory.made.insert(fold(&name), name.clone());
+                    let line = Line::of_group(Some(*id), &name, "make");
+                    summary.add(&line);
+                    teller(Told::Line(&line))?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Accounts that nobody claims, where the policy switches them off. Where there are more than its limit, none is.

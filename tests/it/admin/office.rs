@@ -22,6 +22,7 @@ use crate::world::{Make, World, origin};
 /// Everything that a test of the admin side needs.
 pub(crate) struct Office {
     pub(crate) world: World,
+    pub(crate) config: Config,
     pub(crate) address: SocketAddr,
     pub(crate) viewer: String,
     pub(crate) operator: String,
@@ -65,6 +66,20 @@ pub(crate) async fn give(store: &jira_scim::store::Store, role: Role, label: &st
     new.reveal().to_owned()
 }
 
+async fn serve(world: &World, config: Config) -> SocketAddr {
+    let options = AdminOptions::new(&config, "https://scim.example.test");
+    let listen = ListenOptions::for_admin(&config, admin::timed_out).unwrap();
+    let (store, writer, life) = (world.store.clone(), world.writer.clone(), world.life.clone());
+    let metrics = Metrics::new().unwrap();
+    let recorder = Recorder::start(store.clone(), metrics.clone(), &life);
+    let state = AdminState::new(options, Arc::new(config), store, writer, life.clone(), metrics);
+    let state = state.recorded_by(recorder);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    life.spawn("admin", listen::serve(listener, admin::router(state), listen, life.clone()));
+    address
+}
+
 impl Office {
     pub(crate) async fn new() -> Self {
         Self::over(Make::default()).await
@@ -76,16 +91,8 @@ impl Office {
         let credential = TargetCredential::Token(Secret::new(world.jira.token()));
         config.targets = vec![TargetConfig::new("jira", TargetKind::DataCenter, world.jira.base_url(), credential)];
         config.admin.body = 64 << 10;
-        let options = AdminOptions::new(&config, "https://scim.example.test");
-        let listen = ListenOptions::for_admin(&config, admin::timed_out).unwrap();
-        let (store, writer, life) = (world.store.clone(), world.writer.clone(), world.life.clone());
-        let metrics = Metrics::new().unwrap();
-        let recorder = Recorder::start(store.clone(), metrics.clone(), &life);
-        let state = AdminState::new(options, Arc::new(config), store, writer, life.clone(), metrics);
-        let state = state.recorded_by(recorder);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        life.spawn("admin", listen::serve(listener, admin::router(state), listen, life.clone()));
+        config.admin.session_key = Some(Secret::new("k".repeat(32)));
+        let address = serve(&world, config.clone()).await;
         let [viewer, operator, admin] = [
             give(&world.store, Role::Viewer, "vera").await,
             give(&world.store, Role::Operator, "otto").await,
@@ -93,7 +100,12 @@ impl Office {
         ];
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { world, address, viewer, operator, admin, http }
+        Self { world, config, address, viewer, operator, admin, http }
+    }
+
+    /// The admin side of another replica.
+    pub(crate) async fn another(&self, config: Config) -> SocketAddr {
+        serve(&self.world, config).await
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -307,7 +307,7 @@ async fn every_request_is_on_record_with_whoever_asked_and_without_secrets() {
     let path = "/tenants/b/audit?side=admin&method=POST";
     let found = loop {
         let page = office.get(path).await.is(200);
-        if !page.items().is_empty() {
+        if page.items().len() == 2 {
             break page;
         }
     };
@@ -319,7 +319,8 @@ async fn every_request_is_on_record_with_whoever_asked_and_without_secrets() {
     assert!(!all.items().is_empty(), "{}", all.text);
     let csv = office.get("/tenants/b/audit/export?format=csv").await.is(200);
     assert!(csv.text.starts_with("at,request") && csv.text.lines().count() >= 2, "{}", csv.text);
-    let cleared = office.post("/tenants/b/audit/clear", json!({ "confirm": "b" })).await.is(200).body;
+    let cleared = office.post("/tenants/b/audit/clear", json!({ "confirm": "b" })).await.is(200);
+    let cleared = office.result(cleared).await;
     assert!(cleared["requests"].as_u64().unwrap() > 0, "{cleared}");
 }
 

@@ -103,12 +103,12 @@ async fn sees_them_arrive(world: &World) {
 
 async fn tightens_the_brake(page: &Browser) {
     page.section("Policy").await;
-    page.fill("The policy as JSON", r#"{"brake": {"acounts": {}}}"#).await;
+    page.fill("The policy", r#"{"brake": {"acounts": {}}}"#).await;
     page.says("1 wrong").await;
     page.says("Line 1").await;
     page.says("acounts").await;
     let rules = r#"{"brake": {"accounts": {"min": 2, "percent": 1}}, "account": {"display_name": "{{ name.familyName | upper }}"}}"#;
-    page.fill("The policy as JSON", rules).await;
+    page.fill("The policy", rules).await;
     page.until("good rules", "return find('badge', 'Valid') !== null;").await;
     page.type_into("A real user", "bo.").await;
     page.until(
@@ -118,7 +118,7 @@ async fn tightens_the_brake(page: &Browser) {
     .await;
     page.type_into("A real user", super::browser::DOWN_AND_ENTER).await;
     page.says("LINDQVIST").await;
-    page.fill("The policy as JSON", r#"{"brake": {"accounts": {"min": 2, "percent": 1}}}"#).await;
+    page.fill("The policy", r#"{"brake": {"accounts": {"min": 2, "percent": 1}}}"#).await;
     page.until("good rules", "return find('badge', 'Valid') !== null && !says('LINDQVIST');").await;
     page.click("button", "Save").await;
     page.says("Saved as version").await;
