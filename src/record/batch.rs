@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::{Chain, Metrics};
 
 /// Records of one statement.
-const LARGEST: usize = 500;
+const LARGEST: usize = 250;
 /// How long the first of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(100);
 /// How long until a batch that could not be written is tried again.

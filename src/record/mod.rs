@@ -25,7 +25,7 @@ use crate::telemetry::Metrics;
 pub use secrets::{REDACTED, path_of, redacted};
 
 /// The memory of all records that wait to be written or are being written, in bytes, as [`weight`] reckons it.
-const ROOM: u32 = 4 << 20;
+const ROOM: u32 = 1 << 20;
 /// How long a record waits for room.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Requests of nobody that are put on record a second, and at once: whoever guesses tokens must not fill the disk.
@@ -136,11 +136,11 @@ impl Recorder {
     }
 }
 
-/// About how much memory a record takes, in bytes: more than there is room for counts as all of it.
+/// About how much memory a record takes with its many short texts, in bytes: more than there is room for counts as all of it.
 fn weight(request: &NewRequest) -> u32 {
     let texts = request.path.len() + request.error.as_ref().map_or(0, String::len);
     let body = request.body.as_deref().map_or(0, weight_of);
-    u32::try_from(size_of::<NewRequest>() + texts + body).unwrap_or(ROOM).min(ROOM)
+    u32::try_from(2 * size_of::<NewRequest>() + texts + body).unwrap_or(ROOM).min(ROOM)
 }
 
 fn weight_of(value: &Value) -> usize {
