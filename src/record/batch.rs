@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::lost;
+use super::{Waiting, lost};
 use crate::lifecycle::Lifecycle;
 use crate::store::audit::{self, NewRequest};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Chain, Metrics};
 
 /// Records of one statement.
-const LARGEST: usize = 500;
+const LARGEST: usize = 250;
 /// How long the first of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(100);
 /// How long until a batch that could not be written is tried again.
@@ -26,7 +26,7 @@ const LAST_TRIES: u32 = 3;
 pub(super) struct Batches {
     store: Store,
     metrics: Metrics,
-    receiver: mpsc::Receiver<NewRequest>,
+    receiver: mpsc::UnboundedReceiver<Waiting>,
     open: Arc<AtomicUsize>,
     life: Lifecycle,
 }
@@ -35,7 +35,7 @@ impl Batches {
     pub(super) fn new(
         store: Store,
         metrics: Metrics,
-        receiver: mpsc::Receiver<NewRequest>,
+        receiver: mpsc::UnboundedReceiver<Waiting>,
         open: Arc<AtomicUsize>,
         life: Lifecycle,
     ) -> Self {
@@ -46,15 +46,13 @@ impl Batches {
     /// Writes until the process ends and the last request has been answered.
     pub(super) async fn run(mut self) {
         loop {
-            let mut batch = Vec::new();
-            tokio::select! {
+            let first = tokio::select! {
                 biased;
-                first = self.receiver.recv() => match first {
-                    Some(first) => batch.push(first),
-                    None => return,
-                },
-                () = over(&self.life, &self.open) => return,
-            }
+                first = self.receiver.recv() => first,
+                () = over(&self.life, &self.open) => None,
+            };
+            let Some(Waiting { request, mut room }) = first else { return };
+            let mut batch = vec![request];
             if self.receiver.len() < LARGEST && !self.life.is_ending() {
                 tokio::select! {
                     () = tokio::time::sleep(GATHER) => {}
@@ -64,9 +62,11 @@ impl Batches {
             while batch.len() < LARGEST
                 && let Ok(next) = self.receiver.try_recv()
             {
-                batch.push(next);
+                batch.push(next.request);
+                room.merge(next.room);
             }
             self.write(&batch).await;
+            drop(room);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Layer 3: puts requests on record, off their way: a request hands its record over when it has been answered, and a batch of
 //! records is one statement.
 //!
-//! No answer waits for it. Where the queue is full, the record of a change waits for a bounded time, that of a read is given up and
+//! No answer waits for it, and what waits takes no more than so much memory. Where there is no room, the record of a change waits for a bounded time, that of a read is given up and
 //! counted. What changed something is on record with the change itself, whatever becomes of this. Decides nothing about what a
 //! request may do.
 
@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::lifecycle::Lifecycle;
 use crate::store::Store;
@@ -24,9 +24,9 @@ use crate::telemetry::Metrics;
 
 pub use secrets::{REDACTED, path_of, redacted};
 
-/// Records that wait to be written.
-const QUEUE: usize = 4096;
-/// How long a record waits for room in a full queue.
+/// The memory of all records that wait to be written or are being written, in bytes, as [`weight`] reckons it.
+const ROOM: u32 = 1 << 20;
+/// How long a record waits for room.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Requests of nobody that are put on record a second, and at once: whoever guesses tokens must not fill the disk.
 const STRANGERS: (f64, f64) = (10.0, 200.0);
@@ -34,12 +34,20 @@ const STRANGERS: (f64, f64) = (10.0, 200.0);
 /// Takes the records of requests. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    sender: mpsc::Sender<NewRequest>,
+    sender: mpsc::UnboundedSender<Waiting>,
+    room: Arc<Semaphore>,
     open: Arc<AtomicUsize>,
     /// At the door of identity providers, and at that of administrators: who floods one hides nothing at the other.
     strangers: Arc<Mutex<[Bucket; 2]>>,
     metrics: Metrics,
     life: Lifecycle,
+}
+
+/// A record with the room that it takes until it is written.
+#[derive(Debug)]
+struct Waiting {
+    request: NewRequest,
+    room: OwnedSemaphorePermit,
 }
 
 /// A request that is being answered: while there is one, the process does not end its records.
@@ -55,12 +63,13 @@ impl Drop for Open {
 impl Recorder {
     /// Begins to write records down, as a task of this life; what is on its way is written when it ends.
     pub fn start(store: Store, metrics: Metrics, life: &Lifecycle) -> Self {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (sender, receiver) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let batches = batch::Batches::new(store, metrics.clone(), receiver, Arc::clone(&open), life.clone());
         life.spawn("requests on record", batches.run());
         let strangers = Arc::new(Mutex::new([Bucket { left: STRANGERS.1, at: Instant::now() }; 2]));
-        Self { sender, open, strangers, metrics, life: life.clone() }
+        let room = Arc::new(Semaphore::new(ROOM as usize));
+        Self { sender, room, open, strangers, metrics, life: life.clone() }
     }
 
     /// A request has come.
@@ -75,17 +84,20 @@ impl Recorder {
         if !self.takes(&request) {
             return;
         }
-        let Err(TrySendError::Full(request) | TrySendError::Closed(request)) = self.sender.try_send(request) else {
-            return;
-        };
+        let weight = weight(&request);
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(weight) {
+            return self.send(Waiting { request, room });
+        }
         let read = matches!(request.method.as_str(), "GET" | "HEAD");
         if read || request.status.is_none_or(|status| status >= 500) {
             return self.lost("database");
         }
-        let (sender, metrics, open) = (self.sender.clone(), self.metrics.clone(), self.open());
+        let (this, open) = (self.clone(), self.open());
         self.life.spawn("a record waits", async move {
-            if !matches!(tokio::time::timeout(PATIENCE, sender.send(request)).await, Ok(Ok(()))) {
-                metrics.unrecorded("database");
+            let room = Arc::clone(&this.room).acquire_many_owned(weight);
+            match tokio::time::timeout(PATIENCE, room).await {
+                Ok(Ok(room)) => this.send(Waiting { request, room }),
+                _ => this.lost("database"),
             }
             drop(open);
         });
@@ -93,7 +105,17 @@ impl Recorder {
 
     /// Hands a record over at once, or not at all: of a request that nobody answers any more.
     pub fn put_now(&self, request: NewRequest) {
-        if self.takes(&request) && self.sender.try_send(request).is_err() {
+        if !self.takes(&request) {
+            return;
+        }
+        match Arc::clone(&self.room).try_acquire_many_owned(weight(&request)) {
+            Ok(room) => self.send(Waiting { request, room }),
+            Err(_) => self.lost("database"),
+        }
+    }
+
+    fn send(&self, waiting: Waiting) {
+        if self.sender.send(waiting).is_err() {
             self.lost("database");
         }
     }
@@ -112,6 +134,25 @@ impl Recorder {
     fn lost(&self, reason: &str) {
         self.metrics.unrecorded(reason);
     }
+}
+
+/// About how much memory a record takes with its many short texts, in bytes: more than there is room for counts as all of it.
+fn weight(request: &NewRequest) -> u32 {
+    let texts = request.path.len() + request.error.as_ref().map_or(0, String::len);
+    let body = request.body.as_deref().map_or(0, weight_of);
+    u32::try_from(2 * size_of::<NewRequest>() + texts + body).unwrap_or(ROOM).min(ROOM)
+}
+
+fn weight_of(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(weight_of).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| size_of::<String>() + name.len() + weight_of(value)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + inside
 }
 
 /// A token bucket.

@@ -147,7 +147,7 @@ async fn a_chosen_password_opens_until_it_is_revoked_and_is_stored_as_argon2id()
         .fetch_one(app.store.pool())
         .await
         .unwrap();
-    assert!(stored.0.is_none() && stored.1.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored:?}");
+    assert!(stored.0.is_none() && stored.1.starts_with("$argon2id$v=19$m=7168,t=5,p=1$"), "{stored:?}");
     let audited: String =
         sqlx::query_scalar("SELECT string_agg(body::text, ' ') FROM audit").fetch_one(app.store.pool()).await.unwrap();
     assert!(!audited.contains("argon2id") && !audited.contains("horse"), "{audited}");

@@ -165,7 +165,8 @@ impl Daemon {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let file = folder.join("jira-scim.toml");
         let text = format!(
-            "[server]\nlisten = '127.0.0.1:{port}'\n[limits]\nrequests_per_second = 0\n[log]\nlevel = 'warn'\n\
+            "[server]\nlisten = '127.0.0.1:{port}'\n[admin]\nlisten = ''\n[limits]\nrequests_per_second = 0\n\
+             [log]\nlevel = 'warn'\n\
              [database]\nurl = '{database}'\n[[target]]\nname = '{TARGET}'\nurl = '{jira}'\ntoken = '{token}'\n\
              [target.pace]\nconcurrency = 16\nper_second = {pace}\n"
         );
@@ -190,6 +191,14 @@ impl Daemon {
     /// Whether the tenant's people are written to Jira (`enforce`) or only kept (`observe`).
     pub(super) async fn mode(&self, mode: &str) -> Result<(), Failure> {
         self.command(&["tenant", "update", TENANT, "--mode", mode]).await.map(drop)
+    }
+
+    /// How much of the tenant's requests is put on record: `off`, `changes` or `all`.
+    pub(super) async fn record(&self, folder: &Path, level: &str) -> Result<(), Failure> {
+        let policy = folder.join("policy.toml");
+        std::fs::write(&policy, format!("[record]\nlevel = \"{level}\"\n"))?;
+        let policy = policy.to_str().ok_or("the folder for temporary files has a strange name")?;
+        self.command(&["tenant", "update", TENANT, "--policy-file", policy]).await.map(drop)
     }
 
     async fn command(&self, arguments: &[&str]) -> Result<String, Failure> {

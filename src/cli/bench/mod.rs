@@ -55,6 +55,9 @@ pub(super) struct Args {
     /// Measure instead how long searches take among so many requests on record
     #[arg(long, value_name = "N", conflicts_with = "import", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
     audit: Option<u64>,
+    /// How much of the requests is put on record: off, changes or all
+    #[arg(long, value_name = "LEVEL", default_value = "all", value_parser = ["off", "changes", "all"])]
+    record: String,
     /// People who wait at once, for the measure of how well the target's pace is used; 0 leaves that out
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pending: u64,
@@ -131,6 +134,7 @@ async fn measured(args: &Args, folder: &Path, embedded: &Embedded) -> Result<(),
     let sandbox = children::sandbox(folder, args.users, None).await?;
     let daemon = Daemon::configure(folder, &embedded.url_of(DATABASE), &sandbox.url, &sandbox.token, 0)?;
     let token = daemon.admit().await?;
+    daemon.record(folder, &args.record).await?;
     eprintln!("the store with the same people ...");
     let begun = Instant::now();
     let seeded = Arc::new(seeding::seed(&store, args.users, &sandbox.keys).await?);
@@ -187,7 +191,10 @@ fn load_average() -> f64 {
 
 fn print(args: &Args, lines: &[Line], bare: &[Line], peak: u64) {
     let (users, connections, seconds) = (args.users, args.connections, args.measure.as_secs_f64());
-    println!("\n{users} people, {connections} connections, {seconds:.0} s each, all on this machine\n");
+    println!(
+        "\n{users} people, {connections} connections, {seconds:.0} s each, all on this machine; on record: {}\n",
+        args.record
+    );
     let heads = ["a second", "p50 ms", "p99 ms", "cpu us", "failures"];
     println!("{:<44} {:>10} {:>9} {:>9} {:>9} {:>9}", "", heads[0], heads[1], heads[2], heads[3], heads[4]);
     for line in lines.iter().chain(bare) {
