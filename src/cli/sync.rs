@@ -178,7 +178,7 @@ async fn test(named: &Named, configured: &Configured) -> Result<(), Failure> {
 }
 
 async fn plan(args: &PlanArgs, desk: &Desk, sync: &Sync, configured: &Configured) -> Result<(), Failure> {
-    let tenant = sync.claim(configured).await?;
+    let tenant = sync.may_feed(configured).await?;
     let wanted = Asked { full: args.full, ..Asked::default() };
     let id = asked(desk, sync, &tenant, Kind::SyncPlan, &wanted).await?;
     let (json, mut first) = (args.named.json, true);
@@ -192,7 +192,7 @@ async fn plan(args: &PlanArgs, desk: &Desk, sync: &Sync, configured: &Configured
         }
         _ => println!("{} {} {}{}", line.what, line.of, line.name, detail(&line.detail)),
     };
-    let worked = sync.work(configured, tenant.id, id, &mut line).await?;
+    let worked = sync.work(configured, tenant.id, id, &mut line).await;
     let run = row(desk, &tenant, id).await?;
     let counters = counters_of(&run);
     if json {
@@ -200,11 +200,19 @@ async fn plan(args: &PlanArgs, desk: &Desk, sync: &Sync, configured: &Configured
     } else {
         println!("{}", summary(&counters));
     }
-    match (worked, run.error) {
-        (None, _) => Err(format!("a plan of source {} is under way already", configured.config.name).into()),
-        (_, Some(why)) => Err(why.into()),
-        _ if counters.wanted() > 0 => Err(Pending(format!("{} things would be changed", counters.wanted())).into()),
-        _ => Ok(()),
+    match (worked?, run.state, run.error) {
+        (None, ..) => Err(format!("a plan of source {} is under way already", configured.config.name).into()),
+        (_, State::Done, _) if counters.wanted() > 0 => {
+            Err(Pending(format!("{} things would be changed", counters.wanted())).into())
+        }
+        (_, State::Done, _) => Ok(()),
+        (_, _, Some(why)) => Err(why.into()),
+        (..) => {
+            // Nobody else goes on with a plan that was interrupted.
+            let mut conn = desk.store.pool().acquire().await?;
+            run::stop(&mut conn, tenant.id, Kind::SyncPlan, desk.origin()).await?;
+            Err("the plan was interrupted".into())
+        }
     }
 }
 
@@ -335,7 +343,7 @@ fn told(run: &Run) -> String {
     if counters.unsaid > 0 {
         text.push_str(&format!("\nand {} more", counters.unsaid));
     }
-    if counters.nameless > 0 {
+    if counters.nameless + counters.nameless_groups > 0 {
         text.push_str("\nwho is not in the source any more was left alone: not every entry has an id");
     }
     text

@@ -330,9 +330,9 @@ pub async fn finish(
             WHERE tenant_id = $1 AND id = $2 AND lease_token = $3 AND state = 'running' RETURNING *
         ), told AS (
             INSERT INTO alert (tenant_id, id, kind, at, body)
-            SELECT tenant_id, gen_random_uuid(), CASE state WHEN 'done' THEN 'import_finished' ELSE 'import_failed' END,
-                now(), jsonb_build_object('run', id, 'error', error, 'counters', counters)
-            FROM done WHERE kind = 'import' AND state IN ('done', 'failed')
+            SELECT tenant_id, gen_random_uuid(), CASE WHEN kind = 'sync' THEN 'sync_failed' WHEN state = 'done' THEN 'import_finished'
+                ELSE 'import_failed' END, now(), jsonb_build_object('run', id, 'error', error, 'counters', counters)
+            FROM done WHERE kind = 'import' AND state IN ('done', 'failed') OR kind = 'sync' AND state = 'failed'
         )
         SELECT count(*) AS \"done!\" FROM done",
         hold.tenant_id,

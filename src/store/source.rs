@@ -6,10 +6,11 @@
 pub mod compare;
 pub mod known;
 pub mod members;
+pub mod staging;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{Executor, PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -72,12 +73,12 @@ impl Of {
     }
 }
 
-/// A run's rows.
+/// The rows of somebody who works on a run. Whoever takes the run up after that has rows of its own: who lost it finds nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage {
     /// Whose.
     pub tenant_id: Uuid,
-    /// Of which run.
+    /// The token of the hold.
     pub run_id: Uuid,
 }
 
@@ -91,6 +92,26 @@ pub async fn held(db: impl PgExecutor<'_>, tenant_id: Uuid) -> Result<Option<Hel
     )
     .fetch_optional(db)
     .await?)
+}
+
+/// Whether a source could become the one that feeds a tenant; takes nothing.
+pub async fn may_claim(
+    conn: &mut PgConnection,
+    tenant_id: Uuid,
+    name: &str,
+    take_over: bool,
+) -> Result<Claim, StoreError> {
+    let free = sqlx::query_scalar!(
+        r#"-- source.may_claim
+        SELECT $3 OR EXISTS (SELECT FROM source WHERE tenant_id = $1 AND name = $2) OR NOT EXISTS (
+            SELECT FROM scim_user WHERE tenant_id = $1 AND deleted_at IS NULL AND origin IS NULL) AS "free!""#,
+        tenant_id,
+        name,
+        take_over,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(if free { Claim::Held } else { Claim::Occupied })
 }
 
 /// Makes a source the one that feeds a tenant. Where somebody else brought people there, only with `take_over`.
@@ -184,161 +205,15 @@ pub async fn was_removed(conn: &mut PgConnection, tenant_id: Uuid) -> Result<boo
     .await?)
 }
 
-/// Deletes the rows of this run, and those of runs that are over.
-pub async fn clear(conn: &mut PgConnection, stage: Stage) -> Result<(), StoreError> {
-    while sqlx::query!(
-        "-- source.clear_entries
-        DELETE FROM source_entry WHERE ctid = ANY(ARRAY(SELECT ctid FROM source_entry e WHERE tenant_id = $1
-            AND (run_id = $2 OR NOT EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = e.run_id
-                AND r.state IN ('queued', 'running'))) LIMIT 5000))",
-        stage.tenant_id,
-        stage.run_id,
+/// Whether the last sync of more than one person that came to an end failed.
+pub async fn last_failed(conn: &mut PgConnection, tenant_id: Uuid) -> Result<bool, StoreError> {
+    let state = sqlx::query_scalar!(
+        "-- source.last_failed
+        SELECT state FROM run WHERE tenant_id = $1 AND kind = 'sync' AND state IN ('done', 'failed', 'stopped')
+            AND NOT options ? 'user' ORDER BY requested DESC, id DESC LIMIT 1",
+        tenant_id
     )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected()
-        > 0
-    {}
-    while sqlx::query!(
-        "-- source.clear_members
-        DELETE FROM source_member WHERE ctid = ANY(ARRAY(SELECT ctid FROM source_member m WHERE tenant_id = $1
-            AND (run_id = $2 OR NOT EXISTS (SELECT FROM run r WHERE r.tenant_id = $1 AND r.id = m.run_id
-                AND r.state IN ('queued', 'running'))) LIMIT 5000))",
-        stage.tenant_id,
-        stage.run_id,
-    )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected()
-        > 0
-    {}
-    Ok(())
-}
-
-/// Stages entries, and answers the keys of those that were not there yet: a key that comes twice counts once.
-pub async fn stage(
-    conn: &mut PgConnection,
-    stage: Stage,
-    of: Of,
-    entries: &[Entry],
-) -> Result<Vec<String>, StoreError> {
-    let column = |of: fn(&Entry) -> &str| entries.iter().map(|entry| of(entry).to_owned()).collect::<Vec<String>>();
-    let bodies: Vec<Option<Value>> = entries.iter().map(|entry| entry.body.clone()).collect();
-    let also: Vec<Option<String>> = entries.iter().map(|entry| entry.also.clone()).collect();
-    Ok(sqlx::query_scalar!(
-        "-- source.stage
-        INSERT INTO source_entry (tenant_id, run_id, kind, key, place, name_key, body, also)
-        SELECT $1, $2, $3, e.key, e.place, e.name_key, e.body, e.also
-        FROM unnest($4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[]) AS e (key, place, name_key, body, also)
-        ON CONFLICT ON CONSTRAINT source_entry_pkey DO NOTHING RETURNING key",
-        stage.tenant_id,
-        stage.run_id,
-        of.as_str(),
-        &column(|entry| &entry.key),
-        &column(|entry| &entry.place),
-        &column(|entry| &entry.name_key),
-        &bodies as &[Option<Value>],
-        &also as &[Option<String>],
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// Stages members of a group, by place.
-pub async fn stage_members(
-    conn: &mut PgConnection,
-    stage: Stage,
-    group_key: &str,
-    members: &[String],
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "-- source.stage_members
-        INSERT INTO source_member (tenant_id, run_id, group_key, member) SELECT $1, $2, $3, unnest($4::text[])
-        ON CONFLICT ON CONSTRAINT source_member_pkey DO NOTHING",
-        stage.tenant_id,
-        stage.run_id,
-        group_key,
-        members,
-    )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(())
-}
-
-/// Gives the places of those members who are named by something else.
-pub async fn resolve_names(conn: &mut PgConnection, stage: Stage) -> Result<(), StoreError> {
-    sqlx::query!(
-        "-- source.resolve_names
-        INSERT INTO source_member (tenant_id, run_id, group_key, member)
-        SELECT $1, $2, m.group_key, e.place FROM source_entry e
-        JOIN source_member m ON m.tenant_id = $1 AND m.run_id = $2 AND m.member = e.also
-        WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.also IS NOT NULL
-        ON CONFLICT ON CONSTRAINT source_member_pkey DO NOTHING",
-        stage.tenant_id,
-        stage.run_id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// The staged people's places, and what else they are named by; a few at most.
-pub async fn places(conn: &mut PgConnection, stage: Stage) -> Result<Vec<(String, Option<String>)>, StoreError> {
-    let rows = sqlx::query!(
-        "-- source.places
-        SELECT place, also FROM source_entry WHERE tenant_id = $1 AND run_id = $2 AND kind = 'user' ORDER BY key LIMIT 10",
-        stage.tenant_id,
-        stage.run_id,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.place, row.also)).collect())
-}
-
-/// Tells the planner of queries how large what was staged is, without which it takes it for next to nothing.
-pub async fn measure(conn: &mut PgConnection) -> Result<(), StoreError> {
-    conn.execute("ANALYZE source_entry, source_member").await?;
-    Ok(())
-}
-
-/// The keys of the staged groups at these places, and of the groups in them, however deep.
-pub async fn groups_within(
-    conn: &mut PgConnection,
-    stage: Stage,
-    places: &[String],
-) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"-- source.groups_within
-        WITH RECURSIVE inside (key) AS (
-            SELECT key FROM source_entry WHERE tenant_id = $1 AND run_id = $2 AND kind = 'group' AND place = ANY($3)
-          UNION
-            SELECT e.key FROM inside
-            JOIN source_member m ON m.tenant_id = $1 AND m.run_id = $2 AND m.group_key = inside.key
-            JOIN source_entry e ON e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 'group' AND e.place = m.member
-        )
-        SELECT key AS "key!" FROM inside"#,
-        stage.tenant_id,
-        stage.run_id,
-        places,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// Which of these places no staged group has.
-pub async fn groups_missing(
-    conn: &mut PgConnection,
-    stage: Stage,
-    places: &[String],
-) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        r#"-- source.groups_missing
-        SELECT wanted.place AS "place!" FROM unnest($3::text[]) AS wanted (place) WHERE NOT EXISTS (
-            SELECT FROM source_entry e WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 'group' AND e.place = wanted.place)"#,
-        stage.tenant_id,
-        stage.run_id,
-        places,
-    )
-    .fetch_all(conn)
-    .await?)
+    Ok(state.is_some_and(|state| state != "done"))
 }

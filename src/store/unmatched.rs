@@ -54,7 +54,10 @@ pub async fn is_settled(conn: &mut PgConnection, target: &str) -> Result<bool, S
                     ORDER BY r.requested DESC, r.id DESC LIMIT 1)
                 OR EXISTS (SELECT FROM source s WHERE s.tenant_id = t.id AND (s.applied IS NULL
                     OR 'done' <> (SELECT r.state FROM run r WHERE r.tenant_id = t.id AND r.kind = 'sync'
-                        ORDER BY r.requested DESC, r.id DESC LIMIT 1)))))
+                        AND NOT r.options ? 'user' ORDER BY r.requested DESC, r.id DESC LIMIT 1)
+                    -- Whoever could not come in may be the owner of an account.
+                    OR EXISTS (SELECT FROM run r WHERE r.tenant_id = t.id AND r.kind = 'sync' AND r.finished >= s.applied
+                        AND (r.counters -> 'people' -> 'skip' <> '0' OR r.counters -> 'nameless' <> '0'))))))
             AS "settled!""#,
         target,
     )

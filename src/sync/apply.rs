@@ -12,7 +12,7 @@ use crate::directory::{DirectoryError, Precondition};
 use crate::scim::{self, ScimType, urn};
 use crate::store::source::compare::{self, Gone, Judged, Page, Pending};
 use crate::store::source::members::{self, Pair};
-use crate::store::source::{self, Of};
+use crate::store::source::{Of, staging};
 
 /// Changes at the same time.
 const AT_ONCE: usize = 4;
@@ -216,7 +216,7 @@ impl Work<'_> {
     async fn memberships(&mut self) -> Result<(), SyncError> {
         // Whoever was made meanwhile has an id now.
         let mut conn = self.conn().await?;
-        source::measure(&mut conn).await?;
+        staging::measure(&mut conn).await?;
         drop(conn);
         for (group, member, name) in self.left_behind().await? {
             self.one_by_one(group, &name, &[member], false).await?;

@@ -48,8 +48,10 @@ pub struct Counters {
     pub leaves: u64,
     /// So much of all that is done.
     pub done: u64,
-    /// Entries of which nobody knows who they are: then nobody is taken away.
+    /// People of whom nobody knows who they are: then nobody is taken away.
     pub nameless: u64,
+    /// Groups of which nobody knows which they are: then no group and no member is taken away.
+    pub nameless_groups: u64,
     /// What is wrong with single entries.
     pub messages: Vec<String>,
     /// So many more sentences of that kind there would be.

@@ -85,6 +85,9 @@ impl Work<'_> {
         let (extent, why) = match &asked.user {
             Some(user) => (Extent::One(user.clone()), None),
             None if asked.full => (Extent::Whole, Some("it was asked for".to_owned())),
+            None if self.attempt() > 1 || source::last_failed(&mut conn, self.stage.tenant_id).await? => {
+                (Extent::Whole, Some("the last read failed".to_owned()))
+            }
             None => next(&self.configured.config, held.as_ref(), was_removed),
         };
         self.reads(extent, why);
@@ -95,6 +98,7 @@ impl Work<'_> {
         self.counters =
             super::Counters { extent: extent.as_str().to_owned(), because: why, ..super::Counters::default() };
         self.extent = extent;
+        self.members = 0;
     }
 
     /// Reads and stages what is to be read. A read of changes that is not enough is followed by one of everything.

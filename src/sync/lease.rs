@@ -37,6 +37,11 @@ impl Lease {
         Self { store, hold, length, life, attempt: attempt(run), renewed: Mutex::new(Instant::now()) }
     }
 
+    /// The how-manieth try of the run this is.
+    pub(super) fn attempt(&self) -> i64 {
+        self.attempt
+    }
+
     /// Whether a quarter of it is over.
     pub(super) fn is_aging(&self) -> bool {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > self.length / 4

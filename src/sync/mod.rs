@@ -4,7 +4,7 @@
 //! `directory`, as `sync:<source>`. So policy, brake, observe, audit and outbox hold for it as for SCIM, and a
 //! read that was not complete changes nobody. Nothing here knows a Jira.
 //!
-//! `source` says what a directory must offer, `ldap` is one, `plan` decides (and is pure), `extent` says how much is read,
+//! `source` says what a directory must offer, `ldap` is one, `plan` decides (and is pure), `extent` says how much is read, `guard` how much may be taken away,
 //! `run` does, `schedule` says when.
 
 pub mod counters;
@@ -15,7 +15,9 @@ pub mod schedule;
 pub mod source;
 
 mod apply;
+mod claim;
 mod extent;
+mod guard;
 mod lease;
 mod read;
 

@@ -1,16 +1,18 @@
 //! The first half of a run: everything is read and staged, then held against the store. Changes nobody.
 
+use std::collections::HashSet;
+
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::counters::Line;
 use super::extent::Extent;
-use super::plan::{Limit, Verdict, judge_group, judge_person};
+use super::plan::{Verdict, judge_group, judge_person};
 use super::run::{SyncError, Work};
-use super::source::{Entry, Mark, Piece, Reading, Step, Wanted, WantedGroups};
+use super::source::{Entry, Mark, Piece, Reading, SourceError, Step, Wanted, WantedGroups};
 use crate::account::fold;
-use crate::config::{Vanished, VanishedGroups};
 use crate::store::source::compare::{self, Found, Judged, Page, Scope};
-use crate::store::source::{self, Of, known, members};
+use crate::store::source::{self, Of, known, members, staging};
 
 /// Entries that go into one statement at most.
 pub(super) const PAGE: i64 = 500;
@@ -38,19 +40,85 @@ impl Work<'_> {
                 self.groups_mark = self.staged(Of::Groups, source.groups(wanted).await?).await?;
             }
         }
-        let mut conn = self.conn().await?;
+        self.read_movers().await?;
+        self.check_staged().await?;
         if matches!(self.extent, Extent::Changes(_)) {
-            source::measure(&mut conn).await?;
-            known::stage(&mut conn, self.stage).await?;
+            self.measure().await?;
+            self.stage_known().await?;
         }
-        source::resolve_names(&mut conn, self.stage).await?;
-        source::measure(&mut conn).await?;
+        self.resolve_names().await?;
+        self.measure().await
+    }
+
+    async fn measure(&self) -> Result<(), SyncError> {
+        let mut conn = self.conn().await?;
+        Ok(staging::measure(&mut conn).await?)
+    }
+
+    /// A read is no snapshot: who moved while groups were read is named by them with a place that nobody had before.
+    async fn read_movers(&mut self) -> Result<(), SyncError> {
+        if self.extent != Extent::Whole || !self.reads_groups() {
+            return Ok(());
+        }
+        let Some(mark) = self.people_mark.clone() else { return Ok(()) };
+        let mut reading = match self.configured.source.people(&Wanted::Changed(mark)).await {
+            // Another server answers: then this is a read as good as others.
+            Err(SourceError::Stale(_)) => return Ok(()),
+            reading => reading?,
+        };
+        while let Step::Page(pieces) = reading.next().await? {
+            let mut entries = Vec::new();
+            for piece in pieces {
+                // What is wrong with single ones was told before, or is the next time.
+                if let Piece::Entry(Entry { key, place, also, body: Ok(body), .. }) = piece {
+                    entries.push(staged(Of::Users, key, place, also, Some(body)));
+                }
+            }
+            let mut conn = self.conn().await?;
+            self.counters.people.read += staging::restage(&mut conn, self.stage, &entries).await?;
+            drop(conn);
+            self.keep("reading people").await?;
+        }
         Ok(())
+    }
+
+    /// Rows that are not logged are lost when the database server dies; what is left of them is no directory.
+    async fn check_staged(&self) -> Result<(), SyncError> {
+        let mut conn = self.conn().await?;
+        let there = staging::staged(&mut conn, self.stage).await?;
+        if there == (self.counters.people.read, self.counters.groups.read, self.members) {
+            return Ok(());
+        }
+        Err(SourceError::Partial { why: "the database lost what was read".to_owned() }.into())
+    }
+
+    async fn stage_known(&self) -> Result<(), SyncError> {
+        let mut after = (String::new(), String::new());
+        loop {
+            let mut conn = self.conn().await?;
+            let last = known::stage(&mut conn, self.stage, (&after.0, &after.1)).await?;
+            drop(conn);
+            let Some(last) = last else { return Ok(()) };
+            after = last;
+            self.breathe("reading groups").await?;
+        }
+    }
+
+    async fn resolve_names(&self) -> Result<(), SyncError> {
+        let mut after = (String::new(), String::new());
+        loop {
+            let mut conn = self.conn().await?;
+            let last = staging::resolve_names(&mut conn, self.stage, (&after.0, &after.1)).await?;
+            drop(conn);
+            let Some(last) = last else { return Ok(()) };
+            after = last;
+            self.breathe("reading groups").await?;
+        }
     }
 
     async fn groups_of_those(&self) -> Result<Vec<WantedGroups>, SyncError> {
         let mut conn = self.conn().await?;
-        let places = source::places(&mut conn, self.stage).await?;
+        let places = staging::places(&mut conn, self.stage).await?;
         Ok(places.into_iter().map(|(place, also)| WantedGroups::Of { place, also }).collect())
     }
 
@@ -67,23 +135,45 @@ impl Work<'_> {
     }
 
     async fn page(&mut self, of: Of, pieces: Vec<Piece>) -> Result<(), SyncError> {
-        let (mut entries, mut members) = (Vec::new(), Vec::new());
+        let (mut entries, mut members, mut shown) = (Vec::new(), Vec::new(), Vec::new());
         for piece in pieces {
             match piece {
-                Piece::Entry(entry) => entries.push(self.entry(of, entry)),
+                Piece::Entry(entry) => {
+                    shown.push(entry.shown.clone());
+                    entries.push(self.entry(of, entry));
+                }
                 Piece::Members { group, members: some } => members.push((group, some)),
                 Piece::Nameless { shown, why } => {
-                    self.counters.nameless += 1;
+                    match of {
+                        Of::Users => self.counters.nameless += 1,
+                        Of::Groups => self.counters.nameless_groups += 1,
+                    }
                     self.counters.say(format!("{shown}: {why}"));
                 }
             }
         }
         let mut conn = self.conn().await?;
-        let new = source::stage(&mut conn, self.stage, of, &entries).await?;
+        let mut new: HashSet<String> = staging::stage(&mut conn, self.stage, of, &entries).await?.into_iter().collect();
         self.counters.of(of).read += new.len() as u64;
+        let mut twice = HashSet::new();
+        for (entry, shown) in entries.iter().zip(shown) {
+            // The first of a page that has this key is the one that was staged.
+            if new.remove(&entry.key) {
+                continue;
+            }
+            let place = staging::place_of(&mut conn, self.stage, of, &entry.key).await?;
+            if place.is_some_and(|place| place != entry.place) {
+                self.counters.say(format!("{shown}: another entry has the same id; it is left out"));
+                twice.insert(entry.key.clone());
+            }
+        }
         for (group, members) in members {
+            // Whose members they are nobody knows.
+            if twice.contains(&group) {
+                continue;
+            }
             for some in members.chunks(MEMBERS) {
-                source::stage_members(&mut conn, self.stage, &group, some).await?;
+                self.members += staging::stage_members(&mut conn, self.stage, &group, some).await?;
                 self.breathe("reading groups").await?;
             }
         }
@@ -99,9 +189,7 @@ impl Work<'_> {
                 None
             }
         };
-        let attribute = if of == Of::Users { "userName" } else { "displayName" };
-        let name = body.as_ref().and_then(|body| body.get(attribute)?.as_str()).unwrap_or_default();
-        source::Entry { key, place, also, name_key: fold(name.trim()), body }
+        staged(of, key, place, also, body)
     }
 
     /// Holds everything against the store; a line for each thing that is to be done.
@@ -169,7 +257,9 @@ impl Work<'_> {
 
     /// The groups that the one person who was read is in, and that do not say so any more: group, person, name.
     pub(super) async fn left_behind(&self) -> Result<Vec<(Uuid, Uuid, String)>, SyncError> {
-        if !matches!(self.extent, Extent::One(_)) || self.counters.nameless > 0 {
+        let unsure = self.counters.nameless + self.counters.nameless_groups > 0;
+        // Somebody who is in no group at all may as well be somebody whose groups cannot be read any more.
+        if !matches!(self.extent, Extent::One(_)) || unsure || self.counters.groups.read == 0 {
             return Ok(Vec::new());
         }
         let mut conn = self.conn().await?;
@@ -235,12 +325,12 @@ impl Work<'_> {
         let place = |written: &String| self.configured.source.place(written).map_err(SyncError::Refused);
         let places = config.scope_groups.iter().map(place).collect::<Result<Vec<String>, _>>()?;
         let mut conn = self.conn().await?;
-        let missing = source::groups_missing(&mut conn, self.stage, &places).await?;
+        let missing = staging::groups_missing(&mut conn, self.stage, &places).await?;
         if !missing.is_empty() {
             let what = "is in scope_groups and was not read: it is not there, or group_filter leaves it out";
             return Err(SyncError::Refused(format!("{} {what}", missing.join("; "))));
         }
-        Ok(Some(source::groups_within(&mut conn, self.stage, &places).await?))
+        Ok(Some(staging::groups_within(&mut conn, self.stage, &places).await?))
     }
 
     /// One person comes who is in a group that decided it at the last complete read.
@@ -255,83 +345,12 @@ impl Work<'_> {
         };
         Err(SyncError::Refused(why))
     }
+}
 
-    /// Counts who would go, and stops before the first change where that is too many.
-    pub(super) async fn check_fall(&mut self) -> Result<(), SyncError> {
-        let config = self.configured.config.clone();
-        let mut conn = self.conn().await?;
-        let (people, groups) = compare::present(&mut conn, self.stage.tenant_id).await?;
-        drop(conn);
-        if self.extent == Extent::Whole && self.counters.people.read == 0 && people > 0 {
-            let what = "The source has nobody any more; nothing was changed.";
-            return Err(SyncError::Refused(what.to_owned()));
-        }
-        let limit = Limit { percent: config.fall_percent, min: config.fall_min };
-        let gone = if self.takes_people_away() { self.gone_users().await? } else { 0 };
-        self.counters.people.vanish = gone;
-        refuse("people would be switched off or deleted", gone + self.losses, people, limit)?;
-        let gone = if self.takes_groups_away() { self.gone_groups().await? } else { 0 };
-        self.counters.groups.vanish = gone;
-        refuse("groups would be deleted", gone, groups, limit)?;
-        // One person is in many groups; whoever may not read members any more sees none.
-        let limit = Limit { min: config.fall_min.saturating_mul(10), ..limit };
-        if self.counters.leaves > u64::from(limit.min) {
-            let mut conn = self.conn().await?;
-            let memberships = members::memberships(&mut conn, self.stage.tenant_id).await?;
-            refuse("memberships would be taken away", self.counters.leaves, memberships, limit)?;
-        }
-        Ok(())
-    }
-
-    /// Whether people who are not in the source are taken away: not where somebody in it cannot be told from others.
-    pub(super) fn takes_people_away(&self) -> bool {
-        let config = &self.configured.config;
-        self.extent == Extent::Whole && config.users && config.vanished != Vanished::Keep && self.counters.nameless == 0
-    }
-
-    /// The same of groups.
-    pub(super) fn takes_groups_away(&self) -> bool {
-        let config = &self.configured.config;
-        self.extent == Extent::Whole
-            && config.groups
-            && config.vanished_groups == VanishedGroups::Delete
-            && self.counters.nameless == 0
-    }
-
-    /// The same of those whom a group that was read does not name: not where it was not read with all its members.
-    pub(super) fn takes_members_away(&self) -> bool {
-        !matches!(self.extent, Extent::One(_)) && self.counters.nameless == 0
-    }
-
-    async fn gone_users(&mut self) -> Result<u64, SyncError> {
-        let (mut after, mut gone) = (Uuid::nil(), 0);
-        let deletes = self.configured.config.vanished == Vanished::Delete;
-        let what = if deletes { "delete" } else { "deactivate" };
-        loop {
-            let mut conn = self.conn().await?;
-            let page = compare::gone_users(&mut conn, self.stage, after, !deletes, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(gone) };
-            after = last.id;
-            gone += page.len() as u64;
-            for person in page {
-                self.tell(Line::new(Of::Users, what, &person.name, "not in the source any more".to_owned()));
-            }
-        }
-    }
-
-    async fn gone_groups(&mut self) -> Result<u64, SyncError> {
-        let (mut after, mut gone) = (Uuid::nil(), 0);
-        loop {
-            let mut conn = self.conn().await?;
-            let page = compare::gone_groups(&mut conn, self.stage, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(gone) };
-            after = last.id;
-            gone += page.len() as u64;
-            for group in page {
-                self.tell(Line::new(Of::Groups, "delete", &group.name, "not in the source any more".to_owned()));
-            }
-        }
-    }
+fn staged(of: Of, key: String, place: String, also: Option<String>, body: Option<Value>) -> source::Entry {
+    let attribute = if of == Of::Users { "userName" } else { "displayName" };
+    let name = body.as_ref().and_then(|body| body.get(attribute)?.as_str()).unwrap_or_default();
+    source::Entry { key, place, also, name_key: fold(name.trim()), body }
 }
 
 fn name_of(of: Of, found: &Found) -> String {
@@ -339,14 +358,4 @@ fn name_of(of: Of, found: &Found) -> String {
     let said = found.body.as_ref().and_then(|body| body.get(attribute)?.as_str());
     let stored = || found.stored.as_ref().and_then(|stored| stored.attrs.get(attribute)?.as_str());
     said.or_else(stored).unwrap_or(&found.place).to_owned()
-}
-
-fn refuse(what: &str, losses: u64, present: u64, limit: Limit) -> Result<(), SyncError> {
-    let most = limit.of(present);
-    if losses <= most {
-        return Ok(());
-    }
-    Err(SyncError::Refused(format!(
-        "{losses} of {present} {what}, and {most} may be at once (fall_percent, fall_min); nothing was changed."
-    )))
 }

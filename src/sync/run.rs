@@ -23,8 +23,8 @@ use crate::policy::Policy;
 use crate::policy::record::Level;
 use crate::policy::scim::UnknownMembers;
 use crate::store::run::{self, Hold, Kind, Run, State};
-use crate::store::source::{self, Claim, Stage};
-use crate::store::tenant::{self, Origin, Tenant};
+use crate::store::source::{self, Stage, staging};
+use crate::store::tenant::{Origin, Tenant};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::Writer;
@@ -82,7 +82,7 @@ pub struct Asked {
 pub struct Sync {
     pub(super) store: Store,
     pub(super) directory: Directory,
-    sources: Vec<Configured>,
+    pub(super) sources: Vec<Configured>,
     lease: Duration,
     life: Lifecycle,
     metrics: Metrics,
@@ -104,6 +104,8 @@ pub(super) struct Work<'a> {
     pub(super) groups_mark: Option<Mark>,
     /// The groups, by key, whose members alone come; known after they were read.
     pub(super) scope: Option<Vec<String>>,
+    /// So many members were staged.
+    pub(super) members: u64,
     /// Active people whom the source switches off.
     pub(super) losses: u64,
     lease: Lease,
@@ -146,9 +148,21 @@ impl Work<'_> {
         self.keep("done").await
     }
 
+    /// Deletes what this and others that are over have staged.
     pub(super) async fn clear(&self) -> Result<(), SyncError> {
-        let mut conn = self.conn().await?;
-        Ok(source::clear(&mut conn, self.stage).await?)
+        loop {
+            let mut conn = self.conn().await?;
+            if !staging::clear(&mut conn, self.stage).await? {
+                return Ok(());
+            }
+            drop(conn);
+            self.breathe("making room").await?;
+        }
+    }
+
+    /// The how-manieth try of the run this is.
+    pub(super) fn attempt(&self) -> i64 {
+        self.lease.attempt()
     }
 }
 
@@ -177,36 +191,6 @@ impl Sync {
     /// The source of that name.
     pub fn source(&self, name: &str) -> Option<&Configured> {
         self.sources.iter().find(|source| source.config.name == name)
-    }
-
-    /// The tenant that a source feeds, which it holds from now on.
-    ///
-    /// # Errors
-    /// [`SyncError::Refused`]: there is no such tenant, or it has people of somebody else's.
-    pub async fn claim(&self, configured: &Configured) -> Result<Tenant, SyncError> {
-        let SourceConfig { name, tenant: slug, take_over, .. } = &configured.config;
-        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        let tenant = tenant::get(&mut *conn, slug).await?;
-        let tenant = tenant.ok_or_else(|| SyncError::Refused(format!("source {name}: there is no tenant {slug}")))?;
-        match source::claim(&mut conn, tenant.id, name, *take_over).await? {
-            Claim::Held => Ok(tenant),
-            Claim::Occupied => Err(SyncError::Refused(format!(
-                "source {name}: tenant {slug} has people whom a SCIM client or another source brought; \
-                 set take_over = true to take them over by userName, or feed another tenant"
-            ))),
-        }
-    }
-
-    /// Lets go of tenants whose source is not configured any more.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn release_undeclared(&self) -> Result<Vec<String>, StoreError> {
-        let column = |of: fn(&SourceConfig) -> &String| -> Vec<String> {
-            self.sources.iter().map(|source| of(&source.config).clone()).collect()
-        };
-        let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        source::release_undeclared(&mut conn, &column(|config| &config.tenant), &column(|config| &config.name)).await
     }
 
     /// Asks for a run, or joins the one that is open. `None` when one with other options is open.
@@ -259,7 +243,8 @@ impl Sync {
         line: &mut Teller<'_>,
     ) -> Result<(), SyncError> {
         let asked: Asked = serde_json::from_value(run.options.clone()).unwrap_or_default();
-        let tenant = self.claim(configured).await?;
+        let plans = run.kind == Kind::SyncPlan;
+        let tenant = if plans { self.may_feed(configured).await? } else { self.claim(configured).await? };
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
         let held = source::held(&mut *conn, tenant.id).await?;
         drop(conn);
@@ -268,18 +253,19 @@ impl Sync {
             sync: self,
             configured,
             caller,
-            stage: Stage { tenant_id: hold.tenant_id, run_id: hold.id },
+            stage: Stage { tenant_id: hold.tenant_id, run_id: hold.token },
             counters: Counters::default(),
             first: held.is_none_or(|held| held.applied.is_none()),
             extent: Extent::Whole,
             people_mark: None,
             groups_mark: None,
             scope: None,
+            members: 0,
             losses: 0,
             lease: Lease::new(self.store.clone(), run, hold, self.lease, self.life.clone()),
             line,
         };
-        let outcome = work.perform(&asked, run.kind == Kind::SyncPlan).await;
+        let outcome = work.perform(&asked, plans).await;
         let changed = work.counters.done > 0;
         if outcome.is_err() {
             // What it came to belongs to a run that failed, too; where the lease is gone there is nothing to tell.

@@ -80,12 +80,16 @@ impl Sync {
     /// Reads a source, by its place among all, when it is due, for as long as the process lives.
     pub async fn follow(self: Arc<Self>, place: usize) {
         let Some(configured) = self.sources().get(place) else { return };
-        let mut starting = true;
+        let (mut starting, mut told) = (true, String::new());
         while !self.life().is_ending() {
             match self.run_source(configured, starting, Utc::now()).await {
                 Ok(()) => starting = false,
-                // It was told at the start, and is again by every command.
-                Err(SyncError::Refused(why)) => tracing::debug!("a source is not read: {why}"),
+                // Until it is another reason, once is enough.
+                Err(SyncError::Refused(why)) if why != told => {
+                    tracing::warn!("a source is not read: {why}");
+                    told = why;
+                }
+                Err(SyncError::Refused(_)) => {}
                 Err(error) => tracing::warn!(error = %Chain(&error), "a source is not looked after; trying again"),
             }
             tokio::select! {

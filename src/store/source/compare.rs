@@ -96,7 +96,9 @@ pub async fn users(
                     AND o.key = n.external_id)
                   -- Of several entries of that name the first gets it; the others are told.
                   AND NOT EXISTS (SELECT FROM source_entry o WHERE o.tenant_id = $1 AND o.run_id = $2 AND o.kind = 'user'
-                    AND o.name_key = e.name_key AND o.key < e.key)
+                    AND o.name_key = e.name_key AND o.key < e.key
+                    AND ($6::text[] IS NULL OR EXISTS (SELECT FROM source_member m WHERE m.tenant_id = $1 AND m.run_id = $2
+                        AND m.member = o.place AND m.group_key = ANY($6))))
             ) AS found ORDER BY rank, id LIMIT 1
         ) u ON true
         WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = 'user' AND e.key > $3

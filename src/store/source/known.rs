@@ -9,29 +9,47 @@ use crate::store::StoreError;
 /// Rows of one statement.
 const PAGE: i64 = 5000;
 
-/// Stages those who are not among what was read and are named by groups that were.
-pub async fn stage(conn: &mut PgConnection, stage: Stage) -> Result<(), StoreError> {
-    sqlx::query!(
-        "-- source.known_stage
-        INSERT INTO source_entry (tenant_id, run_id, kind, key, place, also, name_key, subject_id, verdict)
-        SELECT $1, $2, k.kind, k.key, k.place, k.also, '', k.subject_id, 'known' FROM (
-            SELECT k.* FROM source_member m JOIN source_known k ON k.tenant_id = $1 AND k.place = m.member
-            WHERE m.tenant_id = $1 AND m.run_id = $2
-          UNION
-            SELECT k.* FROM source_member m JOIN source_known k ON k.tenant_id = $1 AND k.also = m.member
-            WHERE m.tenant_id = $1 AND m.run_id = $2
-        ) AS k
-        WHERE (k.kind = 'user' AND k.in_scope
-                AND EXISTS (SELECT FROM scim_user u WHERE u.tenant_id = $1 AND u.id = k.subject_id AND u.deleted_at IS NULL))
-           OR (k.kind = 'group'
-                AND EXISTS (SELECT FROM scim_group g WHERE g.tenant_id = $1 AND g.id = k.subject_id AND g.deleted_at IS NULL))
-        ON CONFLICT ON CONSTRAINT source_entry_pkey DO NOTHING",
+/// Stages those who are not among what was read and are named by groups that were: a page behind this kind and key. Answers where
+/// the page ended.
+pub async fn stage(
+    conn: &mut PgConnection,
+    stage: Stage,
+    (kind, key): (&str, &str),
+) -> Result<Option<(String, String)>, StoreError> {
+    let row = sqlx::query!(
+        r#"-- source.known_stage
+        WITH page AS (
+            SELECT k.kind, k.key, k.place, k.also, k.in_scope, k.subject_id FROM (
+                SELECT k.* FROM source_member m JOIN source_known k ON k.tenant_id = $1 AND k.place = m.member
+                WHERE m.tenant_id = $1 AND m.run_id = $2
+              UNION
+                SELECT k.* FROM source_member m JOIN source_known k ON k.tenant_id = $1 AND k.also = m.member
+                WHERE m.tenant_id = $1 AND m.run_id = $2
+            ) AS k
+            WHERE (k.kind, k.key) > ($3, $4) AND k.kind <> 'other' ORDER BY k.kind, k.key LIMIT $5
+        ), living AS (
+            -- Somebody may have been made since, or found to be somebody else.
+            SELECT p.*, CASE WHEN p.kind = 'user' THEN (SELECT u.id FROM scim_user u WHERE u.tenant_id = $1 AND u.deleted_at IS NULL
+                    AND (u.id = p.subject_id OR u.external_id = p.key) ORDER BY u.id = p.subject_id DESC NULLS LAST LIMIT 1)
+                ELSE (SELECT g.id FROM scim_group g WHERE g.tenant_id = $1 AND g.deleted_at IS NULL
+                    AND (g.id = p.subject_id OR g.external_id = p.key) ORDER BY g.id = p.subject_id DESC NULLS LAST LIMIT 1)
+                END AS id FROM page p
+        ), staged AS (
+            INSERT INTO source_entry (tenant_id, run_id, kind, key, place, also, name_key, subject_id, verdict)
+            SELECT $1, $2, l.kind, l.key, l.place, l.also, '', l.id, 'known' FROM living l
+            WHERE l.id IS NOT NULL AND (l.kind = 'group' OR l.in_scope)
+            ON CONFLICT ON CONSTRAINT source_entry_pkey DO NOTHING
+        )
+        SELECT kind AS "kind!", key AS "key!" FROM page ORDER BY kind DESC, key DESC LIMIT 1"#,
         stage.tenant_id,
         stage.run_id,
+        kind,
+        key,
+        PAGE,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(())
+    Ok(row.map(|row| (row.kind, row.key)))
 }
 
 /// Whom a group that was read names, and who is neither among what was read nor known.

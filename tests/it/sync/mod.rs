@@ -3,6 +3,7 @@
 mod changes;
 mod cli;
 mod daemon;
+mod guards;
 mod safety;
 mod size;
 pub(crate) mod slapd;

@@ -74,6 +74,14 @@ async fn an_authority_that_nobody_gave_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_certificate_with_another_name_is_not_believed() {
+    let mut org = org(server(2099, true), "ldaps").await;
+    org.config.ldap.urls = vec![org.config.ldap.urls[0].replace("127.0.0.1", "localhost")];
+    let why = org.failed().await;
+    assert!(why.contains("certificate"), "{why}");
+}
+
+#[tokio::test]
 async fn a_server_that_refuses_start_tls_hears_no_password() {
     let slapd =
         Slapd::wanted(&(slapd::tree() + &person("ann")), |_| slapd::Wanted { tcp: true, ..slapd::Wanted::default() });
