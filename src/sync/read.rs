@@ -72,6 +72,7 @@ impl Work<'_> {
             match piece {
                 Piece::Entry(entry) => entries.push(self.entry(of, entry)),
                 Piece::Members { group, members: some } => members.push((group, some)),
+                Piece::MembersBy { group, also } => members.push((group, vec![also])),
                 Piece::Nameless { shown, why } => {
                     self.counters.nameless += 1;
                     self.counters.say(format!("{shown}: {why}"));

@@ -10,6 +10,8 @@ use crate::config::Bind;
 use crate::sync::source::SourceError;
 use crate::telemetry::Chain;
 
+const STRONGER_AUTH_REQUIRED: u32 = 8;
+const CONFIDENTIALITY_REQUIRED: u32 = 13;
 const INVALID_CREDENTIALS: u32 = 49;
 const BUSY: u32 = 51;
 const UNAVAILABLE: u32 = 52;
@@ -65,6 +67,10 @@ async fn bound(ldap: &mut Ldap, bind: &Bind, address: &str, timeout: Duration) -
         0 => Ok(()),
         BUSY | UNAVAILABLE => Err(SourceError::Unreachable { address: address.to_owned(), why: told(&result) }),
         INVALID_CREDENTIALS => Err(denied(address, bind, "the DN or the password is wrong".to_owned())),
+        STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED => {
+            let what = "it takes no password without TLS (an ldaps:// address, or start_tls)";
+            Err(denied(address, bind, format!("{what}: {}", told(&result))))
+        }
         _ => Err(denied(address, bind, told(&result))),
     }
 }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::dn;
 use super::entry::Raw;
-use super::options::{Options, names_members};
+use super::member::{self, members};
+use super::options::Options;
 use crate::config::Disabled;
 use crate::scim::{self, urn};
 use crate::sync::source::{Entry, Piece};
@@ -160,18 +161,11 @@ pub(super) fn person(raw: &Raw, options: &Options) -> Piece {
     } else {
         Err(format!("it has no {}", options.mapping.user_names().collect::<Vec<_>>().join(" or ")))
     };
-    let also = options.member_name().and_then(|name| raw.text(name)).map(named);
+    let also = match options.primary_groups {
+        true => member::by_primary(raw),
+        false => options.member_name().and_then(|name| raw.text(name)).map(member::named),
+    };
     Piece::Entry(Entry { key, place, also, shown: raw.dn.clone(), body })
-}
-
-/// What a member is called that is no DN; never the spelling of one.
-fn named(name: &str) -> String {
-    format!("name:{name}")
-}
-
-/// The name itself.
-pub(super) fn name_of(also: &str) -> &str {
-    also.strip_prefix("name:").unwrap_or(also)
 }
 
 fn put(body: &mut Map<String, Value>, goal: &Goal, values: &[&str]) {
@@ -211,17 +205,10 @@ pub(super) fn group(raw: &Raw, options: &Options) -> Vec<Piece> {
         None => Err(format!("it has no {}", options.group_name)),
     };
     let members = members(raw, options);
+    let primary = if options.primary_groups { member::as_primary(raw) } else { None };
+    let primary = primary.map(|also| Piece::MembersBy { group: key.clone(), also });
     let entry = Piece::Entry(Entry { key: key.clone(), place, also: None, shown: raw.dn.clone(), body });
-    vec![entry, Piece::Members { group: key, members }]
-}
-
-/// The places of the members that were sent.
-pub(super) fn members(raw: &Raw, options: &Options) -> Vec<String> {
-    let of = |attribute| {
-        let by_name = names_members(attribute);
-        raw.texts(attribute).filter_map(move |text| if by_name { Some(named(text)) } else { dn::normalised(text) })
-    };
-    options.member_attributes().flat_map(of).collect()
+    [entry].into_iter().chain(primary).chain([Piece::Members { group: key, members }]).collect()
 }
 
 fn nameless(raw: &Raw, options: &Options) -> Piece {

@@ -1,9 +1,11 @@
-//! Directories that are read on a schedule, against a real OpenLDAP server.
+//! Directories that are read on a schedule, against a real OpenLDAP server, and a real domain controller of Samba's.
 
 mod changes;
 mod cli;
 mod daemon;
 mod safety;
+mod samba;
+mod samba_dc;
 mod size;
 pub(crate) mod slapd;
 mod stories;
@@ -23,9 +25,9 @@ use self::slapd::{ADMIN, BASE, PASSWORD, Slapd};
 use crate::world::{World, origin};
 
 /// A company: a directory, a store, a Jira.
-struct Org {
+struct Org<S = Slapd> {
     world: World,
-    slapd: Slapd,
+    slapd: S,
     config: SourceConfig,
 }
 
@@ -39,7 +41,9 @@ impl Org {
         let config = source("corp", &slapd.url());
         Self { world, slapd, config }
     }
+}
 
+impl<S> Org<S> {
     fn configured(&self) -> Configured {
         app::source(&self.config).unwrap()
     }
