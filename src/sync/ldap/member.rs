@@ -37,9 +37,8 @@ impl Member {
         self.name.eq_ignore_ascii_case("memberUid")
     }
 
-    fn members<'a>(&self, raw: &'a Raw) -> impl Iterator<Item = String> + use<'a> {
-        let by_name = self.is_by_name();
-        raw.texts(&self.name).filter_map(move |text| if by_name { Some(named(text)) } else { dn::normalised(text) })
+    fn members(&self, raw: &Raw) -> impl Iterator<Item = String> {
+        raw.texts(&self.name).map(if self.is_by_name() { named } else { dn::member })
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Options {
     /// Whether people name a group as their primary one, which does not name them then.
     pub(super) primary_groups: bool,
     pub(super) changed_by: ChangedBy,
+    /// The attribute that is another after every change of an entry.
+    pub(super) version: &'static str,
     pub(super) group_name: String,
     pub(super) disabled: Disabled,
     pub(super) referrals: Referrals,
@@ -47,6 +49,7 @@ struct Usual {
     referrals: Referrals,
     changed_by: ChangedBy,
     primary_groups: bool,
+    version: &'static str,
     attributes: &'static [(&'static str, &'static str)],
 }
 
@@ -58,6 +61,7 @@ const OPENLDAP: Usual = Usual {
     referrals: Referrals::Refuse,
     changed_by: ChangedBy::ModifyTimestamp,
     primary_groups: false,
+    version: "modifyTimestamp",
     attributes: INET_ORG_PERSON,
 };
 
@@ -72,6 +76,7 @@ const ACTIVE_DIRECTORY: Usual = Usual {
     referrals: Referrals::Ignore,
     changed_by: ChangedBy::UsnChanged,
     primary_groups: true,
+    version: "uSNChanged",
     attributes: &[
         ("userName", "sAMAccountName"),
         ("displayName", "displayName|cn"),
@@ -138,6 +143,7 @@ impl Options {
             members,
             member_name: or(&config.member_name, "uid"),
             primary_groups,
+            version: usual.version,
             changed_by: config.changed_by.unwrap_or(usual.changed_by),
             group_name: or(&config.group_name, "cn"),
             disabled: config.disabled.unwrap_or(usual.disabled),

@@ -58,6 +58,7 @@ impl Search {
         let (filter, member) = match wanted {
             WantedGroups::All | WantedGroups::Changed(_) => {
                 attributes.extend(options.members.iter().map(Member::first));
+                attributes.push(options.version.to_owned());
                 attributes.extend(options.primary_groups.then(|| "objectSid".to_owned()));
                 (options.group_filter.clone(), None)
             }
@@ -89,7 +90,16 @@ struct Range {
     key: String,
     member: Member,
     from: u32,
+    /// The group's count or time of its last change when its first members were read.
+    version: Option<String>,
+    /// So often it changed in the middle.
+    changed: u32,
 }
+
+/// So many pages in a row may have nothing in them.
+const MOST_EMPTY: u32 = 1000;
+/// How often a large group may change while it is being read.
+const MOST_CHANGES: u32 = 5;
 
 /// A search under way.
 pub(super) struct Searching {
@@ -101,6 +111,8 @@ pub(super) struct Searching {
     cookie: Option<Vec<u8>>,
     changes: Changes,
     ranges: VecDeque<Range>,
+    /// Pages without an entry, since the last one that had some.
+    empty: u32,
 }
 
 type Stream = SearchStream<'static, String, Vec<String>>;
@@ -112,7 +124,7 @@ impl Searching {
         }
         search.attributes.extend(changes.attribute().map(str::to_owned));
         search.attributes = distinct(search.attributes);
-        Self { ldap, address, options, search, cookie: Some(Vec::new()), changes, ranges: VecDeque::new() }
+        Self { ldap, address, options, search, cookie: Some(Vec::new()), changes, ranges: VecDeque::new(), empty: 0 }
     }
 
     async fn page(&mut self, cookie: Vec<u8>) -> Result<Vec<Piece>, SourceError> {
@@ -131,6 +143,10 @@ impl Searching {
         let result = stream.finish().await;
         self.judge(&result)?;
         self.cookie = cookie_of(&result);
+        self.empty = if entries.is_empty() { self.empty + 1 } else { 0 };
+        if self.empty > MOST_EMPTY {
+            return Err(partial("the server sends one empty page after the other"));
+        }
         Ok(entries.into_iter().flat_map(|raw| self.pieces(&raw)).collect())
     }
 
@@ -198,8 +214,9 @@ impl Searching {
             for (name, from) in &raw.ranges {
                 let members = self.options.members.iter();
                 for member in members.filter(|member| member.name.eq_ignore_ascii_case(name)) {
-                    let (dn, key) = (raw.dn.clone(), entry.key.clone());
-                    self.ranges.push_back(Range { dn, key, member: member.clone(), from: *from });
+                    let (dn, key, member) = (raw.dn.clone(), entry.key.clone(), member.clone());
+                    let version = raw.text(self.options.version).map(str::to_owned);
+                    self.ranges.push_back(Range { dn, key, member, from: *from, version, changed: 0 });
                 }
             }
         }
@@ -211,7 +228,7 @@ impl Searching {
         if range.from > LARGEST_GROUP {
             return Err(SourceError::Unusable(format!("{} has more than {LARGEST_GROUP} members", range.dn)));
         }
-        let attributes = vec![range.member.from(range.from)];
+        let attributes = vec![range.member.from(range.from), self.options.version.to_owned()];
         let searching = self
             .ldap
             .with_timeout(self.options.timeout)
@@ -226,14 +243,23 @@ impl Searching {
         let Some(raw) = entries.first() else {
             return Err(partial(&format!("{} is gone, which was being read", range.dn)));
         };
+        let version = raw.text(self.options.version).map(str::to_owned);
+        if version != range.version {
+            // Who comes after somebody who left is not where he was, and would be passed over.
+            if range.changed == MOST_CHANGES {
+                return Err(partial(&format!("{} changes while it is being read", range.dn)));
+            }
+            self.ranges.push_front(Range { from: 0, version, changed: range.changed + 1, ..range });
+            return Ok(Vec::new());
+        }
+        let key = range.key.clone();
         if let Some((_, next)) = raw.ranges.iter().find(|(name, _)| name.eq_ignore_ascii_case(&range.member.name)) {
             if *next <= range.from {
                 return Err(partial(&format!("{} is answered with the same members again", range.dn)));
             }
-            let (dn, key) = (range.dn, range.key.clone());
-            self.ranges.push_front(Range { dn, key, member: range.member, from: *next });
+            self.ranges.push_front(Range { from: *next, ..range });
         }
-        Ok(vec![Piece::Members { group: range.key, members: members(raw, &self.options) }])
+        Ok(vec![Piece::Members { group: key, members: members(raw, &self.options) }])
     }
 }
 

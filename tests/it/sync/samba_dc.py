@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import shutil
 import socket
 import struct
 import sys
@@ -107,7 +108,9 @@ async def relayed(descriptor, port):
 
 async def serve(folder):
     loopback_up()
-    os.makedirs(os.path.join(folder, "run"), exist_ok=True)
+    # What a controller left there of which this folder is a copy, is not this one's.
+    shutil.rmtree(os.path.join(folder, "run"), ignore_errors=True)
+    os.makedirs(os.path.join(folder, "run"))
     settings = os.path.join(folder, "smb.conf")
     with open(settings, "w") as file:
         file.write(SETTINGS.format(realm=REALM, domain=DOMAIN, host=HOST, folder=folder))

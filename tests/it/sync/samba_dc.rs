@@ -47,10 +47,20 @@ impl Dc {
                 return None;
             }
         };
-        let folder = tempfile::Builder::new().prefix("samba-").tempdir().unwrap();
-        copy(domain, folder.path());
+        let folder = copied(domain);
         certificates(folder.path(), 2099);
         restrict(&folder.path().join("server.key"));
+        let dc = Self::serve(folder);
+        dc.modify(ldif);
+        Some(dc)
+    }
+
+    /// Another that is what this one is now: a backup, run beside it.
+    pub fn backup(&self) -> Self {
+        Self::serve(copied(self.folder.path()))
+    }
+
+    fn serve(folder: TempDir) -> Self {
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [ldap, ldaps] = [0, 1].map(|n: usize| listeners[n].local_addr().unwrap().port());
         let [first, second] = listeners.map(OwnedFd::from);
@@ -63,9 +73,7 @@ impl Dc {
             .stderr(log)
             .spawn()
             .unwrap();
-        let dc = Self { folder, child, ldap, ldaps };
-        dc.modify(ldif);
-        Some(dc)
+        Self { folder, child, ldap, ldaps }
     }
 
     /// Its address, where TLS comes before anything is said.
@@ -81,6 +89,12 @@ impl Dc {
     /// The authority that its certificate is of.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// Ends it at once: with the first process of its namespace ends every other.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Changes entries, as an administrator would with LDIF; one without a `changetype` is added.
@@ -124,9 +138,7 @@ impl Dc {
 
 impl Drop for Dc {
     fn drop(&mut self) {
-        // With the first process of its namespace ends every other.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -206,14 +218,21 @@ fn provision(kept: &Path) {
     }
 }
 
+fn copied(domain: &Path) -> TempDir {
+    let folder = tempfile::Builder::new().prefix("samba-").tempdir().unwrap();
+    copy(domain, folder.path());
+    folder
+}
+
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let there = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
             fs::create_dir(&there).unwrap();
             copy(&entry.path(), &there);
-        } else {
+        } else if kind.is_file() {
             fs::copy(entry.path(), there).unwrap();
         }
     }
