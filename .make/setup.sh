@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building and testing needs and this machine lacks, and says so; changes nothing when all is there.
-# With the argument `browser` also what the tests of the admin page drive, with `ldap` the directory server of other tests.
+# With the argument `browser` also what the tests of the admin page drive, with `ldap` the directory servers of other tests.
 # Exit codes: 0 all there, 1 something could not be installed, 3 no suitable cargo.
 set -eu
 cd "$(dirname "$0")/.."
@@ -49,6 +49,9 @@ has_linker() {
 # An OpenLDAP server, which tests start themselves, and the command that changes it.
 has_ldap() { [ -x /usr/sbin/slapd ] && has ldapmodify; }
 
+# Samba as a domain controller, and what a domain is made of. Tests that find none say that they were not run.
+has_samba() { [ -x /usr/sbin/samba ] && [ -e /usr/share/samba/setup/provision.ldif ]; }
+
 # The tests of the admin page drive Chromium; nothing else needs it.
 has_browser() { has chromedriver && has chromium; }
 
@@ -91,6 +94,30 @@ install_postgres() {
     trap - EXIT INT TERM HUP
 }
 
+# Whether there is such a package.
+is_package() { apt-cache show "$1" >/dev/null 2>&1; }
+
+# Samba's programs: nothing is started while they are installed, nor with the machine later, unless somebody had a file server here.
+install_samba() {
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        trap 'exit 1' INT TERM HUP
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
+    # Older releases have fewer packages with more in them.
+    packages=samba
+    for package in $samba_packages; do
+        if is_package "$package"; then packages="$packages $package"; fi
+    done
+    if [ -x /usr/sbin/smbd ]; then services=; else services='smbd nmbd winbind samba-ad-dc'; fi
+    # shellcheck disable=SC2086
+    install_packages $packages
+    for service in $services; do as_root systemctl disable --quiet "$service" >/dev/null 2>&1 || :; done
+}
+samba_packages='samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules python3-samba'
+
 # The server's programs, without the directory that Debian's package makes, and without starting it.
 install_ldap() {
     printf 'slapd slapd/no_configuration boolean true\n' | as_root debconf-set-selections
@@ -102,13 +129,15 @@ linker=
 postgres=
 browser=
 ldap=
+samba=
 wants() { case " $wanted_extras " in *" $1 "*) ;; *) return 1 ;; esac; }
 wanted_extras="$*"
 has_linker || linker=yes
 has_postgres || postgres=yes
 ! wants browser || has_browser || browser=yes
 ! wants ldap || has_ldap || ldap=yes
-if [ -z "$linker$postgres$browser$ldap" ]; then
+! wants ldap || has_samba || samba=yes
+if [ -z "$linker$postgres$browser$ldap$samba" ]; then
     exit 0
 fi
 
@@ -116,8 +145,13 @@ fi
 [ -z "$postgres" ] || say 'missing here: the PostgreSQL server programs'
 [ -z "$browser" ] || say 'missing here: chromium and chromedriver, for the tests of the admin page'
 [ -z "$ldap" ] || say 'missing here: slapd and ldap-utils, for the tests of directories that are read'
+[ -z "$samba" ] || say 'missing here: samba as a domain controller, for the tests of Active Directory'
+if ! has apt-get && [ -z "$linker$postgres$browser$ldap" ]; then
+    say 'this is neither Debian nor Ubuntu: without samba the tests of Active Directory are not run, and say so'
+    exit 0
+fi
 if ! has apt-get; then
-    say "this is neither Debian nor Ubuntu: please install a C compiler, PostgreSQL $oldest_postgres or newer (initdb, postgres) and, for the tests, chromium with chromedriver, and OpenLDAP with its server"
+    say "this is neither Debian nor Ubuntu: please install a C compiler, PostgreSQL $oldest_postgres or newer (initdb, postgres) and, for the tests, chromium with chromedriver, OpenLDAP with its server, and Samba as a domain controller"
     exit 1
 fi
 if [ -n "$linker" ]; then say 'installing with apt-get: gcc libc6-dev'; fi
@@ -128,11 +162,15 @@ if [ -n "$browser" ]; then say 'installing with apt-get: chromium chromium-drive
 if [ -n "$ldap" ]; then
     say 'installing with apt-get: slapd ldap-utils (its programs only: no server is set up or started, port 389 stays free)'
 fi
+if [ -n "$samba" ]; then
+    say "installing with apt-get: samba $samba_packages (programs only: no service is set up, started or enabled)"
+fi
 as_root apt-get update >&2
 if [ -n "$linker" ]; then install_packages gcc libc6-dev; fi
 if [ -n "$postgres" ]; then install_postgres; fi
 if [ -n "$browser" ]; then install_packages chromium chromium-driver; fi
 if [ -n "$ldap" ]; then install_ldap; fi
+if [ -n "$samba" ]; then install_samba; fi
 
 has_linker || { say 'a C program still cannot be linked'; exit 1; }
 has_postgres || {
@@ -146,5 +184,9 @@ fi
 if wants ldap && ! has_ldap; then
     say 'slapd and ldapmodify are still not here'
     exit 1
+fi
+if wants ldap && ! has_samba; then
+    say 'samba is still not here: the tests of Active Directory are not run, and say so'
+    exit 0
 fi
 say 'all is there now'

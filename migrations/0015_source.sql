@@ -60,7 +60,7 @@ CREATE INDEX source_member_member ON source_member (tenant_id, run_id, member);
 -- people in it being read again.
 CREATE TABLE source_known (
     tenant_id uuid NOT NULL,
-    -- user | group | other (a member that is neither; its key is its place)
+    -- user | group | other (a member that is neither, or a name that people have in common; its key is its place)
     kind text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
     place text COLLATE "C" NOT NULL,

@@ -132,6 +132,8 @@ impl Seen {
                 match piece {
                     Piece::Entry(entry) => self.take(entry, people),
                     Piece::Members { members, .. } => self.members += members.len() as u64,
+                    // Who they are only the people tell.
+                    Piece::MembersBy { .. } => {}
                     Piece::Nameless { shown, why } => self.say(format!("{shown}: {why}")),
                 }
             }

@@ -137,6 +137,8 @@ pub struct LdapConfig {
     pub id: Option<String>,
     /// The attributes of a group with its members' DNs.
     pub member: Option<String>,
+    /// Whether a group has those as members, too, whose primary group it is (Active Directory).
+    pub primary_groups: Option<bool>,
     /// The attribute of a person that `memberUid` means.
     pub member_name: Option<String>,
     /// The attribute with a group's name.
@@ -328,6 +330,7 @@ impl LdapConfig {
             group_filter: None,
             id: None,
             member: None,
+            primary_groups: None,
             member_name: None,
             changed_by: None,
             group_name: None,
@@ -367,6 +370,7 @@ impl LdapConfig {
             group_filter: filter(reader, "group_filter"),
             id: reader.optional("id"),
             member: reader.optional("member"),
+            primary_groups: reader.optional("primary_groups"),
             member_name: reader.optional("member_name"),
             changed_by: reader.optional("changed_by"),
             group_name: reader.optional("group_name"),

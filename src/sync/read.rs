@@ -143,6 +143,7 @@ impl Work<'_> {
                     entries.push(self.entry(of, entry));
                 }
                 Piece::Members { group, members: some } => members.push((group, some)),
+                Piece::MembersBy { group, also } => members.push((group, vec![also])),
                 Piece::Nameless { shown, why } => {
                     match of {
                         Of::Users => self.counters.nameless += 1,

@@ -47,7 +47,7 @@ pub struct Entry {
     pub key: String,
     /// What members of groups are named by, in one spelling.
     pub place: String,
-    /// What else members of groups are named by. It must not be anybody's place.
+    /// What else members of groups are named by, several people together perhaps. It must not be anybody's place.
     pub also: Option<String>,
     /// What a person calls it, in messages.
     pub shown: String,
@@ -66,6 +66,13 @@ pub enum Piece {
         group: String,
         /// Some of its members.
         members: Vec<String>,
+    },
+    /// All those whom this names besides their place are members of a group.
+    MembersBy {
+        /// The group's key.
+        group: String,
+        /// What they have in common: their `also`.
+        also: String,
     },
     /// Something that has no stable id, so that nobody knows who it is.
     Nameless {

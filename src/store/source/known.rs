@@ -75,7 +75,11 @@ pub async fn newcomer(conn: &mut PgConnection, stage: Stage) -> Result<Option<St
         "-- source.known_newcomer
         SELECT e.place FROM source_entry e JOIN source_known k ON k.tenant_id = $1 AND k.kind = 'other'
             AND k.key IN (e.place, e.also)
-        WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.verdict IS DISTINCT FROM 'known' LIMIT 1",
+        WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.verdict IS DISTINCT FROM 'known'
+          -- Whoever has a name in common with others is new where this one did not have it.
+          AND (k.key = e.place OR NOT EXISTS (SELECT FROM source_known u
+            WHERE u.tenant_id = $1 AND u.kind = e.kind AND u.key = e.key AND u.also = e.also))
+        LIMIT 1",
         stage.tenant_id,
         stage.run_id,
     )
@@ -156,14 +160,13 @@ pub async fn remember(
     .await?)
 }
 
-/// Remembers a page of those whom groups name and who are neither people nor groups that were read; answers the last one.
+/// Remembers a page of those whom groups name by what is no place of a person or group that was read; answers the last one.
 pub async fn remember_others(conn: &mut PgConnection, stage: Stage, after: &str) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar!(
         "-- source.known_remember_others
         WITH page AS (
             SELECT DISTINCT m.member FROM source_member m WHERE m.tenant_id = $1 AND m.run_id = $2 AND m.member > $3
               AND NOT EXISTS (SELECT FROM source_entry e WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.place = m.member)
-              AND NOT EXISTS (SELECT FROM source_entry e WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.also = m.member)
             ORDER BY m.member LIMIT $4
         ), kept AS (
             INSERT INTO source_known (tenant_id, kind, key, place, in_scope) SELECT $1, 'other', member, member, false FROM page
@@ -209,7 +212,6 @@ pub async fn forget_unseen(
               AND CASE p.kind WHEN 'other'
                 THEN NOT EXISTS (SELECT FROM source_member m WHERE m.tenant_id = $1 AND m.run_id = $2 AND m.member = p.key)
                     OR EXISTS (SELECT FROM source_entry e WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.place = p.key)
-                    OR EXISTS (SELECT FROM source_entry e WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.also = p.key)
                 ELSE NOT EXISTS (SELECT FROM source_entry e WHERE e.tenant_id = $1 AND e.run_id = $2 AND e.kind = p.kind
                     AND e.key = p.key) END
         )

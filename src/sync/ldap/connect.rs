@@ -10,6 +10,8 @@ use crate::config::Bind;
 use crate::sync::source::SourceError;
 use crate::telemetry::Chain;
 
+const STRONGER_AUTH_REQUIRED: u32 = 8;
+const CONFIDENTIALITY_REQUIRED: u32 = 13;
 const INVALID_CREDENTIALS: u32 = 49;
 const BUSY: u32 = 51;
 const UNAVAILABLE: u32 = 52;
@@ -64,9 +66,28 @@ async fn bound(ldap: &mut Ldap, bind: &Bind, address: &str, timeout: Duration) -
     match result.rc {
         0 => Ok(()),
         BUSY | UNAVAILABLE => Err(SourceError::Unreachable { address: address.to_owned(), why: told(&result) }),
-        INVALID_CREDENTIALS => Err(denied(address, bind, "the DN or the password is wrong".to_owned())),
+        INVALID_CREDENTIALS => Err(denied(address, bind, wrong_credentials(&result.text))),
+        STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED => {
+            let what = "it takes no password without TLS (an ldaps:// address, or start_tls)";
+            Err(denied(address, bind, format!("{what}: {}", told(&result))))
+        }
         _ => Err(denied(address, bind, told(&result))),
     }
+}
+
+/// Active Directory says in the text of its answer what is wrong, by one of Windows' numbers.
+fn wrong_credentials(text: &str) -> String {
+    let number = text.split_once(" data ").map_or("", |(_, rest)| rest.split([',', ' ']).next().unwrap_or_default());
+    let why = match number {
+        "530" | "531" => "the account may not sign in at this time, or from here",
+        "532" => "the password has expired",
+        "533" => "the account is switched off",
+        "701" => "the account has expired",
+        "773" => "the password has to be changed before it is used",
+        "775" => "the account is locked after wrong passwords",
+        _ => return "the DN or the password is wrong".to_owned(),
+    };
+    format!("{why} (data {number})")
 }
 
 fn denied(address: &str, bind: &Bind, why: String) -> SourceError {

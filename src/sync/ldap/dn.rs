@@ -1,28 +1,69 @@
 //! Distinguished names in one spelling (RFC 4514), so that a member's DN and the member's own are the same text. Decides nothing.
 
-/// A DN in the one spelling: names and values in folded case, blanks around separators gone, escapes as few as can be. `None`
-/// where it is no DN.
+/// Other names of the attributes that DNs are made of (RFC 4519).
+const ALIASES: [(&str, &str); 20] = [
+    ("2.5.4.3", "cn"),
+    ("commonname", "cn"),
+    ("2.5.4.4", "sn"),
+    ("surname", "sn"),
+    ("2.5.4.6", "c"),
+    ("countryname", "c"),
+    ("2.5.4.7", "l"),
+    ("localityname", "l"),
+    ("2.5.4.8", "st"),
+    ("stateorprovincename", "st"),
+    ("2.5.4.9", "street"),
+    ("streetaddress", "street"),
+    ("2.5.4.10", "o"),
+    ("organizationname", "o"),
+    ("2.5.4.11", "ou"),
+    ("organizationalunitname", "ou"),
+    ("0.9.2342.19200300.100.1.1", "uid"),
+    ("userid", "uid"),
+    ("0.9.2342.19200300.100.1.25", "dc"),
+    ("domaincomponent", "dc"),
+];
+
+/// A DN in the one spelling: names and values in folded case, the parts of a step in order, blanks around separators gone, escapes
+/// as few as can be. `None` where it is no DN.
 ///
 /// Values are folded whatever their attribute says: two entries whose DNs differ in letter case only are not to be expected.
 pub(super) fn normalised(dn: &str) -> Option<String> {
     let mut out = String::with_capacity(dn.len());
     let mut rest = dn.trim();
+    let mut step: Vec<String> = Vec::new();
     loop {
         let (name, after) = rest.split_once('=')?;
         let name = name.trim();
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')) {
             return None;
         }
-        out.push_str(&name.to_lowercase());
-        out.push('=');
         let (value, separator, after) = value(after)?;
-        push_escaped(&mut out, &value);
-        match separator {
-            None => return Some(out),
-            Some(separator) => out.push(separator),
+        let mut part = format!("{}=", known(name.to_lowercase()));
+        push_escaped(&mut part, &value);
+        step.push(part);
+        if separator != Some('+') {
+            step.sort_unstable();
+            out.push_str(&step.join("+"));
+            step.clear();
+            match separator {
+                None => return Some(out),
+                Some(separator) => out.push(separator),
+            }
         }
         rest = after;
     }
+}
+
+fn known(name: String) -> String {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, usual)| (*usual).to_owned())
+}
+
+/// A member in the one spelling. What follows the name of a `uniqueMember` (`#'01'B`, RFC 4517) is not part of it; what is no name at
+/// all is nobody's, and is kept as it is.
+pub(super) fn member(text: &str) -> String {
+    let name = text.strip_suffix("'B").and_then(|text| text.rsplit_once("#'")).map_or(text, |(name, _)| name);
+    normalised(name).unwrap_or_else(|| crate::account::fold(text))
 }
 
 /// The value up to the next separator: unescaped and folded, with single blanks; the separator, in the one spelling; the rest.
@@ -88,7 +129,7 @@ fn push_escaped(out: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::normalised;
+    use super::{member, normalised};
 
     #[test]
     fn a_name_has_one_spelling() {
@@ -102,12 +143,21 @@ mod tests {
             ("cn=J\u{dc}RGEN,dc=corp", "cn=j\u{fc}rgen,dc=corp"),
             ("cn=a  b,dc=corp", "cn=a b,dc=corp"),
             ("cn=a+uid=b,dc=corp", "cn=a+uid=b,dc=corp"),
-            ("2.5.4.3=x", "2.5.4.3=x"),
+            ("uid=b + CN=a,dc=corp", "cn=a+uid=b,dc=corp"),
+            ("2.5.4.3=x,organizationalUnitName=y", "cn=x,ou=y"),
+            ("my_own=x", "my_own=x"),
         ];
         for (written, expected) in table {
             assert_eq!(normalised(written).as_deref(), Some(expected), "{written}");
             assert_eq!(normalised(expected).as_deref(), Some(expected), "{expected}: once more");
         }
+    }
+
+    #[test]
+    fn a_member_is_a_name_whatever_follows_it() {
+        assert_eq!(member("uid=Ann,dc=corp#'0101'B"), "uid=ann,dc=corp");
+        assert_eq!(member("uid=Ann,dc=corp"), "uid=ann,dc=corp");
+        assert_eq!(member("Ann"), "ann");
     }
 
     #[test]

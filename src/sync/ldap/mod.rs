@@ -1,12 +1,13 @@
 //! LDAP servers, Active Directory among them, as a source. Reads only; follows no referral.
 //!
 //! `options` is what is known of a server, `connect` reaches it, `reading` asks page by page, `entry` takes answers apart, `person`
-//! makes SCIM documents of them, `changes` knows from where changes are to be asked for, `dn` gives every name one spelling.
+//! makes SCIM documents of them, `member` knows how groups name their members, `changes` knows from where changes are to be asked for, `dn` gives every name one spelling.
 
 mod changes;
 mod connect;
 mod dn;
 mod entry;
+mod member;
 mod options;
 mod person;
 mod reading;

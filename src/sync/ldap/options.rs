@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use url::Url;
 
+use super::member::{self, Member};
 use super::person::Mapping;
 use super::tls;
 use crate::config::{Bind, ChangedBy, Disabled, LdapConfig, Preset, Referrals};
@@ -24,9 +25,13 @@ pub(super) struct Options {
     pub(super) user_filter: String,
     pub(super) group_filter: String,
     pub(super) id: String,
-    pub(super) member: String,
+    pub(super) members: Vec<Member>,
     pub(super) member_name: String,
+    /// Whether people name a group as their primary one, which does not name them then.
+    pub(super) primary_groups: bool,
     pub(super) changed_by: ChangedBy,
+    /// The attribute that is another after every change of an entry.
+    pub(super) version: &'static str,
     pub(super) group_name: String,
     pub(super) disabled: Disabled,
     pub(super) referrals: Referrals,
@@ -43,6 +48,8 @@ struct Usual {
     disabled: Disabled,
     referrals: Referrals,
     changed_by: ChangedBy,
+    primary_groups: bool,
+    version: &'static str,
     attributes: &'static [(&'static str, &'static str)],
 }
 
@@ -53,6 +60,8 @@ const OPENLDAP: Usual = Usual {
     disabled: Disabled::PwdAccountLockedTime,
     referrals: Referrals::Refuse,
     changed_by: ChangedBy::ModifyTimestamp,
+    primary_groups: false,
+    version: "modifyTimestamp",
     attributes: INET_ORG_PERSON,
 };
 
@@ -66,6 +75,8 @@ const ACTIVE_DIRECTORY: Usual = Usual {
     // A search from the root of a domain is always referred to the partitions beside it, in which nobody is looked for.
     referrals: Referrals::Ignore,
     changed_by: ChangedBy::UsnChanged,
+    primary_groups: true,
+    version: "uSNChanged",
     attributes: &[
         ("userName", "sAMAccountName"),
         ("displayName", "displayName|cn"),
@@ -112,6 +123,13 @@ impl Options {
         });
         let mut attributes: BTreeMap<&str, &str> = usual.attributes.iter().copied().collect();
         attributes.extend(config.attributes.iter().map(|(path, names)| (path.as_str(), names.as_str())));
+        let primary_groups = config.primary_groups.unwrap_or(usual.primary_groups);
+        let members = member::attributes(&or(&config.member, "member|uniqueMember")).map_err(SourceError::Unusable)?;
+        if primary_groups && members.iter().any(Member::is_by_name) {
+            let why =
+                "member: memberUid and primary_groups cannot both be: a person is named by one thing besides the DN";
+            return Err(SourceError::Unusable(why.to_owned()));
+        }
         Ok(Self {
             urls: urls.collect::<Result<_, _>>()?,
             start_tls: config.start_tls,
@@ -122,8 +140,10 @@ impl Options {
             user_filter: or(&config.user_filter, usual.user_filter),
             group_filter: or(&config.group_filter, usual.group_filter),
             id: or(&config.id, usual.id),
-            member: or(&config.member, "member|uniqueMember"),
+            members,
             member_name: or(&config.member_name, "uid"),
+            primary_groups,
+            version: usual.version,
             changed_by: config.changed_by.unwrap_or(usual.changed_by),
             group_name: or(&config.group_name, "cn"),
             disabled: config.disabled.unwrap_or(usual.disabled),
@@ -134,17 +154,8 @@ impl Options {
         })
     }
 
-    /// The attributes whose values are members.
-    pub(super) fn member_attributes(&self) -> impl Iterator<Item = &str> {
-        self.member.split('|').map(str::trim)
-    }
     /// The attribute of a person that groups name members by, if one does so.
     pub(super) fn member_name(&self) -> Option<&str> {
-        self.member_attributes().any(names_members).then_some(self.member_name.as_str())
+        self.members.iter().any(Member::is_by_name).then_some(self.member_name.as_str())
     }
-}
-
-/// Whether the values of an attribute are names of people instead of DNs (RFC 2307).
-pub(super) fn names_members(attribute: &str) -> bool {
-    attribute.eq_ignore_ascii_case("memberUid")
 }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::dn;
 use super::entry::Raw;
-use super::options::{Options, names_members};
+use super::member::{self, members};
+use super::options::Options;
 use crate::config::Disabled;
 use crate::scim::{self, urn};
 use crate::sync::source::{Entry, Piece};
@@ -48,7 +49,7 @@ impl Mapping {
         for (path, names) in attributes {
             let names: Vec<String> =
                 names.split('|').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
-            let word = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ';'));
+            let word = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
             if let Some(odd) = names.iter().find(|name| !word(name)) {
                 return Err(format!("attributes: \"{odd}\" is no name of an LDAP attribute"));
             }
@@ -114,24 +115,31 @@ pub(super) fn disabled_attribute(rule: Disabled) -> Option<&'static str> {
     }
 }
 
-/// What `pwdAccountLockedTime` says of an account that somebody has to unlock.
-const LOCKED_FOR_EVER: &str = "000001010000Z";
+/// The year in which `pwdAccountLockedTime` is, of an account that somebody has to unlock.
+const LOCKED_FOR_EVER: &str = "0000";
 /// The bit of `userAccountControl` (ACCOUNTDISABLE).
 const ACCOUNT_DISABLE: i64 = 2;
 
-fn is_disabled(raw: &Raw, rule: Disabled) -> bool {
+fn is_disabled(raw: &Raw, rule: Disabled) -> Result<bool, String> {
     let value = disabled_attribute(rule).and_then(|name| raw.text(name)).unwrap_or_default();
-    match rule {
+    Ok(match rule {
         Disabled::Never => false,
-        Disabled::UserAccountControl => value.parse::<i64>().is_ok_and(|flags| flags & ACCOUNT_DISABLE != 0),
-        Disabled::PwdAccountLockedTime => value == LOCKED_FOR_EVER,
+        // Every account has it: where it may not be read nobody knows who is switched off.
+        Disabled::UserAccountControl => {
+            let flags = value.parse::<i64>().map_err(|_| "its userAccountControl cannot be read".to_owned())?;
+            flags & ACCOUNT_DISABLE != 0
+        }
+        Disabled::PwdAccountLockedTime => value.starts_with(LOCKED_FOR_EVER),
         Disabled::NsAccountLock => value.eq_ignore_ascii_case("true"),
-    }
+    })
 }
 
-/// The id that stays. Active Directory's is a number, whose bytes may look like text.
+/// Attributes of Active Directory whose 16 bytes are a number; they may look like text.
+const NUMBERS: [&str; 2] = ["objectGUID", "mS-DS-ConsistencyGuid"];
+
+/// The id that stays.
 fn key(raw: &Raw, attribute: &str) -> Option<String> {
-    if attribute.eq_ignore_ascii_case("objectGUID") {
+    if NUMBERS.iter().any(|number| attribute.eq_ignore_ascii_case(number)) {
         let bytes: [u8; 16] = raw.all(attribute).first()?.as_slice().try_into().ok()?;
         return Some(Uuid::from_bytes_le(bytes).to_string());
     }
@@ -153,25 +161,22 @@ pub(super) fn person(raw: &Raw, options: &Options) -> Piece {
             put(&mut body, goal, &values);
         }
     }
-    let body = if body.contains_key("userName") {
-        body.insert("externalId".to_owned(), json!(key));
-        body.insert("active".to_owned(), json!(!is_disabled(raw, options.disabled)));
-        Ok(Value::Object(body))
-    } else {
-        Err(format!("it has no {}", options.mapping.user_names().collect::<Vec<_>>().join(" or ")))
+    let body = match is_disabled(raw, options.disabled) {
+        _ if !body.contains_key("userName") => {
+            Err(format!("it has no {}", options.mapping.user_names().collect::<Vec<_>>().join(" or ")))
+        }
+        Err(why) => Err(why),
+        Ok(disabled) => {
+            body.insert("externalId".to_owned(), json!(key));
+            body.insert("active".to_owned(), json!(!disabled));
+            Ok(Value::Object(body))
+        }
     };
-    let also = options.member_name().and_then(|name| raw.text(name)).map(named);
+    let also = match options.primary_groups {
+        true => member::by_primary(raw),
+        false => options.member_name().and_then(|name| raw.text(name)).map(member::named),
+    };
     Piece::Entry(Entry { key, place, also, shown: raw.dn.clone(), body })
-}
-
-/// What a member is called that is no DN; never the spelling of one.
-fn named(name: &str) -> String {
-    format!("name:{name}")
-}
-
-/// The name itself.
-pub(super) fn name_of(also: &str) -> &str {
-    also.strip_prefix("name:").unwrap_or(also)
 }
 
 fn put(body: &mut Map<String, Value>, goal: &Goal, values: &[&str]) {
@@ -211,17 +216,10 @@ pub(super) fn group(raw: &Raw, options: &Options) -> Vec<Piece> {
         None => Err(format!("it has no {}", options.group_name)),
     };
     let members = members(raw, options);
+    let primary = if options.primary_groups { member::as_primary(raw) } else { None };
+    let primary = primary.map(|also| Piece::MembersBy { group: key.clone(), also });
     let entry = Piece::Entry(Entry { key: key.clone(), place, also: None, shown: raw.dn.clone(), body });
-    vec![entry, Piece::Members { group: key, members }]
-}
-
-/// The places of the members that were sent.
-pub(super) fn members(raw: &Raw, options: &Options) -> Vec<String> {
-    let of = |attribute| {
-        let by_name = names_members(attribute);
-        raw.texts(attribute).filter_map(move |text| if by_name { Some(named(text)) } else { dn::normalised(text) })
-    };
-    options.member_attributes().flat_map(of).collect()
+    [entry].into_iter().chain(primary).chain([Piece::Members { group: key, members }]).collect()
 }
 
 fn nameless(raw: &Raw, options: &Options) -> Piece {

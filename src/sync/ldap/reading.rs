@@ -10,7 +10,8 @@ use ldap3::{DerefAliases, Ldap, LdapResult, Scope, SearchOptions, SearchStream, 
 use super::changes::Changes;
 use super::connect::{told, unreachable};
 use super::entry::Raw;
-use super::options::{Options, names_members};
+use super::member::{self, Member, members};
+use super::options::Options;
 use super::person;
 use crate::config::Referrals;
 use crate::sync::source::{Mark, Piece, Reading, SourceError, Step, Wanted, WantedGroups};
@@ -46,6 +47,9 @@ impl Search {
         attributes.extend(person::disabled_attribute(options.disabled).map(str::to_owned));
         attributes.push(options.id.clone());
         attributes.extend(options.member_name().map(str::to_owned));
+        if options.primary_groups {
+            attributes.extend(["objectSid", "primaryGroupID"].map(str::to_owned));
+        }
         Self { base: options.user_base.clone(), filter, attributes: distinct(attributes), groups: false, member: None }
     }
 
@@ -53,7 +57,9 @@ impl Search {
         let mut attributes = vec![options.group_name.clone(), options.id.clone()];
         let (filter, member) = match wanted {
             WantedGroups::All | WantedGroups::Changed(_) => {
-                attributes.extend(options.member_attributes().map(str::to_owned));
+                attributes.extend(options.members.iter().map(Member::first));
+                attributes.push(options.version.to_owned());
+                attributes.extend(options.primary_groups.then(|| "objectSid".to_owned()));
                 (options.group_filter.clone(), None)
             }
             WantedGroups::Of { place, also } => (groups_of(options, place, also.as_deref()), Some(place.clone())),
@@ -64,15 +70,11 @@ impl Search {
 
 /// The groups that name this person.
 fn groups_of(options: &Options, place: &str, also: Option<&str>) -> String {
-    let literal = |attribute: &str| match (names_members(attribute), also) {
-        (false, _) => Some(ldap_escape(place).into_owned()),
-        (true, Some(also)) => Some(ldap_escape(person::name_of(also)).into_owned()),
-        (true, None) => None,
-    };
-    let named: String = options
-        .member_attributes()
-        .filter_map(|attribute| Some(format!("({attribute}={})", literal(attribute)?)))
-        .collect();
+    let named = options.members.iter().filter_map(|member| {
+        let value = if member.is_by_name() { member::name_of(also?)? } else { place };
+        Some(format!("({}={})", member.name, ldap_escape(value)))
+    });
+    let named: String = named.chain(also.and_then(member::primary_filter)).collect();
     format!("(&{}(|{named}))", options.group_filter)
 }
 
@@ -86,9 +88,18 @@ fn distinct(mut names: Vec<String>) -> Vec<String> {
 struct Range {
     dn: String,
     key: String,
-    attribute: String,
+    member: Member,
     from: u32,
+    /// The group's count or time of its last change when its first members were read.
+    version: Option<String>,
+    /// So often it changed in the middle.
+    changed: u32,
 }
+
+/// So many pages in a row may have nothing in them.
+const MOST_EMPTY: u32 = 1000;
+/// How often a large group may change while it is being read.
+const MOST_CHANGES: u32 = 5;
 
 /// A search under way.
 pub(super) struct Searching {
@@ -100,6 +111,8 @@ pub(super) struct Searching {
     cookie: Option<Vec<u8>>,
     changes: Changes,
     ranges: VecDeque<Range>,
+    /// Pages without an entry, since the last one that had some.
+    empty: u32,
 }
 
 type Stream = SearchStream<'static, String, Vec<String>>;
@@ -111,7 +124,7 @@ impl Searching {
         }
         search.attributes.extend(changes.attribute().map(str::to_owned));
         search.attributes = distinct(search.attributes);
-        Self { ldap, address, options, search, cookie: Some(Vec::new()), changes, ranges: VecDeque::new() }
+        Self { ldap, address, options, search, cookie: Some(Vec::new()), changes, ranges: VecDeque::new(), empty: 0 }
     }
 
     async fn page(&mut self, cookie: Vec<u8>) -> Result<Vec<Piece>, SourceError> {
@@ -130,6 +143,10 @@ impl Searching {
         let result = stream.finish().await;
         self.judge(&result)?;
         self.cookie = cookie_of(&result);
+        self.empty = if entries.is_empty() { self.empty + 1 } else { 0 };
+        if self.empty > MOST_EMPTY {
+            return Err(partial("the server sends one empty page after the other"));
+        }
         Ok(entries.into_iter().flat_map(|raw| self.pieces(&raw)).collect())
     }
 
@@ -167,6 +184,10 @@ impl Searching {
     fn judge(&self, result: &LdapResult) -> Result<(), SourceError> {
         match result.rc {
             0 => Ok(()),
+            1 | 50 if self.options.bind.is_none() => {
+                let why = format!("{} lets nobody read without a bind (bind_dn): {}", self.address, told(result));
+                Err(SourceError::Unusable(why))
+            }
             // Nobody but the reader itself ends a search early.
             88 => {
                 Err(SourceError::Unreachable { address: self.address.clone(), why: "the connection was lost".into() })
@@ -190,16 +211,14 @@ impl Searching {
             return pieces;
         }
         if let Some(Piece::Entry(entry)) = pieces.first() {
-            let of_members =
-                |name: &str| self.options.member_attributes().any(|member| member.eq_ignore_ascii_case(name));
-            let more = raw.ranges.iter().filter(|(name, _)| of_members(name)).map(|(name, from)| Range {
-                dn: raw.dn.clone(),
-                key: entry.key.clone(),
-                attribute: name.clone(),
-                from: *from,
-            });
-            let more: Vec<Range> = more.collect();
-            self.ranges.extend(more);
+            for (name, from) in &raw.ranges {
+                let members = self.options.members.iter();
+                for member in members.filter(|member| member.name.eq_ignore_ascii_case(name)) {
+                    let (dn, key, member) = (raw.dn.clone(), entry.key.clone(), member.clone());
+                    let version = raw.text(self.options.version).map(str::to_owned);
+                    self.ranges.push_back(Range { dn, key, member, from: *from, version, changed: 0 });
+                }
+            }
         }
         pieces
     }
@@ -209,7 +228,7 @@ impl Searching {
         if range.from > LARGEST_GROUP {
             return Err(SourceError::Unusable(format!("{} has more than {LARGEST_GROUP} members", range.dn)));
         }
-        let attributes = vec![format!("{};range={}-*", range.attribute, range.from)];
+        let attributes = vec![range.member.from(range.from), self.options.version.to_owned()];
         let searching = self
             .ldap
             .with_timeout(self.options.timeout)
@@ -224,18 +243,23 @@ impl Searching {
         let Some(raw) = entries.first() else {
             return Err(partial(&format!("{} is gone, which was being read", range.dn)));
         };
-        if let Some((_, next)) = raw.ranges.iter().find(|(name, _)| *name == range.attribute) {
+        let version = raw.text(self.options.version).map(str::to_owned);
+        if version != range.version {
+            // Who comes after somebody who left is not where he was, and would be passed over.
+            if range.changed == MOST_CHANGES {
+                return Err(partial(&format!("{} changes while it is being read", range.dn)));
+            }
+            self.ranges.push_front(Range { from: 0, version, changed: range.changed + 1, ..range });
+            return Ok(Vec::new());
+        }
+        let key = range.key.clone();
+        if let Some((_, next)) = raw.ranges.iter().find(|(name, _)| name.eq_ignore_ascii_case(&range.member.name)) {
             if *next <= range.from {
                 return Err(partial(&format!("{} is answered with the same members again", range.dn)));
             }
-            self.ranges.push_front(Range {
-                from: *next,
-                dn: range.dn,
-                key: range.key.clone(),
-                attribute: range.attribute,
-            });
+            self.ranges.push_front(Range { from: *next, ..range });
         }
-        Ok(vec![Piece::Members { group: range.key, members: person::members(raw, &self.options) }])
+        Ok(vec![Piece::Members { group: key, members: members(raw, &self.options) }])
     }
 }
 

@@ -1,10 +1,12 @@
-//! Directories that are read on a schedule, against a real OpenLDAP server.
+//! Directories that are read on a schedule, against a real OpenLDAP server, and a real domain controller of Samba's.
 
 mod changes;
 mod cli;
 mod daemon;
 mod guards;
 mod safety;
+mod samba;
+mod samba_dc;
 mod size;
 pub(crate) mod slapd;
 mod stories;
@@ -24,9 +26,9 @@ use self::slapd::{ADMIN, BASE, PASSWORD, Slapd};
 use crate::world::{World, origin};
 
 /// A company: a directory, a store, a Jira.
-struct Org {
+struct Org<S = Slapd> {
     world: World,
-    slapd: Slapd,
+    slapd: S,
     config: SourceConfig,
 }
 
@@ -40,7 +42,9 @@ impl Org {
         let config = source("corp", &slapd.url());
         Self { world, slapd, config }
     }
+}
 
+impl<S> Org<S> {
     fn configured(&self) -> Configured {
         app::source(&self.config).unwrap()
     }

@@ -10,7 +10,7 @@ use super::{Org, source};
 use crate::world::World;
 
 /// An authority, and a certificate of it for this machine that ends in that year.
-fn certificates(folder: &Path, ends: i32) {
+pub fn certificates(folder: &Path, ends: i32) {
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
