@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::counters::{Counters, Line};
 use super::extent::Extent;
 use super::lease::{Lease, attempt};
+use super::registry::Registry;
 use super::source::{Mark, Source, SourceError};
 use crate::config::SourceConfig;
 use crate::directory::{Caller, Directory};
@@ -82,7 +83,7 @@ pub struct Asked {
 pub struct Sync {
     pub(super) store: Store,
     pub(super) directory: Directory,
-    sources: Vec<Configured>,
+    pub(super) registry: Registry,
     lease: Duration,
     life: Lifecycle,
     metrics: Metrics,
@@ -162,21 +163,12 @@ impl Sync {
         metrics: Metrics,
         writer: Option<Writer>,
     ) -> Self {
-        Self { directory: Directory::new(store.clone()), store, sources, lease, life, metrics, writer }
-    }
-
-    /// The sources.
-    pub fn sources(&self) -> &[Configured] {
-        &self.sources
+        let registry = Registry::new(sources, lease);
+        Self { directory: Directory::new(store.clone()), store, registry, lease, life, metrics, writer }
     }
 
     pub(super) fn life(&self) -> &Lifecycle {
         &self.life
-    }
-
-    /// The source of that name.
-    pub fn source(&self, name: &str) -> Option<&Configured> {
-        self.sources.iter().find(|source| source.config.name == name)
     }
 
     /// The tenant that a source feeds, which it holds from now on.
@@ -202,11 +194,10 @@ impl Sync {
     /// # Errors
     /// The store's.
     pub async fn release_undeclared(&self) -> Result<Vec<String>, StoreError> {
-        let column = |of: fn(&SourceConfig) -> &String| -> Vec<String> {
-            self.sources.iter().map(|source| of(&source.config).clone()).collect()
-        };
+        let (tenants, names): (Vec<String>, Vec<String>) =
+            self.sources().iter().map(|one| (one.tenant().to_owned(), one.name().to_owned())).unzip();
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        source::release_undeclared(&mut conn, &column(|config| &config.tenant), &column(|config| &config.name)).await
+        source::release_undeclared(&mut conn, &tenants, &names).await
     }
 
     /// Asks for a run, or joins the one that is open. `None` when one with other options is open.
