@@ -155,9 +155,9 @@ impl App {
         )
         .recorded_by(recorder.clone());
         let listen = ListenOptions::from_config(&config.server, http::timed_out)?;
-        let sync = sources(&config, &store, &life, &metrics, Some(&writer))?;
+        let sync = Arc::new(sources(&config, &store, &life, &metrics, Some(&writer))?);
         writer.start();
-        sources::start(sync, &life).await?;
+        sources::start(&sync, &life).await?;
         if !config.tables.is_empty() {
             let (tables, store, writer) = (config.tables.clone(), store.clone(), writer.clone());
             life.spawn("tables", tables::follow(tables, store, writer, life.clone()));
@@ -175,6 +175,7 @@ impl App {
             life: &life,
             metrics: &metrics,
             recorder: &recorder,
+            sync: &sync,
         };
         let admin_address = administration::serve(&config, &base_url, parts).await?;
         life.spawn("activity", activity::count(store.clone(), metrics.clone(), life.clone()));

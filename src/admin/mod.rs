@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::lifecycle::Lifecycle;
 use crate::record::Recorder;
 use crate::store::Store;
+use crate::sync::Sync;
 use crate::telemetry::Metrics;
 use crate::writer::Writer;
 
@@ -78,6 +79,7 @@ pub struct AdminState {
     jobs: Jobs,
     recorder: Option<Recorder>,
     reads: Reads,
+    sync: Option<Arc<Sync>>,
 }
 
 impl AdminState {
@@ -102,6 +104,7 @@ impl AdminState {
             jobs: Jobs::default(),
             recorder: None,
             reads: Reads::default(),
+            sync: None,
         }
     }
 }
@@ -111,6 +114,12 @@ impl AdminState {
     #[must_use]
     pub fn recorded_by(self, recorder: Recorder) -> Self {
         Self { recorder: Some(recorder), ..self }
+    }
+
+    /// Sources are read by this.
+    #[must_use]
+    pub fn reading_by(self, sync: Arc<Sync>) -> Self {
+        Self { sync: Some(sync), ..self }
     }
 }
 

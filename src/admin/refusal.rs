@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::answer::json_response;
 use crate::store::StoreError;
 use crate::store::admin_token::AdminTokenError;
+use crate::store::source::made::MadeError;
 use crate::store::tenant::TenantError;
 use crate::store::token::TokenError;
 use crate::telemetry::Chain;
@@ -215,6 +216,17 @@ impl From<TokenError> for Refusal {
             TokenError::Declared(_) => Self::conflict("declared", message),
             TokenError::OtherKind(_) => Self::conflict("other-kind", message).at("password"),
             TokenError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MadeError> for Refusal {
+    fn from(error: MadeError) -> Self {
+        let message = sentence(&error);
+        match error {
+            MadeError::NameTaken(_) => Self::conflict("name-taken", message).at("name"),
+            MadeError::TenantFed => Self::conflict("tenant-fed", message).at("tenant"),
+            MadeError::Store(error) => error.into(),
         }
     }
 }

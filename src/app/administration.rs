@@ -14,6 +14,7 @@ use crate::record::Recorder;
 use crate::store::admin_token::{self, NewAdmin, Role};
 use crate::store::tenant::Origin;
 use crate::store::{Store, StoreError, token};
+use crate::sync::Sync;
 use crate::telemetry::{Chain, Metrics};
 use crate::writer::Writer;
 
@@ -25,6 +26,7 @@ pub(super) struct Parts<'a> {
     pub(super) life: &'a Lifecycle,
     pub(super) metrics: &'a Metrics,
     pub(super) recorder: &'a Recorder,
+    pub(super) sync: &'a Arc<Sync>,
 }
 
 /// Upserts the tokens that the configuration declares.
@@ -62,7 +64,7 @@ pub(super) async fn serve(config: &Config, base_url: &str, parts: Parts<'_>) -> 
              proxy in front encrypts"
         );
     }
-    let Parts { store, writer, life, metrics, recorder } = parts;
+    let Parts { store, writer, life, metrics, recorder, sync } = parts;
     let state = AdminState::new(
         AdminOptions::new(config, base_url),
         Arc::new(config.clone()),
@@ -71,7 +73,8 @@ pub(super) async fn serve(config: &Config, base_url: &str, parts: Parts<'_>) -> 
         life.clone(),
         metrics.clone(),
     )
-    .recorded_by(recorder.clone());
+    .recorded_by(recorder.clone())
+    .reading_by(Arc::clone(sync));
     life.spawn("admin listener", listen::serve(listener, admin::router(state), options, life.clone()));
     tracing::info!(%address, "the admin page and API listen on {address}");
     Ok(Some(address))

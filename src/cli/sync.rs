@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::desk::Desk;
@@ -17,14 +17,12 @@ use crate::store::run::{self, Kind, Run, State};
 use crate::store::source;
 use crate::store::tenant::{self, Tenant};
 use crate::sync::counters::{Tally, counters_of};
+use crate::sync::look::{Seen, look};
 use crate::sync::run::{Asked, Configured};
 use crate::sync::schedule::Next;
-use crate::sync::source::{Entry, Piece, Reading, Step, Wanted, WantedGroups};
 use crate::sync::{Counters, Line, Sync};
 use crate::telemetry::{Chain, Metrics};
 
-/// So many people are shown as they would be brought in.
-const SHOWN: usize = 3;
 /// So many runs are listed.
 const LISTED: i64 = 10;
 /// How often it is tried to take up a run that somebody else has.
@@ -101,75 +99,25 @@ async fn act(args: &Args, named: &Named, desk: &Desk) -> Result<(), Failure> {
     let life = Lifecycle::new();
     life.listen_for_signals()?;
     let sync = app::sources(&desk.config, &desk.store, &life, &Metrics::new()?, None)?;
-    let configured = sync.source(&named.source).cloned();
-    let configured = configured.ok_or_else(|| format!("there is no source {} in the configuration", named.source))?;
+    sync.refresh().await?;
+    let one = sync.source(&named.source).ok_or_else(|| format!("there is no source {}", named.source))?;
+    let configured = one.configured().map_err(|why| format!("source {}: {why}", named.source))?;
     match &args.command {
-        Command::Test(_) => test(named, &configured).await,
-        Command::Plan(args) => plan(args, desk, &sync, &configured).await,
-        Command::Run(args) => read(args, desk, sync, &configured, &life).await,
-        Command::Status(_) => status(named, desk, &sync, &configured).await,
-    }
-}
-
-/// What a directory showed.
-#[derive(Default)]
-struct Seen {
-    people: u64,
-    groups: u64,
-    members: u64,
-    shown: Vec<Value>,
-    messages: Vec<String>,
-}
-
-impl Seen {
-    async fn read(&mut self, mut reading: Box<dyn Reading>, people: bool) -> Result<(), Failure> {
-        loop {
-            let pieces = match reading.next().await? {
-                Step::Complete => return Ok(()),
-                Step::Page(pieces) => pieces,
-            };
-            for piece in pieces {
-                match piece {
-                    Piece::Entry(entry) => self.take(entry, people),
-                    Piece::Members { members, .. } => self.members += members.len() as u64,
-                    // Who they are only the people tell.
-                    Piece::MembersBy { .. } => {}
-                    Piece::Nameless { shown, why } => self.say(format!("{shown}: {why}")),
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, entry: Entry, people: bool) {
-        *(if people { &mut self.people } else { &mut self.groups }) += 1;
-        match entry.body {
-            Ok(body) if people && self.shown.len() < SHOWN => self.shown.push(body),
-            Ok(_) => {}
-            Err(why) => self.say(format!("{}: {why}", entry.shown)),
-        }
-    }
-
-    fn say(&mut self, sentence: String) {
-        if self.messages.len() < 20 {
-            self.messages.push(sentence);
-        }
+        Command::Test(_) => test(named, configured).await,
+        Command::Plan(args) => plan(args, desk, &sync, configured).await,
+        Command::Run(args) => read(args, desk, sync, configured, &life).await,
+        Command::Status(_) => status(named, desk, &sync, configured).await,
     }
 }
 
 async fn test(named: &Named, configured: &Configured) -> Result<(), Failure> {
-    let mut seen = Seen::default();
-    seen.read(configured.source.people(&Wanted::All).await?, true).await?;
-    if configured.config.groups || !configured.config.scope_groups.is_empty() {
-        seen.read(configured.source.groups(&WantedGroups::All).await?, false).await?;
-    }
-    let Seen { people, groups, members, shown, messages } = seen;
+    let seen = look(configured).await?;
     if named.json {
-        let all = json!({ "address": configured.source.address(), "people": people, "groups": groups,
-            "members": members, "shown": shown, "messages": messages });
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        println!("{}", serde_json::to_string_pretty(&seen)?);
         return Ok(());
     }
-    println!("{}: {people} people, {groups} groups with {members} members", configured.source.address());
+    let Seen { address, people, groups, members, shown, messages } = seen;
+    println!("{address}: {people} people, {groups} groups with {members} members");
     for person in &shown {
         println!("{}", serde_json::to_string_pretty(person)?);
     }

@@ -1,6 +1,7 @@
 //! `[admin]`: the listener for administrators, and the tokens that are there from the start.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -31,6 +32,8 @@ pub struct Admin {
     pub request_timeout: Duration,
     /// Open connections.
     pub max_connections: u32,
+    /// Where files are that sources which are made by the API may name; `None`: they may name none.
+    pub source_files: Option<PathBuf>,
     /// Tokens that are there from the start.
     pub tokens: Vec<AdminTokenConfig>,
 }
@@ -99,9 +102,19 @@ impl Admin {
             body: reader.within("body", Bytes(2 << 20), Bytes(16 << 10)..=Bytes(64 << 20), "between 16KiB and 64MiB").0,
             request_timeout: positive(reader, "request_timeout", MINUTE),
             max_connections: reader.within("max_connections", 128, 1..=100_000, "between 1 and 100000"),
+            source_files: folder(reader, "source_files"),
             tokens: reader.each("token", AdminTokenConfig::read).into_iter().flatten().collect(),
         }
     }
+}
+
+/// A folder that is there.
+fn folder(reader: &mut Reader<'_>, key: &'static str) -> Option<PathBuf> {
+    let path: PathBuf = reader.optional(key)?;
+    if !path.is_dir() {
+        reader.problem(key, &format!("names the folder {}, which is not there", path.display()));
+    }
+    Some(path)
 }
 
 impl AdminTokenConfig {

@@ -28,8 +28,8 @@ pub use places::{BASIC_USERNAME, is_basic_username};
 pub use places::{JwtConfig, Mode, TableConfig, TenantConfig, TestConfig, TokenConfig, TokenScope, is_slug};
 pub use sections::{Alert, Audit, Database, Limits, Log, LogFormat, Mapping, Server, TlsFiles, Writer};
 pub use sources::{
-    Bind, ChangedBy, Disabled, FULL_EVERY, LdapConfig, Preset, Referrals, Schedule, SourceConfig, Vanished,
-    VanishedGroups,
+    Bind, ChangedBy, Disabled, FULL_EVERY, LdapConfig, Preset, Referrals, Schedule, ScimConfig, ScimId, ScimLogin,
+    ScimMembers, ScimPaging, ScimVersion, ServerConfig, SourceConfig, Vanished, VanishedGroups,
 };
 pub use targets::{
     AlignConfig, CrowdConfig, MatchOn, OrganizationConfig, Pace, TargetConfig, TargetCredential, TargetKind,
@@ -199,7 +199,7 @@ impl Config {
                 reader.problem(&format!("source.{index}.tenant"), &what);
             }
             // A run renews its lease between two answers.
-            if self.writer.lease < source.ldap.timeout * 2 {
+            if self.writer.lease < source.server.timeout() * 2 {
                 let what = format!("must be at least twice the time-out of the source {}", source.name);
                 reader.problem("writer.lease", &what);
             }

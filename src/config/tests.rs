@@ -305,9 +305,10 @@ fn the_examples_of_a_source_state_its_defaults() {
         (example["vanished"].as_str(), example["vanished_groups"].as_str()),
         (Some("deactivate"), Some("delete"))
     );
-    assert_eq!(number("page_size"), i64::from(source.ldap.page_size));
-    assert_eq!(humantime::parse_duration(example["timeout"].as_str().unwrap()).unwrap(), source.ldap.timeout);
-    assert_eq!(flag("start_tls"), source.ldap.start_tls);
+    let ServerConfig::Ldap(ldap) = &source.server else { panic!("this is an LDAP server") };
+    assert_eq!(number("page_size"), i64::from(ldap.page_size));
+    assert_eq!(humantime::parse_duration(example["timeout"].as_str().unwrap()).unwrap(), ldap.timeout);
+    assert_eq!(flag("start_tls"), ldap.start_tls);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod known;
+pub mod made;
 pub mod members;
 pub mod staging;
 

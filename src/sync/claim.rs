@@ -38,11 +38,10 @@ impl Sync {
     /// # Errors
     /// The store's.
     pub async fn release_undeclared(&self) -> Result<Vec<String>, StoreError> {
-        let column = |of: fn(&SourceConfig) -> &String| -> Vec<String> {
-            self.sources.iter().map(|source| of(&source.config).clone()).collect()
-        };
+        let (tenants, names): (Vec<String>, Vec<String>) =
+            self.sources().iter().map(|one| (one.tenant().to_owned(), one.name().to_owned())).unzip();
         let mut conn = self.store.pool().acquire().await.map_err(StoreError::from)?;
-        source::release_undeclared(&mut conn, &column(|config| &config.tenant), &column(|config| &config.name)).await
+        source::release_undeclared(&mut conn, &tenants, &names).await
     }
 }
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::counters::{Counters, Line};
 use super::extent::Extent;
 use super::lease::{Lease, attempt};
+use super::registry::Registry;
 use super::source::{Mark, Source, SourceError};
 use crate::config::SourceConfig;
 use crate::directory::{Caller, Directory};
@@ -82,7 +83,7 @@ pub struct Asked {
 pub struct Sync {
     pub(super) store: Store,
     pub(super) directory: Directory,
-    pub(super) sources: Vec<Configured>,
+    pub(super) registry: Registry,
     lease: Duration,
     life: Lifecycle,
     metrics: Metrics,
@@ -176,21 +177,12 @@ impl Sync {
         metrics: Metrics,
         writer: Option<Writer>,
     ) -> Self {
-        Self { directory: Directory::new(store.clone()), store, sources, lease, life, metrics, writer }
-    }
-
-    /// The sources.
-    pub fn sources(&self) -> &[Configured] {
-        &self.sources
+        let registry = Registry::new(sources, lease);
+        Self { directory: Directory::new(store.clone()), store, registry, lease, life, metrics, writer }
     }
 
     pub(super) fn life(&self) -> &Lifecycle {
         &self.life
-    }
-
-    /// The source of that name.
-    pub fn source(&self, name: &str) -> Option<&Configured> {
-        self.sources.iter().find(|source| source.config.name == name)
     }
 
     /// Asks for a run, or joins the one that is open. `None` when one with other options is open.

@@ -1,11 +1,13 @@
 //! When sources are read: so often, or by a cron expression, and at the start. Of all replicas one gets its way.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::extent::{self, Extent};
@@ -16,6 +18,9 @@ use crate::store::run::{self, Kind};
 use crate::store::source;
 use crate::store::tenant::{Origin, Tenant};
 use crate::telemetry::Chain;
+
+/// The names of the sources that are followed.
+type Following = Arc<Mutex<BTreeSet<String>>>;
 
 /// How often it is looked what is due.
 const LOOK: Duration = Duration::from_secs(5);
@@ -77,25 +82,52 @@ impl Sync {
         Ok(Next { at, extent: extent.as_str().to_owned(), because, full_in })
     }
 
-    /// Reads a source, by its place among all, when it is due, for as long as the process lives.
-    pub async fn follow(self: Arc<Self>, place: usize) {
-        let Some(configured) = self.sources().get(place) else { return };
-        let (mut starting, mut told) = (true, String::new());
+    /// Reads all sources when they are due, those included that are made meanwhile, for as long as the process lives.
+    pub async fn follow_all(self: Arc<Self>) {
+        let following = Following::default();
+        let (mut bell, mut starting) = (self.registry.listen(), true);
         while !self.life().is_ending() {
-            match self.run_source(configured, starting, Utc::now()).await {
-                Ok(()) => starting = false,
-                // Until it is another reason, once is enough.
-                Err(SyncError::Refused(why)) if why != told => {
-                    tracing::warn!("a source is not read: {why}");
-                    told = why;
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(error = %Chain(&error), "it could not be looked up which sources there are; trying again");
+            }
+            for one in self.sources() {
+                if following.lock().unwrap_or_else(PoisonError::into_inner).insert(one.name().to_owned()) {
+                    let follow = Arc::clone(&self).follow(one.name().to_owned(), starting, Arc::clone(&following));
+                    self.life().spawn("source", follow);
                 }
-                Err(SyncError::Refused(_)) => {}
-                Err(error) => tracing::warn!(error = %Chain(&error), "a source is not looked after; trying again"),
             }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                () = self.life().soft().cancelled() => {}
+            starting = false;
+            self.pause(&mut bell).await;
+        }
+    }
+
+    /// Reads a source when it is due, for as long as there is one of that name.
+    async fn follow(self: Arc<Self>, name: String, mut starting: bool, following: Following) {
+        let (mut bell, mut told) = (self.registry.listen(), String::new());
+        while !self.life().is_ending() {
+            let Some(one) = self.source(&name) else { break };
+            if let Ok(configured) = one.configured() {
+                match self.run_source(configured, starting, Utc::now()).await {
+                    Ok(()) => starting = false,
+                    // Until it is another reason, once is enough.
+                    Err(SyncError::Refused(why)) if why != told => {
+                        tracing::warn!("a source is not read: {why}");
+                        told = why;
+                    }
+                    Err(SyncError::Refused(_)) => {}
+                    Err(error) => tracing::warn!(error = %Chain(&error), "a source is not looked after; trying again"),
+                }
             }
+            self.pause(&mut bell).await;
+        }
+        following.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+    }
+
+    async fn pause(&self, bell: &mut watch::Receiver<u64>) {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _rung = bell.changed() => {}
+            () = self.life().soft().cancelled() => {}
         }
     }
 

@@ -135,7 +135,7 @@ pub enum SourceError {
         why: String,
     },
     /// It does not let us in.
-    #[error("{address} refuses the bind as {who}: {why}")]
+    #[error("{address} does not let {who} in: {why}")]
     Denied {
         /// Where.
         address: String,

@@ -191,6 +191,7 @@ async fn deleting_a_tenant_takes_its_rows_and_leaves_the_others() {
             "INSERT INTO jwt_issuer (tenant_id, id, label, issuer, jwks, audience, algorithms, skew_seconds)
              VALUES ($1, $2, 'entra', 'https://issuer.example', '{}', 'scim', '{RS256}', 60)",
             "INSERT INTO source (tenant_id, name) SELECT $1, 'corp' WHERE $2 IS NOT NULL",
+            "INSERT INTO source_made (tenant_id, name, settings, created, modified) VALUES ($1, $2::text, '{}', now(), now())",
             "INSERT INTO source_entry (tenant_id, run_id, kind, key, place, name_key) VALUES ($1, $2, 'user', 'k', 'p', 'n')",
             "INSERT INTO source_known (tenant_id, kind, key, place, in_scope) VALUES ($1, 'user', 'k', 'p', $2 IS NOT NULL)",
             "INSERT INTO source_member (tenant_id, run_id, group_key, member) VALUES ($1, $2, 'g', 'm')",

@@ -20,6 +20,8 @@ pub(super) mod policy;
 pub(super) mod removal;
 pub(super) mod runs;
 pub(super) mod session;
+pub(super) mod source_runs;
+pub(super) mod sources;
 pub(super) mod targets;
 pub(super) mod tenants;
 pub(super) mod tokens;

@@ -1,4 +1,4 @@
-//! `/tenants/{slug}/runs`: imports, comparisons and removals, with their counters as they are now.
+//! `/tenants/{slug}/runs`: imports, comparisons, removals and reads of a source, with their counters as they are now.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -12,12 +12,14 @@ use crate::store::tenant::Tenant;
 use crate::writer::import::ImportOptions;
 
 /// The kinds by their names.
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 7] = [
     ("import", Kind::Import),
     ("reconcile", Kind::Reconcile),
     ("last_login", Kind::LastLogin),
     ("reset", Kind::Reset),
     ("purge", Kind::Purge),
+    ("sync", Kind::Sync),
+    ("sync_plan", Kind::SyncPlan),
 ];
 
 /// A run as it is answered.

@@ -11,6 +11,8 @@ import logLevels from './log.js';
 import metrics from './metrics.js';
 import overview from './overview.js';
 import signin from './signin.js';
+import sourceNew from './source_new.js';
+import { source, sources } from './sources.js';
 import targets from './targets.js';
 import tenant from './tenant.js';
 import tenantNew from './tenant_new.js';
@@ -21,6 +23,9 @@ const ROUTES = [
   [/^tenants\/new$/, tenantNew],
   [/^tenants\/([^/]+)(?:\/([a-z-]+))?$/, tenant],
   [/^targets$/, targets],
+  [/^sources$/, sources],
+  [/^sources\/new$/, sourceNew],
+  [/^sources\/([^/]+)$/, source],
   [/^audit$/, everywhere],
   [/^admin-tokens$/, adminTokens],
   [/^log$/, logLevels],
@@ -29,6 +34,7 @@ const ROUTES = [
 const NAV = [
   ['', 'Overview'],
   ['targets', 'Targets'],
+  ['sources', 'Sources'],
   ['audit', 'Audit'],
   ['admin-tokens', 'Admin tokens'],
   ['log', 'Log'],

@@ -6,9 +6,32 @@ import { doer, field } from './form.js';
 import { paged, table } from './list.js';
 import { badge, empty, facts, flush, loaded, mayNotice, notice } from './ui.js';
 
-const STATE = { queued: 'info', running: 'info', done: 'good', failed: 'bad', stopped: 'warn' };
-const KIND = { import: 'Import', reconcile: 'Comparison', last_login: 'Last logins', reset: 'Reset', purge: 'Purge' };
+export const STATE = { queued: 'info', running: 'info', done: 'good', failed: 'bad', stopped: 'warn' };
+export const KIND = {
+  import: 'Import',
+  reconcile: 'Comparison',
+  last_login: 'Last logins',
+  reset: 'Reset',
+  purge: 'Purge',
+  sync: 'Read of the source',
+  sync_plan: 'Plan of a read',
+};
 export const open = (run) => ['queued', 'running'].includes(run.state);
+
+// What is wrong with single entries.
+export const messages = (all, unsaid) =>
+  (all.length > 0 || unsaid > 0) &&
+  h(
+    'div',
+    { class: 'notice warn' },
+    h('strong', {}, 'Left as they are:'),
+    h(
+      'ul',
+      {},
+      all.map((sentence) => h('li', {}, sentence)),
+      unsaid > 0 && h('li', {}, `and ${number(unsaid)} more`),
+    ),
+  );
 
 // Counters of any kind of run: a table where each part counts the same things, a list else.
 export function counters(run) {
@@ -39,10 +62,11 @@ export function counters(run) {
         `Counts of ${KIND[run.kind] ?? run.kind}`,
       ),
     skipped.length > 0 && facts(...skipped),
+    messages(run.counters?.messages ?? [], run.counters?.unsaid ?? 0),
   ];
 }
 
-function took(run) {
+export function took(run) {
   if (!run.started) return '';
   return lasts((new Date(run.finished ?? Date.now()) - new Date(run.started)) / 1000);
 }

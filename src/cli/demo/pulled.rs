@@ -12,7 +12,9 @@ use super::slapd::{ADMIN, BASE, PASSWORD, Slapd};
 use super::{DemoError, Failure, Stage, TENANT, agree};
 use crate::app;
 use crate::cli::sync::summary;
-use crate::config::{Bind, FULL_EVERY, LdapConfig, Preset, Schedule, SourceConfig, Vanished, VanishedGroups};
+use crate::config::{
+    Bind, FULL_EVERY, LdapConfig, Preset, Schedule, ServerConfig, SourceConfig, Vanished, VanishedGroups,
+};
 use crate::secret::Secret;
 use crate::simulate::client::{self, Service};
 use crate::simulate::people::Person;
@@ -90,7 +92,7 @@ fn source(url: &str) -> SourceConfig {
         schedule: Schedule::ByHand,
         at_start: false,
         full_every: FULL_EVERY,
-        ldap: LdapConfig { bind: Some(bind), ..LdapConfig::new(Preset::OpenLdap, url, BASE) },
+        server: ServerConfig::Ldap(LdapConfig { bind: Some(bind), ..LdapConfig::new(Preset::OpenLdap, url, BASE) }),
     }
 }
 

@@ -11,7 +11,6 @@ mod member;
 mod options;
 mod person;
 mod reading;
-mod tls;
 
 use futures_util::future::BoxFuture;
 

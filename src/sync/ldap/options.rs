@@ -9,9 +9,9 @@ use url::Url;
 
 use super::member::{self, Member};
 use super::person::Mapping;
-use super::tls;
 use crate::config::{Bind, ChangedBy, Disabled, LdapConfig, Preset, Referrals};
 use crate::sync::source::SourceError;
+use crate::sync::tls;
 
 /// See the module.
 #[derive(Clone)]

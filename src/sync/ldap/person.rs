@@ -10,28 +10,8 @@ use super::entry::Raw;
 use super::member::{self, members};
 use super::options::Options;
 use crate::config::Disabled;
-use crate::scim::{self, urn};
+use crate::sync::mapping::{Goal, MOST_VALUES};
 use crate::sync::source::{Entry, Piece};
-
-/// What the mapping of enterprise attributes begins with.
-const ENTERPRISE: &str = "enterprise.";
-/// A person has at most so many values of one attribute.
-const MOST_VALUES: usize = 50;
-
-/// Where a value goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Goal {
-    /// `title`
-    Plain(String),
-    /// `name.givenName`
-    Part(String, String),
-    /// `emails`: all values, the first is the primary one.
-    List(String),
-    /// `urn:…:User:department`
-    Extension(String, String),
-    /// `urn:…:User:manager.value`
-    ExtensionPart(String, String, String),
-}
 
 /// SCIM attributes by the LDAP attributes that they are made of, of which the first that has a value counts.
 #[derive(Clone, Debug)]
@@ -54,7 +34,7 @@ impl Mapping {
                 return Err(format!("attributes: \"{odd}\" is no name of an LDAP attribute"));
             }
             if !names.is_empty() {
-                goals.push((goal(path)?, names));
+                goals.push((Goal::read(path)?, names));
             }
         }
         let mapping = Self { goals };
@@ -71,38 +51,8 @@ impl Mapping {
 
     /// Those that the userName is made of.
     pub(super) fn user_names(&self) -> impl Iterator<Item = &str> {
-        let of_name = |goal: &Goal| matches!(goal, Goal::Plain(name) if name == "userName");
-        self.goals.iter().filter(move |(goal, _)| of_name(goal)).flat_map(|(_, names)| names).map(String::as_str)
+        self.goals.iter().filter(|(goal, _)| goal.is_user_name()).flat_map(|(_, names)| names).map(String::as_str)
     }
-}
-
-fn goal(path: &str) -> Result<Goal, String> {
-    let extension = |urn: &str, rest: &str| match rest.split_once('.') {
-        None => Goal::Extension(urn.to_owned(), rest.to_owned()),
-        Some((name, part)) => Goal::ExtensionPart(urn.to_owned(), name.to_owned(), part.to_owned()),
-    };
-    if let Some(rest) = path.strip_prefix(ENTERPRISE) {
-        return Ok(extension(urn::ENTERPRISE_USER, rest));
-    }
-    if path.to_lowercase().starts_with("urn:") {
-        let (urn, rest) = path.rsplit_once(':').ok_or_else(|| unknown(path))?;
-        return Ok(extension(urn, rest));
-    }
-    let (name, part) = path.split_once('.').map_or((path, None), |(name, part)| (name, Some(part)));
-    let attribute = scim::user().attribute(name).ok_or_else(|| unknown(path))?;
-    let settled = ["externalId", "active", "id", "meta", "groups", "password"];
-    if attribute.read_only() || settled.iter().any(|own| attribute.name.eq_ignore_ascii_case(own)) {
-        return Err(format!("attributes: {} is not mapped: it is made of the id, or the server's own", attribute.name));
-    }
-    Ok(match part {
-        Some(part) => Goal::Part(attribute.name.to_owned(), part.to_owned()),
-        None if attribute.multi_valued => Goal::List(attribute.name.to_owned()),
-        None => Goal::Plain(attribute.name.to_owned()),
-    })
-}
-
-fn unknown(path: &str) -> String {
-    format!("attributes: {path} is no attribute of a SCIM user")
 }
 
 /// The attribute that tells who is switched off.
@@ -158,7 +108,7 @@ pub(super) fn person(raw: &Raw, options: &Options) -> Piece {
             .map(|name| raw.texts(name).take(MOST_VALUES).collect::<Vec<_>>())
             .find(|values| !values.is_empty());
         if let Some(values) = values {
-            put(&mut body, goal, &values);
+            goal.put(&mut body, &values);
         }
     }
     let body = match is_disabled(raw, options.disabled) {
@@ -177,33 +127,6 @@ pub(super) fn person(raw: &Raw, options: &Options) -> Piece {
         false => options.member_name().and_then(|name| raw.text(name)).map(member::named),
     };
     Piece::Entry(Entry { key, place, also, shown: raw.dn.clone(), body })
-}
-
-fn put(body: &mut Map<String, Value>, goal: &Goal, values: &[&str]) {
-    let first = json!(values[0]);
-    match goal {
-        Goal::Plain(name) => drop(body.insert(name.clone(), first)),
-        Goal::Part(name, part) | Goal::Extension(name, part) => put_within(body, name, part, first),
-        Goal::List(name) => {
-            let item = |(place, value): (usize, &&str)| match place {
-                0 => json!({ "value": value, "type": "work", "primary": true }),
-                _ => json!({ "value": value, "type": "other" }),
-            };
-            body.insert(name.clone(), values.iter().enumerate().map(item).collect());
-        }
-        Goal::ExtensionPart(urn, name, part) => {
-            let extension = body.entry(urn.clone()).or_insert_with(|| json!({}));
-            if let Some(extension) = extension.as_object_mut() {
-                put_within(extension, name, part, first);
-            }
-        }
-    }
-}
-
-fn put_within(body: &mut Map<String, Value>, name: &str, part: &str, value: Value) {
-    if let Some(object) = body.entry(name).or_insert_with(|| json!({})).as_object_mut() {
-        object.insert(part.to_owned(), value);
-    }
 }
 
 /// A group with the members that were sent with it.

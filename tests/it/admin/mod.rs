@@ -6,5 +6,6 @@ mod document;
 mod fuzz;
 mod issuers;
 mod office;
+mod sources;
 mod steer;
 mod tenants;

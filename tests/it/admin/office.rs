@@ -11,6 +11,8 @@ use jira_scim::listen::{self, ListenOptions};
 use jira_scim::record::Recorder;
 use jira_scim::secret::Secret;
 use jira_scim::store::admin_token::{self, NewAdmin, NewAdminToken, Role};
+use jira_scim::sync::Sync;
+use jira_scim::sync::run::Configured;
 use jira_scim::telemetry::Metrics;
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -28,6 +30,8 @@ pub(crate) struct Office {
     pub(crate) operator: String,
     pub(crate) admin: String,
     pub(crate) http: reqwest::Client,
+    /// The folder of the files that sources may name.
+    pub(crate) files: tempfile::TempDir,
 }
 
 /// An answer, held to the document already.
@@ -66,14 +70,18 @@ pub(crate) async fn give(store: &jira_scim::store::Store, role: Role, label: &st
     new.reveal().to_owned()
 }
 
-async fn serve(world: &World, config: Config) -> SocketAddr {
+async fn serve(world: &World, config: Config, sources: Vec<Configured>) -> SocketAddr {
     let options = AdminOptions::new(&config, "https://scim.example.test");
     let listen = ListenOptions::for_admin(&config, admin::timed_out).unwrap();
     let (store, writer, life) = (world.store.clone(), world.writer.clone(), world.life.clone());
     let metrics = Metrics::new().unwrap();
     let recorder = Recorder::start(store.clone(), metrics.clone(), &life);
+    let (lease, reads) = (config.writer.lease, Some(writer.clone()));
+    let sync = Sync::new(store.clone(), sources, lease, life.clone(), metrics.clone(), reads);
+    let sync = Arc::new(sync.with_files(config.admin.source_files.clone()));
+    life.spawn("sources", Arc::clone(&sync).follow_all());
     let state = AdminState::new(options, Arc::new(config), store, writer, life.clone(), metrics);
-    let state = state.recorded_by(recorder);
+    let state = state.recorded_by(recorder).reading_by(sync);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     life.spawn("admin", listen::serve(listener, admin::router(state), listen, life.clone()));
@@ -86,13 +94,19 @@ impl Office {
     }
 
     pub(crate) async fn over(make: Make) -> Self {
+        Self::fed(make, Config::defaults(), Vec::new()).await
+    }
+
+    /// With these sources in its configuration.
+    pub(crate) async fn fed(make: Make, mut config: Config, sources: Vec<Configured>) -> Self {
         let world = World::make(make).await;
-        let mut config = Config::defaults();
         let credential = TargetCredential::Token(Secret::new(world.jira.token()));
         config.targets = vec![TargetConfig::new("jira", TargetKind::DataCenter, world.jira.base_url(), credential)];
         config.admin.body = 64 << 10;
         config.admin.session_key = Some(Secret::new("k".repeat(32)));
-        let address = serve(&world, config.clone()).await;
+        let files = tempfile::tempdir().unwrap();
+        config.admin.source_files = Some(files.path().to_owned());
+        let address = serve(&world, config.clone(), sources).await;
         let [viewer, operator, admin] = [
             give(&world.store, Role::Viewer, "vera").await,
             give(&world.store, Role::Operator, "otto").await,
@@ -100,12 +114,12 @@ impl Office {
         ];
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { world, config, address, viewer, operator, admin, http }
+        Self { world, config, address, viewer, operator, admin, http, files }
     }
 
     /// The admin side of another replica.
     pub(crate) async fn another(&self, config: Config) -> SocketAddr {
-        serve(&self.world, config).await
+        serve(&self.world, config, Vec::new()).await
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

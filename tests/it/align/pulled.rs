@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jira_scim::app;
-use jira_scim::config::{Bind, LdapConfig, Preset, Schedule, SourceConfig, Vanished, VanishedGroups};
+use jira_scim::config::{Bind, LdapConfig, Preset, Schedule, ServerConfig, SourceConfig, Vanished, VanishedGroups};
 use jira_scim::lifecycle::Lifecycle;
 use jira_scim::sandbox::{AlignOptions, AlignUser};
 use jira_scim::secret::Secret;
@@ -39,7 +39,7 @@ fn source(url: &str) -> SourceConfig {
         schedule: Schedule::ByHand,
         at_start: false,
         full_every: 1,
-        ldap: LdapConfig { bind: Some(bind), ..LdapConfig::new(Preset::OpenLdap, url, BASE) },
+        server: ServerConfig::Ldap(LdapConfig { bind: Some(bind), ..LdapConfig::new(Preset::OpenLdap, url, BASE) }),
     }
 }
 

@@ -5,5 +5,6 @@ mod contrast;
 mod files;
 mod journey;
 mod roles;
+mod sources;
 mod walk;
 mod world;

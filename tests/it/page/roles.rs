@@ -9,6 +9,9 @@ async fn a_viewer_sees_everything_changes_nothing_and_hears_why() {
     let world = World::new().await;
     let tenant = json!({ "slug": "okta", "target": "jira", "token": { "label": "okta" } });
     world.api(reqwest::Method::POST, "/tenants", &tenant).await;
+    let settings = json!({ "kind": "scim", "url": "http://127.0.0.1:9/scim" });
+    let source = json!({ "name": "corp", "tenant": "okta", "settings": settings });
+    world.api(reqwest::Method::POST, "/sources", &source).await;
     let page = &world.browser;
     page.look(1280, false).await;
     world.view("tenants/okta/tokens?from=a-link").await;
@@ -24,6 +27,11 @@ async fn a_viewer_sees_everything_changes_nothing_and_hears_why() {
         ("tenants/okta/removal", "Delete …"),
         ("tenants/okta/policy", "Save"),
         ("targets", "Test the credential"),
+        ("sources", "New source"),
+        ("sources/corp", "Test"),
+        ("sources/corp", "Read now"),
+        ("sources/corp", "Read this person"),
+        ("sources/corp", "Change …"),
         ("log", "Set"),
     ] {
         world.view(view).await;

@@ -8,8 +8,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::world::{ADMIN, World, leaves, person};
+use crate::process::daemon::eventually;
+use crate::sync::scim_world::Idp;
 
-const VIEWS: [&str; 25] = [
+const VIEWS: [&str; 28] = [
     "",
     "tenants/new",
     "tenants/okta",
@@ -33,6 +35,9 @@ const VIEWS: [&str; 25] = [
     "tenants/okta/tokens",
     "tenants/okta/removal",
     "targets",
+    "sources",
+    "sources/new",
+    "sources/corp",
     "log",
     "nowhere",
 ];
@@ -47,6 +52,7 @@ const ADMINS: [&str; 2] = ["audit", "admin-tokens"];
 async fn every_view_fits_and_can_be_read_and_named_on_a_desk_and_on_a_phone_in_light_and_in_dark() {
     let world = World::new().await;
     let ann = peopled(&world).await;
+    let _idp = fed(&world).await;
     let pictures = std::env::var_os("PAGE_PICTURES").map(PathBuf::from);
     let page = &world.browser;
     let mut wrong = Vec::new();
@@ -78,6 +84,22 @@ async fn examine(world: &World, view: &str, pictures: &Option<PathBuf>, wrong: &
             std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), page.picture(width).await).unwrap();
         }
     }
+}
+
+/// A source that was read once and is away by now.
+async fn fed(world: &World) -> Idp {
+    let (idp, _) = Idp::peopled(4).await;
+    std::fs::write(world.secrets().join("token"), &idp.app.token).unwrap();
+    world.api(Method::POST, "/tenants", &json!({ "slug": "corp", "target": "jira", "mode": "observe" })).await;
+    let settings = json!({ "kind": "scim", "url": idp.url("v2"), "token_file": "token", "every": "1h" });
+    let source = json!({ "name": "corp", "tenant": "corp", "settings": settings });
+    world.api(Method::POST, "/sources", &source).await;
+    eventually("the first read", async || {
+        let one = world.api(Method::GET, "/sources/corp", &json!({})).await;
+        (one["state"] == "well").then_some(())
+    })
+    .await;
+    idp
 }
 
 /// A tenant with something of everything; the id of one of its people.

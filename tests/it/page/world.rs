@@ -1,7 +1,7 @@
 //! A daemon with its admin page, a Jira behind it, and a browser in front.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
 use reqwest::{Client, Method};
@@ -12,6 +12,9 @@ use crate::process::daemon::{Daemon, Home, PATIENCE, eventually};
 
 pub(super) const ADMIN: &str = "jsa_an-admin-token-for-the-tests-of-the-page-0123456789";
 pub(super) const VIEWER: &str = "jsa_a-viewer-token-for-the-tests-of-the-page-0123456789";
+
+/// The folder of the files that sources may name.
+const SECRETS: &str = "secrets";
 
 /// See the module. What is declared first goes first; the home, which ends whatever is left, goes last.
 pub(super) struct World {
@@ -29,7 +32,8 @@ impl World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let jira = Sandbox::start(SandboxOptions::default()).await.unwrap();
         let home = Home::new();
-        home.configure(&configuration(&jira));
+        std::fs::create_dir(home.folder().join(SECRETS)).unwrap();
+        home.configure(&configuration(&jira, &home.folder().join(SECRETS)));
         let daemon = Daemon::start(&home).await;
         let page = eventually("the admin page", async || admin_address(&daemon)).await;
         let browser = Browser::start(home.folder()).await;
@@ -39,6 +43,11 @@ impl World {
 
     pub(super) fn folder(&self) -> &Path {
         self.home.folder()
+    }
+
+    /// Where files are that sources may name.
+    pub(super) fn secrets(&self) -> PathBuf {
+        self.home.folder().join(SECRETS)
     }
 
     /// One request of an identity provider; it must succeed.
@@ -105,14 +114,15 @@ fn admin_address(daemon: &Daemon) -> Option<SocketAddr> {
     })
 }
 
-fn configuration(jira: &Sandbox) -> String {
-    let (url, token) = (jira.base_url(), jira.token());
+fn configuration(jira: &Sandbox, secrets: &Path) -> String {
+    let (url, token, secrets) = (jira.base_url(), jira.token(), secrets.display());
     format!(
         r#"
 [server]
 listen = "127.0.0.1:0"
 [admin]
 listen = "127.0.0.1:0"
+source_files = "{secrets}"
 [[admin.token]]
 label = "anna"
 role = "admin"

@@ -167,8 +167,8 @@ async fn changes_that_are_not_read_to_their_end_change_nobody_and_everything_is_
     let mut org = Org::with(&team()).await;
     let bytes = Arc::new(AtomicUsize::new(usize::MAX));
     let socket: PathBuf = org.slapd.socket();
-    org.config.ldap.urls = vec![hangs_up_after(socket, Arc::clone(&bytes)).await];
-    org.config.ldap.start_tls = false;
+    org.ldap().urls = vec![hangs_up_after(socket, Arc::clone(&bytes)).await];
+    org.ldap().start_tls = false;
     org.config.full_every = 10;
     org.synced().await;
     let titles: String = ["ann", "bob", "cid", "dora", "eve"].map(|uid| replaced(&dn(uid), "title", "Boss")).concat();
@@ -193,7 +193,7 @@ async fn everything_is_read_after_another_configuration_a_reset_or_when_it_is_as
     let asked = Asked { full: true, ..Asked::default() };
     let (run, _) = org.work(Kind::Sync, &asked).await;
     full(&counters_of(&run), "asked for");
-    org.config.ldap.user_filter = Some("(&(objectClass=inetOrgPerson)(!(uid=gus)))".into());
+    org.ldap().user_filter = Some("(&(objectClass=inetOrgPerson)(!(uid=gus)))".into());
     let counters = org.synced().await;
     full(&counters, "configured otherwise");
     assert_eq!(counters.people.vanish, 1);
@@ -207,7 +207,7 @@ async fn everything_is_read_after_another_configuration_a_reset_or_when_it_is_as
     .unwrap();
     full(&org.synced().await, "removed from the store");
     changes(&org.synced().await);
-    org.config.ldap.changed_by = Some(jira_scim::config::ChangedBy::Never);
+    org.ldap().changed_by = Some(jira_scim::config::ChangedBy::Never);
     full(&org.synced().await, "configured otherwise");
     full(&org.synced().await, "did not end with a mark");
 }

@@ -155,6 +155,8 @@ async fn who_moves_while_groups_are_read_stays_in_them() {
     org.config.full_every = 5;
     org.synced().await;
     let elsewhere = format!("ou=elsewhere,{BASE}");
+    // Everything is read, because it is told otherwise which of them are people.
+    org.ldap().user_filter = Some("(uid=*)".into());
     let slapd = Arc::new(org.slapd);
     let moves = {
         let slapd = Arc::clone(&slapd);
@@ -171,8 +173,6 @@ async fn who_moves_while_groups_are_read_stays_in_them() {
         });
         hook
     };
-    // Everything is read, because it is told otherwise which of them are people.
-    org.config.ldap.user_filter = Some("(uid=*)".into());
     let configured = jira_scim::app::source(&org.config).unwrap();
     let meddled = Meddled { inner: configured.source, page: nothing(), groups: moves };
     let configured = Configured { config: org.config.clone(), source: Arc::new(meddled) };
@@ -198,10 +198,10 @@ async fn all_that_there_is_never_goes_at_once_however_little_it_is() {
     let mut org = Org::with(&(people(3) + &group("crew", &[dn("p00"), dn("p01"), dn("p02")]))).await;
     org.synced().await;
     let as_it_was = org.config.clone();
-    org.config.ldap.group_filter = Some("(objectClass=nobody)".into());
+    org.ldap().group_filter = Some("(objectClass=nobody)".into());
     assert!(org.failed().await.contains("has no group any more"));
     org.config = as_it_was.clone();
-    org.config.ldap.member = Some("seeAlso".into());
+    org.ldap().member = Some("seeAlso".into());
     assert!(org.failed().await.contains("3 of 3 memberships would be taken away"));
     org.config = as_it_was.clone();
     org.config.scope_groups = vec![group_dn("crew")];
@@ -233,7 +233,7 @@ async fn a_fall_among_changes_stops_them_as_well() {
 async fn one_persons_groups_are_kept_where_none_can_be_read() {
     let mut org = Org::with(&(people(3) + &group("crew", &[dn("p00"), dn("p01")]))).await;
     org.synced().await;
-    org.config.ldap.member = Some("seeAlso".into());
+    org.ldap().member = Some("seeAlso".into());
     let (run, _) = org.work(Kind::Sync, &Asked { user: Some("p00".into()), full: false }).await;
     assert_eq!((run.error.clone(), counters_of(&run).leaves), (None, 0));
     org.world.writer.drain().await.unwrap();
@@ -246,7 +246,7 @@ async fn two_entries_with_one_id_are_one_and_the_other_is_told() {
     let posts = |name: &str, who: &str| group(name, &[dn(who)]).replacen("\ncn:", "\ndescription: 9\ncn:", 1);
     let mut org =
         Org::with(&(numbered("ann") + &numbered("bob") + &posts("crew", "ann") + &posts("fleet", "bob"))).await;
-    org.config.ldap.id = Some("employeeNumber".into());
+    org.ldap().id = Some("employeeNumber".into());
     org.config.groups = false;
     let counters = org.synced().await;
     assert_eq!((counters.people.read, counters.people.create), (1, 1));

@@ -1,4 +1,4 @@
-//! Directories that are read on a schedule, against a real OpenLDAP server, and a real domain controller of Samba's.
+//! Directories that are read on a schedule: a real OpenLDAP server, a real domain controller of Samba's, and our own SCIM door.
 
 mod changes;
 mod cli;
@@ -7,13 +7,16 @@ mod guards;
 mod safety;
 mod samba;
 mod samba_dc;
+mod scim;
+mod scim_odd;
+pub(crate) mod scim_world;
 mod size;
 pub(crate) mod slapd;
 mod stories;
 mod tls;
 
 use jira_scim::app;
-use jira_scim::config::{Bind, LdapConfig, Preset, Schedule, SourceConfig, Vanished, VanishedGroups};
+use jira_scim::config::{Bind, LdapConfig, Preset, Schedule, ServerConfig, SourceConfig, Vanished, VanishedGroups};
 use jira_scim::secret::Secret;
 use jira_scim::store::run::{self, Kind, Run, State};
 use jira_scim::sync::counters::counters_of;
@@ -45,6 +48,13 @@ impl Org {
 }
 
 impl<S> Org<S> {
+    fn ldap(&mut self) -> &mut LdapConfig {
+        match &mut self.config.server {
+            ServerConfig::Ldap(ldap) => ldap,
+            ServerConfig::Scim(_) => panic!("this is no LDAP server"),
+        }
+    }
+
     fn configured(&self) -> Configured {
         app::source(&self.config).unwrap()
     }
@@ -132,6 +142,10 @@ fn source(name: &str, url: &str) -> SourceConfig {
         schedule: Schedule::ByHand,
         at_start: false,
         full_every: 1,
-        ldap: LdapConfig { bind: Some(bind), page_size: 3, ..LdapConfig::new(Preset::OpenLdap, url, BASE) },
+        server: ServerConfig::Ldap(LdapConfig {
+            bind: Some(bind),
+            page_size: 3,
+            ..LdapConfig::new(Preset::OpenLdap, url, BASE)
+        }),
     }
 }

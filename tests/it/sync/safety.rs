@@ -31,16 +31,16 @@ fn people(count: usize) -> String {
 #[tokio::test]
 async fn a_wrong_password_is_told_with_the_dn_and_without_the_password() {
     let mut org = Org::with(&people(2)).await;
-    org.config.ldap.bind.as_mut().unwrap().password = Secret::new("not-the-password");
+    org.ldap().bind.as_mut().unwrap().password = Secret::new("not-the-password");
     let why = org.failed().await;
-    assert!(why.contains("refuses the bind as cn=admin") && !why.contains("not-the-password"), "{why}");
+    assert!(why.contains("does not let cn=admin") && !why.contains("not-the-password"), "{why}");
     assert_eq!(org.people().await.len(), 0);
 }
 
 #[tokio::test]
 async fn a_base_that_is_not_there_is_told() {
     let mut org = Org::with(&people(2)).await;
-    org.config.ldap.user_base_dn = Some(format!("ou=nowhere,{BASE}"));
+    org.ldap().user_base_dn = Some(format!("ou=nowhere,{BASE}"));
     assert!(org.failed().await.contains(&format!("there is no ou=nowhere,{BASE}")));
 }
 
@@ -91,9 +91,9 @@ async fn a_connection_that_is_lost_in_the_middle_of_a_page_changes_nobody_wherev
     org.synced().await;
     org.slapd.modify(&format!("dn: {}\nchangetype: delete\n\n", dn("p09")));
     let bytes = Arc::new(AtomicUsize::new(usize::MAX));
-    let direct = org.config.ldap.urls.clone();
-    org.config.ldap.urls = vec![hangs_up_after(org.slapd.socket(), Arc::clone(&bytes)).await];
-    org.config.ldap.start_tls = false;
+    let direct = org.ldap().urls.clone();
+    org.ldap().urls = vec![hangs_up_after(org.slapd.socket(), Arc::clone(&bytes)).await];
+    org.ldap().start_tls = false;
     org.plan().await;
     let all = usize::MAX - bytes.load(Ordering::SeqCst);
     for limit in (0..8).map(|eighth| 20 + (all - 40) * eighth / 7) {
@@ -102,7 +102,7 @@ async fn a_connection_that_is_lost_in_the_middle_of_a_page_changes_nobody_wherev
         assert!(why.contains("cannot be reached"), "after {limit} of {all} bytes: {why}");
     }
     assert_eq!(org.staged().await, 0);
-    org.config.ldap.urls = direct;
+    org.ldap().urls = direct;
     assert_eq!(org.synced().await.people.vanish, 1);
 }
 
@@ -114,7 +114,7 @@ async fn a_size_limit_is_no_complete_read() {
     };
     let mut org = Org::of(World::new().await, Slapd::wanted(&(slapd::tree() + &people(10)), wanted));
     // Whoever administers the server has no limits.
-    org.config.ldap.bind = None;
+    org.ldap().bind = None;
     let why = org.failed().await;
     assert!(why.contains("not complete") && why.contains("sizeLimitExceeded"), "{why}");
     assert_eq!(org.people().await.len(), 0);
@@ -129,7 +129,7 @@ async fn a_referral_is_a_part_that_is_missing_unless_it_is_said_to_lead_to_nothi
     let mut org = Org::with(&(people(4) + &referral)).await;
     let why = org.failed().await;
     assert!(why.contains("not complete") && why.contains("referral"), "{why}");
-    org.config.ldap.referrals = Some(jira_scim::config::Referrals::Ignore);
+    org.ldap().referrals = Some(jira_scim::config::Referrals::Ignore);
     assert_eq!(org.synced().await.people.create, 4);
 }
 
@@ -152,7 +152,7 @@ async fn a_sudden_fall_stops_before_the_first_change_and_says_so() {
 async fn a_source_without_anybody_switches_nobody_off() {
     let mut org = Org::with(&people(3)).await;
     org.synced().await;
-    org.config.ldap.user_filter = Some("(objectClass=nobody)".into());
+    org.ldap().user_filter = Some("(objectClass=nobody)".into());
     assert!(org.failed().await.contains("has nobody any more"));
 }
 
@@ -161,7 +161,7 @@ async fn members_that_may_not_be_seen_any_more_are_not_taken_away() {
     let members: Vec<String> = (0..60).map(|n| dn(&format!("p{n:02}"))).collect();
     let mut org = Org::with(&(people(60) + &group("crew", &members))).await;
     org.synced().await;
-    org.config.ldap.member = Some("seeAlso".into());
+    org.ldap().member = Some("seeAlso".into());
     let why = org.failed().await;
     assert!(why.contains("60 of 60 memberships would be taken away, and 50 may be"), "{why}");
 }
@@ -177,15 +177,15 @@ async fn one_bad_entry_is_skipped_and_told_and_nobody_is_switched_off_for_it() {
         ldif
     });
     org.slapd.modify(&named);
-    org.config.ldap.attributes = [("userName".to_owned(), "employeeNumber".to_owned())].into();
+    org.ldap().attributes = [("userName".to_owned(), "employeeNumber".to_owned())].into();
     let counters = org.synced().await;
     assert_eq!((counters.people.skip, counters.people.vanish, counters.leaves), (1, 0, 0));
     assert_eq!(counters.messages, [format!("{}: it has no employeeNumber", dn("p00"))]);
     assert_eq!(org.world.groups_of("p00"), ["crew"]);
 
     // Of whom nobody knows the id may be anybody.
-    org.config.ldap.attributes.clear();
-    org.config.ldap.id = Some("employeeNumber".into());
+    org.ldap().attributes.clear();
+    org.ldap().id = Some("employeeNumber".into());
     let counters = org.synced().await;
     let nameless = (counters.nameless, counters.nameless_groups);
     assert_eq!((nameless, counters.people.vanish, counters.leaves), ((1, 1), 0, 0), "{:?}", counters.messages);

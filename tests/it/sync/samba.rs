@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use jira_scim::config::{Bind, ChangedBy, LdapConfig, Preset, Referrals};
+use jira_scim::config::{Bind, ChangedBy, LdapConfig, Preset, Referrals, ServerConfig};
 use jira_scim::secret::Secret;
 use jira_scim::store::run::Kind;
 use jira_scim::sync::counters::Tally;
@@ -39,14 +39,14 @@ impl Corp {
     async fn with(ldif: &str) -> Option<Self> {
         let dc = Dc::start(ldif)?;
         let mut config = source("corp", "");
-        config.ldap = LdapConfig {
+        config.server = ServerConfig::Ldap(LdapConfig {
             bind: Some(Bind { dn: ADMIN.into(), password: Secret::new(PASSWORD) }),
             ca_file: Some(dc.ca()),
             user_base_dn: Some(format!("OU=People,{BASE}")),
             group_base_dn: Some(format!("OU=Groups,{BASE}")),
             page_size: 3,
             ..LdapConfig::new(Preset::ActiveDirectory, &dc.ldaps(), BASE)
-        };
+        });
         Some(Self { dc, org: Org { world: World::new().await, slapd: (), config } })
     }
 
@@ -97,8 +97,8 @@ async fn a_first_read_brings_everybody_and_a_second_changes_nothing_and_calls_no
 #[tokio::test]
 async fn the_guid_stays_when_somebody_is_renamed_and_moves_to_another_unit() {
     let Some(mut corp) = Corp::with(&team()).await else { return };
-    corp.config.ldap.user_base_dn = None;
-    corp.config.ldap.user_filter = Some("(&(objectCategory=person)(objectClass=user)(mail=*))".into());
+    corp.ldap().user_base_dn = None;
+    corp.ldap().user_filter = Some("(&(objectCategory=person)(objectClass=user)(mail=*))".into());
     corp.synced().await;
     let ann = corp.person("ann").await;
     let guid: Uuid = ann["externalId"].as_str().unwrap().parse().unwrap();
@@ -145,10 +145,10 @@ async fn a_group_decides_who_comes_by_walking_or_by_the_rule_for_chains() {
 
     corp.config.scope_groups.clear();
     let chain = format!("(memberOf:1.2.840.113556.1.4.1941:={})", group_dn("fleet"));
-    corp.config.ldap.user_filter = Some(format!("(&(objectCategory=person)(objectClass=user){chain})"));
+    corp.ldap().user_filter = Some(format!("(&(objectCategory=person)(objectClass=user){chain})"));
     assert_eq!(corp.plan().await, [], "both are the same people");
     let direct = format!("(memberOf={})", group_dn("fleet"));
-    corp.config.ldap.user_filter = Some(format!("(&(objectCategory=person)(objectClass=user){direct})"));
+    corp.ldap().user_filter = Some(format!("(&(objectCategory=person)(objectClass=user){direct})"));
     assert_eq!(corp.synced().await.people.vanish, 2, "without the rule only those who are in it themselves");
     assert_eq!(["ann", "bob", "cid"].map(|name| corp.active(name)), [false, false, true]);
 }
@@ -157,8 +157,8 @@ async fn a_group_decides_who_comes_by_walking_or_by_the_rule_for_chains() {
 async fn a_crowd_and_its_group_are_read_page_by_page_and_part_by_part() {
     let Some(mut corp) = Corp::with("").await else { return };
     let crowd = Some(format!("OU=Crowd,{BASE}"));
-    (corp.config.ldap.user_base_dn, corp.config.ldap.group_base_dn) = (crowd.clone(), crowd);
-    corp.config.ldap.page_size = 1000;
+    (corp.ldap().user_base_dn, corp.ldap().group_base_dn) = (crowd.clone(), crowd);
+    corp.ldap().page_size = 1000;
     let everybody = CROWD as u64;
     let joins = async |corp: &Corp| {
         let (run, lines) = corp.work(Kind::SyncPlan, &Asked::default()).await;
@@ -171,7 +171,7 @@ async fn a_crowd_and_its_group_are_read_page_by_page_and_part_by_part() {
     assert_eq!(joins(&corp).await, all, "Samba sends all members of a group, however many");
     // As Active Directory does by itself, in parts of 1500.
     for part in ["member;range=0-499", "Member;range=0-1599"] {
-        corp.config.ldap.member = Some(part.into());
+        corp.ldap().member = Some(part.into());
         assert_eq!(joins(&corp).await, all, "{part}");
     }
 }
@@ -179,12 +179,12 @@ async fn a_crowd_and_its_group_are_read_page_by_page_and_part_by_part() {
 #[tokio::test]
 async fn a_search_from_the_root_is_referred_to_other_partitions_which_is_no_part_that_is_missing() {
     let Some(mut corp) = Corp::with(&team()).await else { return };
-    (corp.config.ldap.user_base_dn, corp.config.ldap.group_base_dn) = (None, None);
-    corp.config.ldap.user_filter = Some("(&(objectCategory=person)(objectClass=user)(mail=*))".into());
-    corp.config.ldap.referrals = Some(Referrals::Refuse);
+    (corp.ldap().user_base_dn, corp.ldap().group_base_dn) = (None, None);
+    corp.ldap().user_filter = Some("(&(objectCategory=person)(objectClass=user)(mail=*))".into());
+    corp.ldap().referrals = Some(Referrals::Refuse);
     let why = corp.failed().await;
     assert!(why.contains("not complete") && why.contains("referral"), "{why}");
-    corp.config.ldap.referrals = None;
+    corp.ldap().referrals = None;
     let counters = corp.synced().await;
     assert_eq!(counters.people.create, 5);
     assert!(counters.groups.create > 30, "the groups that every domain has, and our own");
@@ -216,7 +216,7 @@ async fn values_of_any_kind_are_text_or_nothing() {
         ("enterprise.costCenter", "objectSid|objectCategory"),
         ("enterprise.manager.value", "manager"),
     ];
-    corp.config.ldap.attributes = pairs.map(|(path, name)| (path.to_owned(), name.to_owned())).into();
+    corp.ldap().attributes = pairs.map(|(path, name)| (path.to_owned(), name.to_owned())).into();
     corp.dc.modify(&replaced(&dn("ann"), "manager", &dn("bob")));
     assert_eq!(corp.synced().await.messages, Vec::<String>::new());
     let ann = corp.person("ann").await;
@@ -239,20 +239,20 @@ async fn an_ordinary_account_reads_and_is_named_as_windows_does() {
     let Some(mut corp) = Corp::with(&(team() + &reader)).await else { return };
     corp.synced().await;
     for name in ["jira-reader@corp.example", "CORP\\reader", &format!("cn=Reader,ou=Elsewhere,{BASE}")] {
-        corp.config.ldap.bind = Some(Bind { dn: name.into(), password: Secret::new("Readers-secret-1") });
+        corp.ldap().bind = Some(Bind { dn: name.into(), password: Secret::new("Readers-secret-1") });
         assert_eq!(corp.plan().await, [], "{name} sees what the administrator does");
     }
     for name in ["jira-reader@corp.example", "nobody@corp.example"] {
-        corp.config.ldap.bind = Some(Bind { dn: name.into(), password: Secret::new("Readers-secret-2") });
+        corp.ldap().bind = Some(Bind { dn: name.into(), password: Secret::new("Readers-secret-2") });
         let why = corp.failed().await;
-        assert!(why.contains(&format!("refuses the bind as {name}: the DN or the password is wrong")), "{why}");
+        assert!(why.contains(&format!("does not let {name} in: the DN or the password is wrong")), "{why}");
     }
     corp.dc.modify(&replaced(&format!("CN=Reader,OU=Elsewhere,{BASE}"), "userAccountControl", "66050"));
-    corp.config.ldap.bind.as_mut().unwrap().dn = "jira-reader@corp.example".into();
-    corp.config.ldap.bind.as_mut().unwrap().password = Secret::new("Readers-secret-1");
+    corp.ldap().bind.as_mut().unwrap().dn = "jira-reader@corp.example".into();
+    corp.ldap().bind.as_mut().unwrap().password = Secret::new("Readers-secret-1");
     let why = corp.failed().await;
-    assert!(why.contains("refuses the bind as jira-reader@corp.example: the account is switched off"), "{why}");
-    corp.config.ldap.bind = None;
+    assert!(why.contains("does not let jira-reader@corp.example in: the account is switched off"), "{why}");
+    corp.ldap().bind = None;
     let why = corp.failed().await;
     assert!(why.contains("lets nobody read without a bind (bind_dn)"), "{why}");
 }
@@ -260,12 +260,12 @@ async fn an_ordinary_account_reads_and_is_named_as_windows_does() {
 #[tokio::test]
 async fn a_password_is_taken_under_tls_alone_whichever_way_it_begins() {
     let Some(mut corp) = Corp::with(&team()).await else { return };
-    corp.config.ldap.urls = vec![corp.dc.ldap()];
+    corp.ldap().urls = vec![corp.dc.ldap()];
     assert_eq!(corp.synced().await.people.create, 5, "by StartTLS");
-    corp.config.ldap.urls = vec![corp.dc.ldaps()];
+    corp.ldap().urls = vec![corp.dc.ldaps()];
     assert_eq!(corp.synced().await.wanted(), 0);
-    corp.config.ldap.urls = vec![corp.dc.ldap()];
-    corp.config.ldap.start_tls = false;
+    corp.ldap().urls = vec![corp.dc.ldap()];
+    corp.ldap().start_tls = false;
     let why = corp.failed().await;
     assert!(why.contains("takes no password without TLS") && why.contains("strongerAuthRequired (8)"), "{why}");
 }
@@ -278,8 +278,8 @@ fn primary(corp: &Corp, group: &str, person: &str) -> String {
 #[tokio::test]
 async fn whose_primary_group_it_is_is_a_member_although_the_group_does_not_say_so() {
     let Some(mut corp) = Corp::with(&team()).await else { return };
-    corp.config.ldap.group_base_dn = None;
-    corp.config.ldap.group_filter = Some("(|(cn=Domain Users)(cn=crew)(cn=fleet))".into());
+    corp.ldap().group_base_dn = None;
+    corp.ldap().group_filter = Some("(|(cn=Domain Users)(cn=crew)(cn=fleet))".into());
     corp.synced().await;
     assert_eq!(corp.world.groups_of("ann"), ["Domain Users", "crew", "fleet"]);
     assert_eq!(corp.world.groups_of("eve"), ["Domain Users"]);
@@ -292,7 +292,7 @@ async fn whose_primary_group_it_is_is_a_member_although_the_group_does_not_say_s
     assert_eq!((run.error, lines), (None, vec![]), "asked for by name she is in the same groups");
 
     let counted = corp.config.clone();
-    corp.config.ldap.primary_groups = Some(false);
+    corp.ldap().primary_groups = Some(false);
     let lines = corp.plan().await;
     let of = |name: &str| lines.iter().find(|line| line.name == name).map(|line| line.detail.as_str());
     assert_eq!((of("crew"), of("Domain Users")), (Some("0 join, 1 leave"), Some("0 join, 4 leave")), "{lines:?}");
@@ -305,8 +305,8 @@ async fn whose_primary_group_it_is_is_a_member_although_the_group_does_not_say_s
 async fn what_changed_is_told_by_the_count_of_the_controller() {
     let Some(mut corp) = Corp::with(&team()).await else { return };
     corp.config.full_every = 24;
-    corp.config.ldap.group_base_dn = None;
-    corp.config.ldap.group_filter = Some("(|(cn=Domain Users)(cn=crew)(cn=fleet))".into());
+    corp.ldap().group_base_dn = None;
+    corp.ldap().group_filter = Some("(|(cn=Domain Users)(cn=crew)(cn=fleet))".into());
     assert_eq!(corp.synced().await.extent, "full");
     let counters = corp.synced().await;
     assert_eq!((counters.extent.as_str(), counters.wanted()), ("changes", 0), "{:?}", counters.because);
@@ -327,8 +327,8 @@ async fn what_changed_is_told_by_the_count_of_the_controller() {
     // Nor do people when the unit that they are in is renamed.
     let renamed = format!("dn: OU=People,{BASE}\nchangetype: modrdn\nnewrdn: OU=Folk\ndeleteoldrdn: 1\n\n");
     let folk = |name: &str| dn(name).replace("OU=People", "OU=Folk");
-    corp.config.ldap.user_base_dn = None;
-    corp.config.ldap.user_filter = Some("(&(objectCategory=person)(objectClass=user)(mail=*))".into());
+    corp.ldap().user_base_dn = None;
+    corp.ldap().user_filter = Some("(&(objectCategory=person)(objectClass=user)(mail=*))".into());
     assert_eq!(corp.synced().await.wanted(), 0);
     corp.dc.modify(&(renamed + &joins.replace(&dn("dora"), &folk("eve"))));
     let counters = corp.synced().await;
@@ -344,18 +344,18 @@ async fn what_changed_is_told_by_the_count_of_the_controller() {
 #[tokio::test]
 async fn few_are_read_of_many_when_few_changed() {
     let Some(mut corp) = Corp::with("").await else { return };
-    corp.config.ldap.user_base_dn = Some(format!("OU=Crowd,{BASE}"));
+    corp.ldap().user_base_dn = Some(format!("OU=Crowd,{BASE}"));
     corp.config.full_every = 24;
     // The oldest of the crowd: so much came after them that they are not asked for once more to be on the safe side.
-    corp.config.ldap.user_filter = Some("(&(objectClass=user)(cn=C00*))".into());
-    corp.config.ldap.page_size = 1000;
+    corp.ldap().user_filter = Some("(&(objectClass=user)(cn=C00*))".into());
+    corp.ldap().page_size = 1000;
     corp.config.groups = false;
     assert_eq!(corp.synced().await.people.create, 100);
     corp.dc.modify(&replaced(&format!("CN=C0000,OU=Crowd,{BASE}"), "title", "First"));
     let counters = corp.synced().await;
     assert_eq!((counters.extent.as_str(), counters.people.change), ("changes", 1), "{:?}", counters.because);
     assert_eq!(counters.people.read, 1);
-    corp.config.ldap.changed_by = Some(ChangedBy::WhenChanged);
+    corp.ldap().changed_by = Some(ChangedBy::WhenChanged);
     assert_eq!(corp.synced().await.extent, "full", "another way to tell is another configuration");
     corp.dc.modify(&replaced(&format!("CN=C0001,OU=Crowd,{BASE}"), "title", "Second"));
     let counters = corp.synced().await;
@@ -367,7 +367,7 @@ async fn of_a_controller_that_was_set_back_everything_is_read() {
     let Some(mut corp) = Corp::with(&team()).await else { return };
     let backup = corp.dc.backup();
     corp.dc.modify(&person("finn"));
-    corp.config.ldap.urls = vec![corp.dc.ldaps(), backup.ldaps()];
+    corp.ldap().urls = vec![corp.dc.ldaps(), backup.ldaps()];
     corp.config.full_every = 24;
     corp.synced().await;
     assert_eq!(corp.synced().await.extent, "changes");

@@ -256,8 +256,8 @@ async fn groups_that_name_their_members_by_user_name_are_understood() {
         group_dn("admins")
     );
     let mut org = Org::with(&(team() + &posix)).await;
-    org.config.ldap.group_filter = Some("(|(objectClass=groupOfNames)(objectClass=posixGroup))".into());
-    org.config.ldap.member = Some("member|memberUid".into());
+    org.ldap().group_filter = Some("(|(objectClass=groupOfNames)(objectClass=posixGroup))".into());
+    org.ldap().member = Some("member|memberUid".into());
     assert_eq!(org.synced().await.groups.create, 3);
     assert_eq!(org.world.groups_of("ann"), ["admins", "captains", "crew"]);
     assert_eq!(org.world.groups_of("bob"), ["admins", "crew"]);
@@ -271,7 +271,7 @@ async fn groups_that_name_their_members_by_user_name_are_understood() {
 async fn attributes_of_our_choice_are_mapped() {
     let mut org = Org::with(&team()).await;
     let pairs = [("title", "description|sn"), ("enterprise.costCenter", "givenName"), ("emails", "")];
-    org.config.ldap.attributes = pairs.map(|(path, name)| (path.to_owned(), name.to_owned())).into();
+    org.ldap().attributes = pairs.map(|(path, name)| (path.to_owned(), name.to_owned())).into();
     org.synced().await;
     let ann = org.person("ann").await;
     assert_eq!((&ann["title"], ann.get("emails")), (&json!("Test"), None));

@@ -43,7 +43,7 @@ async fn org(slapd: Slapd, scheme: &str) -> Org {
     let ca = slapd.socket().with_file_name("ca.pem");
     let config: SourceConfig = source("corp", &url);
     let mut org = Org { config, ..Org::of(World::new().await, slapd) };
-    org.config.ldap.ca_file = ca.exists().then_some(ca);
+    org.ldap().ca_file = ca.exists().then_some(ca);
     org
 }
 
@@ -68,7 +68,7 @@ async fn an_authority_that_nobody_gave_is_not_believed() {
     let mut org = org(server(2099, true), "ldaps").await;
     let folder = tempfile::tempdir().unwrap();
     certificates(folder.path(), 2099);
-    org.config.ldap.ca_file = Some(folder.path().join("ca.pem"));
+    org.ldap().ca_file = Some(folder.path().join("ca.pem"));
     let why = org.failed().await;
     assert!(why.contains("certificate"), "{why}");
 }
@@ -76,7 +76,8 @@ async fn an_authority_that_nobody_gave_is_not_believed() {
 #[tokio::test]
 async fn a_certificate_with_another_name_is_not_believed() {
     let mut org = org(server(2099, true), "ldaps").await;
-    org.config.ldap.urls = vec![org.config.ldap.urls[0].replace("127.0.0.1", "localhost")];
+    let url = org.ldap().urls[0].replace("127.0.0.1", "localhost");
+    org.ldap().urls = vec![url];
     let why = org.failed().await;
     assert!(why.contains("certificate"), "{why}");
 }
@@ -89,16 +90,16 @@ async fn a_server_that_refuses_start_tls_hears_no_password() {
     let why = org.failed().await;
     assert!(why.contains("refuses StartTLS"), "{why}");
     // In clear text only where somebody said so.
-    org.config.ldap.start_tls = false;
+    org.ldap().start_tls = false;
     assert_eq!(org.synced().await.people.create, 1);
 }
 
 #[tokio::test]
 async fn the_next_address_is_asked_where_one_does_not_answer() {
     let mut org = org(server(2099, true), "ldaps").await;
-    let there = org.config.ldap.urls[0].clone();
+    let there = org.ldap().urls[0].clone();
     // A port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    org.config.ldap.urls = vec![format!("ldaps://{free}"), there];
+    org.ldap().urls = vec![format!("ldaps://{free}"), there];
     assert_eq!(org.synced().await.people.create, 1);
 }

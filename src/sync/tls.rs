@@ -1,4 +1,4 @@
-//! TLS to an LDAP server: ring, and the roots that the machine trusts, or those of a file and no others. May not weaken
+//! TLS to a source: ring, and the roots that the machine trusts, or those of a file and no others. May not weaken
 //! verification in any way.
 
 use std::path::Path;
@@ -27,6 +27,15 @@ pub(super) fn verifying(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Sou
         }
     };
     Ok(Arc::new(config))
+}
+
+/// One for a server that is spoken to without TLS: it would trust nobody, and needs no roots of the machine.
+pub(super) fn none() -> Result<Arc<ClientConfig>, SourceError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SourceError::Unusable(format!("TLS cannot be set up: {error}")))?;
+    Ok(Arc::new(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()))
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, SourceError> {
