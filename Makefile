@@ -26,7 +26,7 @@ demo: ## An Okta-like session against a sandbox Jira, shown live (TARGET=data-ce
 	@cargo run --quiet --locked -- demo --target $(TARGET) --source $(SOURCE)
 
 test: ## The whole suite, against a throw-away PostgreSQL (or DATABASE_URL)
-	@.make/setup.sh browser ldap
+	@.make/setup.sh browser ldap samba
 	@.make/test.sh
 
 crash: setup ## Kill the daemon CRASH_KILLS times under load and compare (CRASH_SEED replays)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building and testing needs and this machine lacks, and says so; changes nothing when all is there.
-# With the argument `browser` also what the tests of the admin page drive, with `ldap` the directory servers of other tests.
+# With the argument `browser` also what the tests of the admin page drive, with `ldap` the directory server of other tests
+# and of a demo, with `samba` a domain controller.
 # Exit codes: 0 all there, 1 something could not be installed, 3 no suitable cargo.
 set -eu
 cd "$(dirname "$0")/.."
@@ -136,7 +137,7 @@ has_linker || linker=yes
 has_postgres || postgres=yes
 ! wants browser || has_browser || browser=yes
 ! wants ldap || has_ldap || ldap=yes
-! wants ldap || has_samba || samba=yes
+! wants samba || has_samba || samba=yes
 if [ -z "$linker$postgres$browser$ldap$samba" ]; then
     exit 0
 fi
@@ -185,7 +186,7 @@ if wants ldap && ! has_ldap; then
     say 'slapd and ldapmodify are still not here'
     exit 1
 fi
-if wants ldap && ! has_samba; then
+if wants samba && ! has_samba; then
     say 'samba is still not here: the tests of Active Directory are not run, and say so'
     exit 0
 fi

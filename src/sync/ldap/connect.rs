@@ -140,3 +140,20 @@ fn name_of(code: u32) -> &'static str {
         _ => "refused",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::wrong_credentials;
+
+    #[test]
+    fn active_directory_says_by_a_number_what_is_wrong_with_a_bind() {
+        let told = |data: &str| {
+            format!("80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error, data {data}, v1db1")
+        };
+        assert_eq!(wrong_credentials(&told("532")), "the password has expired (data 532)");
+        assert_eq!(wrong_credentials(&told("775")), "the account is locked after wrong passwords (data 775)");
+        for text in [told("52e"), told("525"), String::new(), "no data".to_owned()] {
+            assert_eq!(wrong_credentials(&text), "the DN or the password is wrong");
+        }
+    }
+}

@@ -148,3 +148,36 @@ pub(super) fn group(raw: &Raw, options: &Options) -> Vec<Piece> {
 fn nameless(raw: &Raw, options: &Options) -> Piece {
     Piece::Nameless { shown: raw.dn.clone(), why: format!("it has no {} that can be read", options.id) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::raw;
+    use super::*;
+
+    #[test]
+    fn who_is_switched_off_is_told_in_the_servers_way() {
+        let told = |rule, name: &str, value: &str| is_disabled(&raw("cn=ann", &[(name, &[value.as_bytes()])]), rule);
+        let account = |value| told(Disabled::UserAccountControl, "userAccountControl", value);
+        assert_eq!((account("514"), account("66048"), account("-2147483646")), (Ok(true), Ok(false), Ok(true)));
+        assert!(
+            account("").is_err() && account("none").is_err(),
+            "who may not be seen to be switched off is not switched on"
+        );
+        let locked = |value| told(Disabled::PwdAccountLockedTime, "pwdAccountLockedTime", value);
+        let times = ["000001010000Z", "00000101000000Z", "20261122010000Z", ""];
+        assert_eq!(times.map(locked), [Ok(true), Ok(true), Ok(false), Ok(false)]);
+        assert_eq!(told(Disabled::NsAccountLock, "nsAccountLock", "TRUE"), Ok(true));
+        assert_eq!(told(Disabled::Never, "userAccountControl", "514"), Ok(false));
+    }
+
+    #[test]
+    fn an_id_of_active_directory_is_sixteen_bytes() {
+        let bytes: &[u8] = b"abcdefghijklmnop";
+        for name in ["objectGUID", "ms-ds-consistencyguid"] {
+            let entry = |value| raw("cn=ann", &[(name, &[value])]);
+            assert_eq!(key(&entry(bytes), name).as_deref(), Some("64636261-6665-6867-696a-6b6c6d6e6f70"));
+            assert_eq!(key(&entry(&bytes[1..]), name), None);
+        }
+        assert_eq!(key(&raw("cn=ann", &[("entryUUID", &[bytes])]), "entryUUID").as_deref(), Some("abcdefghijklmnop"));
+    }
+}

@@ -1,5 +1,6 @@
 //! Active Directory: what a domain controller of Samba's says differently from other LDAP servers.
 
+use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 
 use jira_scim::config::{Bind, ChangedBy, LdapConfig, Preset, Referrals, ServerConfig};
@@ -7,6 +8,7 @@ use jira_scim::secret::Secret;
 use jira_scim::store::run::Kind;
 use jira_scim::sync::counters::Tally;
 use jira_scim::sync::run::Asked;
+use jira_scim::sync::source::{Piece, Step, WantedGroups};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -177,6 +179,31 @@ async fn a_crowd_and_its_group_are_read_page_by_page_and_part_by_part() {
 }
 
 #[tokio::test]
+async fn of_a_group_that_changes_between_two_parts_nobody_is_passed_over() {
+    let Some(mut corp) = Corp::with("").await else { return };
+    corp.ldap().group_base_dn = Some(format!("OU=Crowd,{BASE}"));
+    corp.ldap().member = Some("member;range=0-499".into());
+    let mut reading = corp.configured().source.groups(&WantedGroups::All).await.unwrap();
+    let (mut all, mut parts) = (BTreeSet::new(), 0);
+    while let Step::Page(pieces) = reading.next().await.unwrap() {
+        for piece in pieces {
+            if let Piece::Members { members, .. } = piece {
+                if parts == 1 {
+                    // Everybody behind who leaves moves up by one.
+                    let everybody = format!("CN=everybody,OU=Crowd,{BASE}");
+                    let first: &String = all.first().unwrap();
+                    let leaves = format!("dn: {everybody}\nchangetype: modify\ndelete: member\nmember: {first}\n\n");
+                    corp.dc.modify(&leaves);
+                }
+                all.extend(members);
+                parts += 1;
+            }
+        }
+    }
+    assert_eq!((all.len(), parts), (CROWD, 2 + 4), "two parts of before, and then all of after");
+}
+
+#[tokio::test]
 async fn a_search_from_the_root_is_referred_to_other_partitions_which_is_no_part_that_is_missing() {
     let Some(mut corp) = Corp::with(&team()).await else { return };
     (corp.ldap().user_base_dn, corp.ldap().group_base_dn) = (None, None);
@@ -299,6 +326,8 @@ async fn whose_primary_group_it_is_is_a_member_although_the_group_does_not_say_s
     corp.config = counted;
     corp.config.scope_groups = vec![format!("CN=Domain Users,CN=Users,{BASE}")];
     assert_eq!(corp.synced().await.wanted(), 0, "everybody of the domain is in scope");
+    let (run, lines) = corp.work(Kind::SyncPlan, &Asked { user: Some("eve".into()), full: false }).await;
+    assert_eq!((run.error, lines), (None, vec![]), "and one person of it is");
 }
 
 #[tokio::test]
@@ -370,6 +399,10 @@ async fn of_a_controller_that_was_set_back_everything_is_read() {
     corp.ldap().urls = vec![corp.dc.ldaps(), backup.ldaps()];
     corp.config.full_every = 24;
     corp.synced().await;
+    let server = "SELECT marks -> 'people' ->> 'server' FROM source";
+    let server: String = sqlx::query_scalar(server).fetch_one(corp.world.pool()).await.unwrap();
+    let (name, invocation) = server.rsplit_once(' ').unwrap();
+    assert!(name.starts_with("CN=NTDS Settings,CN=DC1,") && invocation.len() == 32, "{server}");
     assert_eq!(corp.synced().await.extent, "changes");
     corp.dc.kill();
     let counters = corp.synced().await;

@@ -166,9 +166,9 @@ fn domain() -> &'static Result<PathBuf, String> {
 
 /// Which Samba there is, with all that a domain needs.
 fn version() -> Result<String, String> {
-    let needed = ["/usr/sbin/samba", "/usr/bin/samba-tool", "/usr/share/samba/setup/provision.ldif", PYTHON];
+    let needed = ["/usr/sbin/samba", "/usr/share/samba/setup/provision.ldif", "/usr/bin/ldapmodify", PYTHON];
     if let Some(missing) = needed.iter().find(|path| !Path::new(path).exists()) {
-        return Err(format!("there is no {missing}; run `.make/setup.sh ldap`"));
+        return Err(format!("there is no {missing}; run `.make/setup.sh ldap samba`"));
     }
     let output = Command::new(needed[0]).arg("--version").output().unwrap();
     Ok(text(&output.stdout))
