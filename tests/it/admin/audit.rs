@@ -23,7 +23,11 @@ async fn rows_with(office: &Office, path: &str, like: impl Fn(&Value) -> bool) -
 }
 
 fn actions(row: &Value) -> Vec<&str> {
-    row["changes"].as_array().unwrap().iter().map(|change| change["action"].as_str().unwrap()).collect()
+    // Those of one transaction have one time.
+    let changes = row["changes"].as_array().unwrap();
+    let mut actions: Vec<&str> = changes.iter().map(|change| change["action"].as_str().unwrap()).collect();
+    actions.sort_unstable();
+    actions
 }
 
 #[tokio::test]
