@@ -42,5 +42,18 @@ CREATE TABLE request_default PARTITION OF request DEFAULT;
 -- What a request changed, and what was done to Jira because of it.
 CREATE INDEX audit_request_id ON audit (tenant_id, request_id);
 CREATE INDEX delivery_request_id ON delivery (tenant_id, request_id);
--- Changes that no client asked for over the network: by command, or of the daemon itself.
+-- Changes that no client asked for over the network: by command, of the daemon itself, of a source that is read.
 CREATE INDEX audit_inside ON audit (tenant_id, at, id) WHERE remote IS NULL;
+
+-- Their words, which no request has. Cut alike by every server: only ASCII separates words and has small letters here.
+CREATE FUNCTION audit_words(actor text, action text, subject uuid, body jsonb) RETURNS tsvector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_to_tsvector(ARRAY(
+        SELECT DISTINCT left(word, 60) FROM regexp_split_to_table(
+            lower((actor || ' ' || action || ' ' || subject::text || ' ' || coalesce(body::text, '')) COLLATE "C"),
+            '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+') AS word
+        WHERE word <> '' LIMIT 400))
+$$;
+ALTER TABLE audit ADD COLUMN words tsvector
+    GENERATED ALWAYS AS (CASE WHEN remote IS NULL THEN audit_words(actor, action, subject_id, body) END) STORED;
+CREATE INDEX audit_inside_words ON audit USING gin (words) WITH (gin_pending_list_limit = 1024) WHERE remote IS NULL;

@@ -3,6 +3,7 @@
 //! Holds a token, a password or a URL with a password from the moment it is read. It has no `Serialize`, and its
 //! `Debug` and `Display` say nothing of it; whoever needs the text says so with [`Secret::expose`].
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -47,11 +48,6 @@ impl From<String> for Secret {
     }
 }
 
-/// How our own tokens begin; 256 bits in base64 follow.
-const TOKENS: [&str; 2] = ["jst_", "jsa_"];
-/// So many letters after it are a token, or most of one.
-const LETTERS: usize = 20;
-
 /// Whether something of that name may be a secret: a password, a token, a key. Rather one name too many than one too few: it is
 /// asked before something is put on record.
 pub fn names_secret(name: &str) -> bool {
@@ -60,18 +56,43 @@ pub fn names_secret(name: &str) -> bool {
     holds.iter().any(|part| plain.contains(part)) || plain == "authorization" || plain.ends_with("pwd")
 }
 
-/// A text without the tokens of ours that somebody wrote into it, wherever they do not belong.
-pub fn without_tokens(text: &str) -> std::borrow::Cow<'_, str> {
-    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let (mut rest, mut kept) = (text, String::new());
-    while let Some(at) = TOKENS.iter().filter_map(|begin| rest.find(begin)).min() {
-        let end = rest[at..].find(|c| !is_letter(c)).map_or(rest.len(), |length| at + length);
-        let is_token = end - at >= LETTERS + TOKENS[0].len();
-        kept.push_str(if is_token { &rest[..at] } else { &rest[..end] });
-        kept.push_str(if is_token { "[redacted]" } else { "" });
-        rest = &rest[end..];
+/// A text without the secrets that somebody wrote into it, wherever they do not belong: tokens of ours, what follows the word
+/// Bearer, private keys in PEM form.
+pub fn without_tokens(text: &str) -> Cow<'_, str> {
+    let mut kept = Cow::Borrowed(text);
+    if let Some(at) = text.find("-----BEGIN ").filter(|at| text[*at..].contains("PRIVATE KEY-----")) {
+        let end =
+            text[at..].rfind("-----END ").and_then(|end| Some(at + end + text[at + end + 9..].find("-----")? + 14));
+        kept = Cow::Owned(format!("{}[redacted]{}", &text[..at], &text[end.unwrap_or(text.len())..]));
     }
-    if kept.is_empty() { text.into() } else { (kept + rest).into() }
+    for begin in TOKENS {
+        if let Some(fewer) = without(&kept, begin) {
+            kept = Cow::Owned(fewer);
+        }
+    }
+    kept
+}
+
+/// How our own tokens begin, 256 bits in base64 follow; and how a token is shown in HTTP. All in small letters.
+const TOKENS: [&str; 3] = ["jst_", "jsa_", "bearer "];
+/// So many letters after it are a token, or most of one.
+const LETTERS: usize = 20;
+
+/// Without what begins so; `None` where there is nothing of it.
+fn without(text: &str, begin: &str) -> Option<String> {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    // As long as the text itself: only ASCII changes.
+    let small = text.to_ascii_lowercase();
+    let (mut kept, mut from, mut any) = (String::new(), 0, false);
+    while let Some(at) = small[from..].find(begin).map(|at| from + at) {
+        let inside = at + begin.len();
+        let end = text[inside..].find(|c| !is_letter(c)).map_or(text.len(), |length| inside + length);
+        let is_token = end - inside >= LETTERS;
+        kept.push_str(&text[from..if is_token { at } else { end }]);
+        kept.push_str(if is_token { "[redacted]" } else { "" });
+        (from, any) = (end, any || is_token);
+    }
+    any.then(|| kept + &text[from..])
 }
 
 #[cfg(test)]
@@ -102,7 +123,11 @@ mod tests {
         let token = format!("jsa_{}", "aB3-_".repeat(9));
         for (text, kept) in [
             (format!("/api/v1/session/{token}"), "/api/v1/session/[redacted]"),
-            (format!("{token} and {token}."), "[redacted] and [redacted]."),
+            (format!("{token} and {token}!"), "[redacted] and [redacted]!"),
+            ("authorization: Bearer abcdefghijklmnopqrstuvwxyz".to_owned(), "authorization: [redacted]"),
+            ("the bearer of it".to_owned(), "the bearer of it"),
+            ("a -----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY----- b".to_owned(), "a [redacted] b"),
+            ("-----BEGIN PRIVATE KEY-----\nMHc".to_owned(), "[redacted]"),
             ("jst_wrong, ünal jsa_".to_owned(), "jst_wrong, ünal jsa_"),
             ("nothing".to_owned(), "nothing"),
         ] {

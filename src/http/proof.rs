@@ -14,7 +14,7 @@ use crate::login::oauth::{self, Own};
 use crate::secret::Secret;
 use crate::store::jwt_issuer::{self, Issuer};
 use crate::store::token::{self, Credential, Kind};
-use crate::store::{Store, signing_key};
+use crate::store::{Store, StoreError, signing_key};
 
 /// Why somebody is not let in: for the log, never for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +137,11 @@ impl Doorkeeper {
         }
         // A NUL is in no name.
         let issuer = if claimed.issuer.contains('\0') { "" } else { &claimed.issuer };
-        let Some((tenant, issuers)) = jwt_issuer::trusted(store.pool(), slug, issuer).await? else {
+        let mut conn = store.pool().acquire().await.map_err(StoreError::from)?;
+        let trusted = jwt_issuer::trusted(&mut conn, slug, issuer).await?;
+        // Keys may have to be fetched: nobody else is to wait for this connection meanwhile.
+        drop(conn);
+        let Some((tenant, issuers)) = trusted else {
             return bad("no such tenant, or no issuer that it trusts");
         };
         let mut why = "no issuer of the tenant allows the algorithm";

@@ -86,7 +86,8 @@ pub async fn refused(conn: &mut PgConnection, tenant_id: Uuid, count: i64) -> Re
 /// # Errors
 /// The database's.
 pub async fn to_log(conn: &mut PgConnection, limit: i64) -> Result<Vec<Alert>, StoreError> {
-    let rows = sqlx::query!(
+    Ok(sqlx::query_as!(
+        Alert,
         r#"-- alert.to_log
         WITH mine AS (
             SELECT tenant_id, id FROM alert WHERE NOT logged AND (due_at <= now() OR attempts > 0)
@@ -95,25 +96,12 @@ pub async fn to_log(conn: &mut PgConnection, limit: i64) -> Result<Vec<Alert>, S
             UPDATE alert a SET logged = true FROM mine WHERE a.tenant_id = mine.tenant_id AND a.id = mine.id
             RETURNING a.id, a.tenant_id, a.kind, a.at, a.body, a.attempts
         )
-        SELECT a.id, a.tenant_id, t.slug AS "slug?", a.kind, a.at, a.body, a.attempts, now() AS "now!"
+        SELECT a.id, a.tenant_id, t.slug AS "tenant?", a.kind, a.at, a.body, a.attempts, now() AS "now!"
         FROM taken a LEFT JOIN tenant t ON t.id = a.tenant_id ORDER BY a.at, a.id"#,
         limit,
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Alert {
-            id: row.id,
-            tenant_id: row.tenant_id,
-            tenant: row.slug,
-            kind: row.kind,
-            at: row.at,
-            body: row.body,
-            attempts: row.attempts,
-            now: row.now,
-        })
-        .collect())
+    .await?)
 }
 
 /// Takes what is due, and is nobody else's for `hold` from now on.
@@ -121,7 +109,8 @@ pub async fn to_log(conn: &mut PgConnection, limit: i64) -> Result<Vec<Alert>, S
 /// # Errors
 /// The database's.
 pub async fn take(conn: &mut PgConnection, hold: Duration, limit: i64) -> Result<Vec<Alert>, StoreError> {
-    let rows = sqlx::query!(
+    Ok(sqlx::query_as!(
+        Alert,
         r#"-- alert.take
         WITH mine AS (
             SELECT tenant_id, id FROM alert WHERE due_at <= now() ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -130,26 +119,13 @@ pub async fn take(conn: &mut PgConnection, hold: Duration, limit: i64) -> Result
             FROM mine WHERE a.tenant_id = mine.tenant_id AND a.id = mine.id
             RETURNING a.id, a.tenant_id, a.kind, a.at, a.body, a.attempts
         )
-        SELECT a.id, a.tenant_id, t.slug AS "slug?", a.kind, a.at, a.body, a.attempts, now() AS "now!"
+        SELECT a.id, a.tenant_id, t.slug AS "tenant?", a.kind, a.at, a.body, a.attempts, now() AS "now!"
         FROM taken a LEFT JOIN tenant t ON t.id = a.tenant_id ORDER BY a.at, a.id"#,
         hold.as_secs_f64(),
         limit,
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Alert {
-            id: row.id,
-            tenant_id: row.tenant_id,
-            tenant: row.slug,
-            kind: row.kind,
-            at: row.at,
-            body: row.body,
-            attempts: row.attempts,
-            now: row.now,
-        })
-        .collect())
+    .await?)
 }
 
 /// It was taken, or is too old to be of use.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::tenant::{Mode, Origin, Tenant};
+use super::tenant::{self, Origin, Tenant};
 use super::token::Scope;
 use super::{OnConstraint, StoreError};
 
@@ -251,54 +251,24 @@ pub async fn delete_undeclared(
 /// # Errors
 /// The store failed.
 pub async fn trusted(
-    db: impl PgExecutor<'_>,
+    conn: &mut PgConnection,
     slug: &str,
     issuer: &str,
 ) -> Result<Option<(Tenant, Vec<Issuer>)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT t.id AS tenant_id, t.slug, t.target, t.mode AS "mode: Mode", t.policy, t.policy_version,
-                  t.declared AS tenant_declared, t.created AS tenant_created, t.modified,
-                  i.id, i.label, i.issuer, i.jwks_url, i.jwks, i.audience, i.algorithms, i.skew_seconds, i.subject,
-                  i.granted, i.scope AS "scope: Scope", i.users_only, i.declared, i.created, i.last_used
+    let issuers = sqlx::query_as!(
+        Issuer,
+        r#"SELECT i.id, i.label, i.issuer, i.jwks_url, i.jwks, i.audience, i.algorithms, i.skew_seconds, i.subject, i.granted,
+                  i.scope AS "scope: Scope", i.users_only, i.declared, i.created, i.last_used
            FROM jwt_issuer i JOIN tenant t ON t.id = i.tenant_id
            WHERE t.slug = $1 AND i.issuer = $2 ORDER BY i.created, i.id LIMIT $3"#,
         slug,
         issuer,
         MOST,
     )
-    .fetch_all(db)
+    .fetch_all(&mut *conn)
     .await?;
-    let mut tenant = None;
-    let mut issuers = Vec::with_capacity(rows.len());
-    for row in rows {
-        tenant.get_or_insert(Tenant {
-            id: row.tenant_id,
-            slug: row.slug,
-            target: row.target,
-            mode: row.mode,
-            policy: row.policy,
-            policy_version: row.policy_version,
-            declared: row.tenant_declared,
-            created: row.tenant_created,
-            modified: row.modified,
-        });
-        issuers.push(Issuer {
-            id: row.id,
-            label: row.label,
-            issuer: row.issuer,
-            jwks_url: row.jwks_url,
-            jwks: row.jwks,
-            audience: row.audience,
-            algorithms: row.algorithms,
-            skew_seconds: row.skew_seconds,
-            subject: row.subject,
-            granted: row.granted,
-            scope: row.scope,
-            users_only: row.users_only,
-            declared: row.declared,
-            created: row.created,
-            last_used: row.last_used,
-        });
+    if issuers.is_empty() {
+        return Ok(None);
     }
-    Ok(tenant.map(|tenant| (tenant, issuers)))
+    Ok(tenant::get(conn, slug).await?.map(|tenant| (tenant, issuers)))
 }

@@ -171,3 +171,22 @@ async fn a_name_that_only_old_requests_have_is_found_however_long_ago_they_were(
     assert_eq!(found(&app, Query { since: Some(since), ..text("ann") }).await.len(), 4);
     assert_eq!(found(&app, Query { until: Some(since), ..text("ann") }).await.len(), 57);
 }
+
+#[tokio::test]
+async fn changes_that_came_by_no_request_are_found_by_their_words_among_thousands() {
+    let app = App::new().await;
+    sql(&app, "INSERT INTO audit (tenant_id, at, id, request_id, actor, action, kind, subject_id, body, status)
+        SELECT t.id, now() - n * interval '1 minute', gen_random_uuid(), gen_random_uuid(), 'sync:corp', 'user.create', 'user',
+            gen_random_uuid(), jsonb_build_object('userName', 'user' || n || '@x.example', 'name', 'ÖTZI Zwölfer-' || n), 201
+        FROM tenant t, generate_series(1, 25000) n").await;
+    for (words, rows) in [("user24999@x.example", 1), ("ötzi zwölfer 20123", 1), ("Zwölfer 24998", 1), ("nobody24", 0)]
+    {
+        let found = found(&app, text(words)).await;
+        assert_eq!(found.len(), rows, "{words}");
+        assert!(found.iter().all(|row| row.side == "inside" && row.actor == "sync:corp"), "{found:?}");
+    }
+    assert_eq!(found(&app, text("corp")).await.len(), 100, "the newest");
+    // None of the newest thousands.
+    let old = Query { until: Some(Utc::now() - chrono::TimeDelta::minutes(22_000)), ..text("24") };
+    assert_eq!(found(&app, old).await.len(), 100);
+}

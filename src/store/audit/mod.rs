@@ -5,6 +5,7 @@
 //! the daemon itself) is a row of `audit` alone, and stands in the same list.
 
 mod clear;
+mod inside;
 mod names;
 mod page;
 mod search;

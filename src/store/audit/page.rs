@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{Cursor, Query, Row, search as rows, show};
+use super::{Cursor, Query, Row, inside, search as rows, show};
 use crate::store::{Store, StoreError};
 
 /// A page of the list.
@@ -30,7 +30,7 @@ pub async fn search(conn: &mut PgConnection, tenants: &[Uuid], query: &Query, li
     let mut all = Vec::new();
     for tenant in tenants {
         all.extend(rows::requests(&mut tx, *tenant, query, wanted).await?);
-        all.extend(rows::inside(&mut tx, *tenant, query, wanted).await?);
+        all.extend(inside::inside(&mut tx, *tenant, query, wanted).await?);
     }
     all.sort_by_key(|row| std::cmp::Reverse((row.at, row.id)));
     let more = all.len() > limit as usize;

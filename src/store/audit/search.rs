@@ -7,23 +7,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::words::{asked_words, tsquery};
-use super::{Change, Cursor, Query, Row};
-use crate::account::fold;
+use super::words::tsquery;
+use super::{Cursor, Query, Row};
 use crate::store::StoreError;
 use crate::store::jsonb::Loose;
 
 /// Rows that are walked for each one that is wanted, before the words are asked.
-const WALK: i64 = 200;
+pub(super) const WALK: i64 = 200;
 
 /// The first time in which words are looked up, and how many, each twice as long as the one after it, before all the rest.
 const SPAN: TimeDelta = TimeDelta::days(1);
 const SPANS: usize = 6;
-
-/// How the actor of an administrator's change begins.
-const ADMINISTRATOR: &str = "admin:";
-/// What is told of an administrator's change without its request.
-const UNWRITTEN: &str = "The request of this change is not on record (yet); the change is.";
 
 /// A row of `request`.
 struct Found {
@@ -70,13 +64,13 @@ impl Found {
 
 /// Between which times, and behind which row.
 #[derive(Clone, Copy)]
-struct Bounds {
-    since: DateTime<Utc>,
-    before: Cursor,
+pub(super) struct Bounds {
+    pub(super) since: DateTime<Utc>,
+    pub(super) before: Cursor,
 }
 
 impl Bounds {
-    fn of(query: &Query) -> Self {
+    pub(super) fn of(query: &Query) -> Self {
         let end = query.until.unwrap_or(DateTime::<Utc>::MAX_UTC.min(FAR));
         let before = Cursor { at: end.min(FAR), id: Uuid::nil() };
         let after = query.after.filter(|after| (after.at, after.id) < (before.at, before.id));
@@ -203,91 +197,4 @@ async fn looked_up(
     )
     .fetch_all(conn)
     .await?)
-}
-
-/// Changes that are on record without a request: of commands and of the daemon itself; and those of an administrator whose
-/// request was not written down, because the process was killed. There are few, so nothing but their time is looked up.
-pub(super) async fn inside(
-    conn: &mut PgConnection,
-    tenant_id: Uuid,
-    query: &Query,
-    limit: i64,
-) -> Result<Vec<Row>, StoreError> {
-    let by_request = query.method.is_some() || query.remote.is_some();
-    if by_request || query.side.as_deref() == Some("scim") {
-        return Ok(Vec::new());
-    }
-    let Bounds { since, before } = Bounds::of(query);
-    let like: Vec<String> = asked_words(query)
-        .iter()
-        .map(|word| format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")))
-        .collect();
-    let rows = sqlx::query!(
-        r#"-- audit.inside
-        SELECT a.at, a.id, a.request_id, a.actor, a.action, a.kind, a.subject_id, a.body AS "body: Loose", a.status,
-            a.skipped, starts_with(a.actor, 'admin:') AND NOT EXISTS (
-                SELECT FROM request r WHERE r.tenant_id = $13 AND r.request_id = a.request_id
-                  AND r.at >= a.at - interval '1 day' AND r.at <= a.at + interval '1 day') AS "unwritten!",
-            coalesce(u.attrs ->> 'userName', g.attrs ->> 'displayName') AS name
-        FROM audit a
-        LEFT JOIN scim_user u ON a.kind = 'user' AND u.tenant_id = $1 AND u.id = a.subject_id
-        LEFT JOIN scim_group g ON a.kind = 'group' AND g.tenant_id = $1 AND g.id = a.subject_id
-        WHERE a.tenant_id = $1 AND a.at >= $2 AND a.at <= $3 AND (a.at, a.id) < ($3, $4) AND a.remote IS NULL
-          AND ($12::text IS NULL OR starts_with(a.actor, 'admin:') = ($12 = 'admin'))
-          AND ($5::uuid[] IS NULL OR a.subject_id = ANY($5)) AND ($6::uuid[] IS NULL OR a.subject_id = ANY($6))
-          AND ($7::text IS NULL OR a.status::text = $7 OR left(a.status::text, 1) || 'xx' = $7)
-          AND ($8::text IS NULL OR lower(a.actor) = lower($8)) AND ($9::uuid IS NULL OR a.request_id = $9)
-          AND ($10::text[] IS NULL
-               OR lower(concat_ws(' ', a.actor, a.action, a.subject_id, a.body::text)) LIKE ALL ($10))
-          AND NOT EXISTS (SELECT FROM request r WHERE r.tenant_id = a.tenant_id AND r.request_id = a.request_id
-                          AND r.at >= a.at - interval '1 day' AND r.at <= a.at + interval '1 day')
-        ORDER BY a.at DESC, a.id DESC LIMIT $11"#,
-        tenant_id,
-        since,
-        before.at,
-        before.id,
-        query.user.as_deref(),
-        query.group.as_deref(),
-        query.status.as_deref().map(fold),
-        query.actor,
-        query.request_id,
-        (!like.is_empty()).then_some(like.as_slice()),
-        limit,
-        query.side,
-        super::NOBODY,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Row {
-            tenant: Some(tenant_id).filter(|id| *id != super::NOBODY),
-            at: row.at,
-            id: row.id,
-            request_id: row.request_id,
-            given: None,
-            side: if row.actor.starts_with(ADMINISTRATOR) { "admin" } else { "inside" }.to_owned(),
-            error: row.unwritten.then(|| UNWRITTEN.to_owned()),
-            actor: row.actor,
-            remote: None,
-            method: None,
-            path: None,
-            status: Some(row.status),
-            duration_ms: None,
-            body: None,
-            changes: vec![Change {
-                at: row.at,
-                action: row.action,
-                kind: row.kind,
-                id: row.subject_id,
-                name: row.name,
-                status: row.status,
-                body: row.body.map(|Loose(body)| body),
-                skipped: row.skipped.unwrap_or_default(),
-            }],
-            more_changes: 0,
-            deliveries: Vec::new(),
-            more_deliveries: 0,
-        })
-        .collect())
 }

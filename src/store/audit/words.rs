@@ -16,6 +16,8 @@ use crate::telemetry::uuid_of;
 
 /// Words of one request; of a longer one the rest is not found.
 const MOST: usize = 400;
+/// Letters of a word of what came by no request, as the database has it.
+const INSIDE: usize = 60;
 /// Letters of a word.
 const LONGEST: usize = 64;
 
@@ -63,8 +65,30 @@ pub(super) fn tsquery(query: &Query) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(" & "))
 }
 
+/// A query over the words of what came by no request, which the database cuts itself (migration 0013): at everything but letters
+/// and digits, with the letters A to Z alone made small. Each word is asked for in the ways in which people write it.
+pub(super) fn inside_query(query: &Query) -> Option<String> {
+    let text = query.text.as_deref().unwrap_or_default();
+    let words = text.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let terms: Vec<String> = words
+        .take(20)
+        .map(|word| {
+            let word: String = word.chars().filter(|c| *c != '\0').take(INSIDE).collect();
+            let small = fold(&word);
+            let mut letters = small.chars();
+            let first = letters.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+            let ways = [word.clone(), small.clone(), word.to_uppercase(), format!("{first}{}", letters.as_str())];
+            let ways: BTreeSet<String> = ways.iter().map(|way| way.to_ascii_lowercase()).collect();
+            let ways: Vec<String> =
+                ways.iter().map(|way| format!("'{}':*", way.replace('\\', "\\\\").replace('\'', "''"))).collect();
+            format!("({})", ways.join(" | "))
+        })
+        .collect();
+    (!terms.is_empty()).then(|| terms.join(" & "))
+}
+
 /// The words of a free text, as [`words_of`] would have them.
-pub(super) fn asked_words(query: &Query) -> Vec<String> {
+fn asked_words(query: &Query) -> Vec<String> {
     let text = query.text.as_deref().unwrap_or_default();
     text.split_whitespace().map(|word| cut(bare(word))).filter(|word| !word.is_empty()).take(20).collect()
 }
@@ -212,6 +236,15 @@ mod tests {
         let many: Vec<Value> = (0..5000).map(|n| json!(format!("w{n}"))).collect();
         let words = words_of(&request("/", json!({"a": long, "b": many, "c": "a.".repeat(5000)})));
         assert!(words.len() < MOST * 2 && words.iter().all(|word| word.chars().count() <= LONGEST + 2));
+    }
+
+    #[test]
+    fn a_word_of_what_came_by_no_request_is_asked_for_in_the_ways_in_which_people_write_it() {
+        let query = |text: &str| inside_query(&Query { text: Some(text.into()), ..Query::default() });
+        assert_eq!(query("Ann").unwrap(), "('ann':*)");
+        assert_eq!(query("ann.Lee@corp").unwrap(), "('ann':*) & ('lee':*) & ('corp':*)");
+        assert_eq!(query("ötzi").unwrap(), "('Ötzi':* | 'ötzi':*)");
+        assert_eq!(query(" !? "), None);
     }
 
     #[test]
