@@ -8,12 +8,13 @@ export SQLX_OFFLINE := true
 USERS ?= 20000
 CRASH_KILLS ?= 50
 MATCH_PEOPLE ?= 20000
+FUZZ_EACH ?= 2000
 IMAGE ?= jira-scim
 TARGET ?= data-center
 SOURCE ?= scim
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash match sync-size contract bench check fmt lint doc sqlx ci image compose-secrets
+.PHONY: help setup demo test crash match sync-size fuzz-admin contract bench check fmt lint doc sqlx ci image compose-secrets
 
 help: ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ match: setup ## Import MATCH_PEOPLE people of a sandbox Jira, and match everybod
 sync-size: ## Read a directory of PEOPLE people (20000) into the store, and measure it
 	@.make/setup.sh ldap
 	@RUST_TEST_NOCAPTURE=1 SYNC_PEOPLE=$(or $(PEOPLE),20000) .make/test.sh sync::size::
+
+fuzz-admin: setup ## Send FUZZ_EACH requests made of the OpenAPI document to each operation of the admin API (ADMIN_FUZZ_SEED replays)
+	@RUST_TEST_NOCAPTURE=1 ADMIN_FUZZ_EACH=$(FUZZ_EACH) .make/test.sh admin::fuzz
 
 contract: setup ## Hold every call of every story to Atlassian's OpenAPI documents in the folder SPECS
 	@.make/contract.sh "$(SPECS)"

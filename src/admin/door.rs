@@ -90,6 +90,11 @@ impl Door {
         if let Some(token) = self.recall(&key).filter(|token| token.is_live(now)) {
             return Ok(token);
         }
+        if !self.was_good(&key) {
+            // A flood of guesses is no flood of queries. Whoever was let in before is looked up whatever others guess.
+            let look = self.slow.may_look(address, Instant::now());
+            look.map_err(|wait| Refusal::too_many_attempts(wait.as_secs() + 1))?;
+        }
         let found = admin_token::by_hash(store.pool(), &hash(text)).await?;
         let Some(token) = found.filter(|token| token.is_live(now)) else {
             // Whoever guesses waits longer and longer; a good token is never kept waiting by what others guess.
@@ -110,6 +115,11 @@ impl Door {
         admin_token::end(store.pool(), claims.jti, until, now).await?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::Session(claims.jti));
         Ok(())
+    }
+
+    /// Whether somebody was let in with it, as far as is remembered.
+    fn was_good(&self, key: &Key) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
     }
 
     fn recall(&self, key: &Key) -> Option<AdminToken> {

@@ -16,6 +16,8 @@ use ring::hmac;
 const ADDRESS: Allowance = Allowance { burst: 30.0, each: Duration::from_secs(2) };
 /// The same for one user name of one tenant from there.
 const USER: Allowance = Allowance { burst: 10.0, each: Duration::from_secs(10) };
+/// What is looked up, in all, for addresses that were wrong too often: a flood of guesses is no flood of queries.
+const LOOKS: Allowance = Allowance { burst: 20.0, each: Duration::from_millis(100) };
 /// How long a user name that was right passes by an address's bucket.
 const TRUSTED: Duration = Duration::from_secs(86_400);
 /// How many buckets there are at most, and user names that were right.
@@ -91,6 +93,21 @@ impl Slow {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         make_room(&mut buckets, now);
         take(&mut buckets, address, ADDRESS, now)
+    }
+
+    /// Whether something that nobody knows is looked up at all for an address: always, until it was wrong too often; then as far
+    /// as all such addresses together have not used up what there is for them.
+    ///
+    /// # Errors
+    /// How long nothing is looked up.
+    pub fn may_look(&self, from: IpAddr, now: Instant) -> Result<(), Duration> {
+        let address = self.address(from);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if wait(&buckets, &address, now).is_ok() {
+            return Ok(());
+        }
+        make_room(&mut buckets, now);
+        take(&mut buckets, self.number(&[b"looks"]), LOOKS, now)
     }
 
     /// Somebody's password was right.
@@ -205,6 +222,18 @@ mod tests {
         slow.wrong(at("192.0.2.2"), start).unwrap();
         slow.wrong(at("192.0.2.1"), start + Duration::from_secs(2)).unwrap();
         assert!(slow.may_try(at("::ffff:192.0.2.1"), ("acme", "agent"), start + Duration::from_secs(3)).is_err());
+    }
+
+    #[test]
+    fn for_addresses_that_were_wrong_too_often_little_is_looked_up_in_all() {
+        let (slow, start) = (Slow::default(), Instant::now());
+        let looks = |from: &str, now| (0..1000).filter(|_| slow.may_look(at(from), now).is_ok()).count();
+        assert_eq!(looks("192.0.2.1", start), 1000);
+        for from in ["192.0.2.1", "192.0.2.2"] {
+            (0..30).for_each(|_| slow.wrong(at(from), start).unwrap());
+        }
+        assert_eq!((looks("192.0.2.1", start), looks("192.0.2.2", start), looks("192.0.2.3", start)), (20, 0, 1000));
+        assert_eq!(looks("192.0.2.2", start + Duration::from_secs(1)), 10);
     }
 
     #[test]

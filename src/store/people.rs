@@ -10,6 +10,9 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::account::fold;
 
+/// The members of a group are counted this far: a page of large groups costs no more than that for each.
+pub const MOST_COUNTED: i64 = 10_000;
+
 /// A user as lists show it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UserListed {
@@ -44,7 +47,7 @@ pub struct GroupListed {
     pub key: String,
     /// As the client wrote it.
     pub display_name: String,
-    /// Direct members.
+    /// Direct members, counted up to [`MOST_COUNTED`].
     pub members: i64,
     /// Found in Jira, and not written by a client yet.
     pub imported: bool,
@@ -181,7 +184,8 @@ pub async fn groups(
         GroupListed,
         r#"-- people.groups
         SELECT g.id, g.display_name_key AS key, g.attrs ->> 'displayName' AS "display_name!",
-            (SELECT count(*) FROM group_member m WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id) AS "members!",
+            (SELECT count(*) FROM (SELECT FROM group_member m
+                WHERE m.tenant_id = g.tenant_id AND m.group_id = g.id LIMIT $7) AS counted) AS "members!",
             g.origin IS NOT NULL AS "imported!", g.modified
         FROM scim_group g
         WHERE g.tenant_id = $1 AND g.deleted_at IS NULL AND g.display_name_key > $2
@@ -194,6 +198,7 @@ pub async fn groups(
         sought.beyond,
         limit,
         id,
+        MOST_COUNTED,
     )
     .fetch_all(conn)
     .await?)

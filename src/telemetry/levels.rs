@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// How much a module tells.
@@ -39,6 +41,9 @@ impl Level {
     }
 }
 
+/// Modules that may differ at once.
+pub const MOST: usize = 100;
+
 /// What one module tells for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Other {
@@ -61,12 +66,37 @@ pub struct Told {
 
 type Apply = Box<dyn Fn(EnvFilter) + Send + Sync>;
 
+/// One that differs.
+struct Differing {
+    level: Level,
+    until: DateTime<Utc>,
+    /// Which of all changes it was.
+    turn: u64,
+    /// Goes with it: whoever waits for its end waits no longer.
+    _stands: oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct Others {
+    known: BTreeMap<String, Differing>,
+    turns: u64,
+}
+
+/// A change, to be waited out by whoever made it.
+#[derive(Debug)]
+pub struct Lapse {
+    module: String,
+    turn: u64,
+    length: Duration,
+    replaced: oneshot::Receiver<()>,
+}
+
 /// See the module. The process has one log, and hence one of these.
 #[derive(Default)]
 pub struct Levels {
     configured: OnceLock<String>,
     apply: OnceLock<Apply>,
-    others: Mutex<BTreeMap<String, (Level, DateTime<Utc>)>>,
+    others: Mutex<Others>,
 }
 
 /// Those of this process.
@@ -83,20 +113,33 @@ impl Levels {
         let _ = self.apply.set(Box::new(apply));
     }
 
-    /// Another level for a module, until a time.
-    pub fn change(&self, module: &str, level: Level, until: DateTime<Utc>, now: DateTime<Utc>) {
+    /// Another level for a module, for so long; [`Levels::lapse`] ends it. None: too many differ already.
+    pub fn change(&self, module: &str, level: Level, length: Duration, now: DateTime<Utc>) -> Option<Lapse> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        others.retain(|_, (_, until)| *until > now);
-        others.insert(module.to_owned(), (level, until));
+        if others.known.len() >= MOST && !others.known.contains_key(module) {
+            return None;
+        }
+        others.turns += 1;
+        let (turn, until) = (others.turns, now + length);
+        let (stands, replaced) = oneshot::channel();
+        others.known.insert(module.to_owned(), Differing { level, until, turn, _stands: stands });
         self.write(&others);
+        Some(Lapse { module: module.to_owned(), turn, length, replaced })
     }
 
-    /// Ends what is over.
-    pub fn expire(&self, now: DateTime<Utc>) {
+    /// Waits until a change is over and ends it, unless another one has taken its place or all were ended meanwhile. By the
+    /// clock that only goes forward: whoever sets the machine's time neither shortens nor lengthens it.
+    pub async fn lapse(&self, lapse: Lapse) {
+        tokio::select! {
+            () = tokio::time::sleep(lapse.length) => self.end(&lapse.module, lapse.turn),
+            _ = lapse.replaced => {}
+        }
+    }
+
+    fn end(&self, module: &str, turn: u64) {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = others.len();
-        others.retain(|_, (_, until)| *until > now);
-        if others.len() != before {
+        if others.known.get(module).is_some_and(|other| other.turn == turn) {
+            others.known.remove(module);
             self.write(&others);
         }
     }
@@ -104,28 +147,27 @@ impl Levels {
     /// Ends everything that differs.
     pub fn reset(&self) {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        others.clear();
+        others.known.clear();
         self.write(&others);
     }
 
     /// The levels as they are.
-    pub fn told(&self, now: DateTime<Utc>) -> Told {
+    pub fn told(&self) -> Told {
         let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let differing = others.iter().filter(|(_, (_, until))| *until > now);
-        Told {
-            configured: self.configured().to_owned(),
-            overrides: differing
-                .map(|(module, (level, until))| Other { module: module.clone(), level: *level, until: *until })
-                .collect(),
-        }
+        let told = |(module, other): (&String, &Differing)| Other {
+            module: module.clone(),
+            level: other.level,
+            until: other.until,
+        };
+        Told { configured: self.configured().to_owned(), overrides: others.known.iter().map(told).collect() }
     }
 
     fn configured(&self) -> &str {
         self.configured.get().map_or("info", String::as_str)
     }
 
-    fn write(&self, others: &BTreeMap<String, (Level, DateTime<Utc>)>) {
-        let differing = others.iter().map(|(module, (level, _))| format!("{module}={}", level.as_str()));
+    fn write(&self, others: &Others) {
+        let differing = others.known.iter().map(|(module, other)| format!("{module}={}", other.level.as_str()));
         let directives: Vec<String> = std::iter::once(self.configured().to_owned()).chain(differing).collect();
         // A later directive beats an earlier one about the same module.
         if let (Ok(filter), Some(apply)) = (EnvFilter::try_new(directives.join(",")), self.apply.get()) {
@@ -141,20 +183,59 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn another_level_goes_back_by_itself() {
-        let (levels, written) = (Levels::default(), Arc::new(Mutex::new(Vec::new())));
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Levels, and what was written of them.
+    fn noted() -> (Arc<Levels>, Arc<Mutex<Vec<String>>>) {
+        let (levels, written) = (Arc::new(Levels::default()), Arc::new(Mutex::new(Vec::new())));
         let noted = Arc::clone(&written);
         levels.started("warn".to_owned(), move |filter| noted.lock().unwrap().push(filter.to_string()));
-        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
-        levels.change("jira_scim::writer", Level::Debug, at(60), at(0));
-        assert_eq!(levels.told(at(1)).overrides.len(), 1);
-        levels.expire(at(59));
-        levels.expire(at(60));
+        (levels, written)
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_level_goes_back_by_itself_when_its_time_is_over_and_not_before() {
+        let (levels, written) = noted();
+        let lapse = levels.change("jira_scim::writer", Level::Debug, MINUTE, at(0)).unwrap();
+        assert_eq!(levels.told().overrides[0].until, at(60));
+        let of_task = Arc::clone(&levels);
+        let task = tokio::spawn(async move { of_task.lapse(lapse).await });
+        tokio::task::yield_now().await;
+        tokio::time::advance(MINUTE - Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
+        assert_eq!((levels.told().overrides.len(), task.is_finished()), (1, false));
+        tokio::time::advance(Duration::from_millis(20)).await;
+        task.await.unwrap();
         let written = written.lock().unwrap();
-        assert_eq!(written.len(), 2, "{written:?}");
         assert!(written[0].contains("jira_scim::writer=debug") && written[0].contains("warn"), "{written:?}");
-        assert_eq!(written[1], "warn");
-        assert!(levels.told(at(61)).overrides.is_empty());
+        assert_eq!((written.len(), written[1].as_str()), (2, "warn"));
+        assert!(levels.told().overrides.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_level_that_is_set_again_lasts_as_long_as_it_says_and_nobody_waits_for_the_first() {
+        let (levels, _written) = noted();
+        let first = levels.change("sqlx", Level::Debug, MINUTE, at(0)).unwrap();
+        let second = levels.change("sqlx", Level::Trace, 10 * MINUTE, at(1)).unwrap();
+        levels.lapse(first).await;
+        assert_eq!(levels.told().overrides[0].level, Level::Trace);
+        levels.lapse(second).await;
+        assert!(levels.told().overrides.is_empty());
+        let third = levels.change("sqlx", Level::Off, MINUTE, at(2)).unwrap();
+        levels.reset();
+        levels.lapse(third).await;
+        assert!(levels.told().overrides.is_empty());
+    }
+
+    #[test]
+    fn so_many_modules_differ_at_most() {
+        let (levels, _written) = noted();
+        let change = |n: usize| levels.change(&format!("m{n}"), Level::Debug, MINUTE, at(0)).is_some();
+        assert_eq!((0..MOST + 10).filter(|n| change(*n)).count(), MOST);
+        assert!(change(0), "one of them may be another");
     }
 }

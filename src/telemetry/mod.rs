@@ -13,7 +13,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-pub use levels::{Level, Levels, levels};
+pub use levels::{Lapse, Level, Levels, MOST as MOST_LEVELS, levels};
 pub use metrics::{Activity, CONTENT_TYPE, InFlight, Metrics};
 pub use request_id::{RequestId, uuid_of};
 

@@ -190,9 +190,11 @@ async fn trip(
 
 /// Why the brake tripped.
 fn sentence(class: BrakeClass, used: u64, more: u64, limit: u64, rules: &Brake) -> String {
-    let what = match class {
-        BrakeClass::Accounts => "accounts were switched off or deleted",
-        BrakeClass::Memberships => "memberships were taken away",
+    let what = match (class, used) {
+        (BrakeClass::Accounts, 1) => "account was switched off or deleted",
+        (BrakeClass::Accounts, _) => "accounts were switched off or deleted",
+        (BrakeClass::Memberships, 1) => "membership was taken away",
+        (BrakeClass::Memberships, _) => "memberships were taken away",
     };
     let more = if more > 1 { format!(", {more} more were to be at once") } else { String::new() };
     format!("{used} {what} within {}{more}, and the limit is {limit}", rules.window)

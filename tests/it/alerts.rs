@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::brake_alert::{Receiver, options};
+use crate::process::daemon::eventually;
 use crate::world::{TARGET, World, origin};
 
 /// A world with a receiver.
@@ -229,4 +230,21 @@ async fn the_webhooks_address_and_secret_are_read_again_when_their_files_change(
     std::fs::write(&secret, "another s3cret").unwrap();
     tell(3).await;
     assert_eq!((stage.receiver.bodies().len(), other.bodies().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn what_jira_refuses_a_worker_when_nobody_waits_any_more_is_told() {
+    let stage = Stage::new(Vec::new()).await;
+    // Letters that Jira's login names may not have.
+    for name in ["ann<1>", "bob<2>", "eve<3>"] {
+        stage.world.user(name).await;
+    }
+    stage.world.writer.start();
+    let raised = "SELECT count(*) FROM alert WHERE kind = 'refused' AND (body ->> 'refused')::int = 3";
+    eventually("the alert of three refusals", async || (stage.world.number(raised).await == 1).then_some(())).await;
+    stage.sql("UPDATE alert SET due_at = due_at - interval '1 minute'").await;
+    let told = stage.told().await;
+    let [body] = &told[..] else { panic!("{told:?}") };
+    let expected = (&json!("refused"), &json!("acme"), &json!(3));
+    assert_eq!((&body["kind"], &body["tenant"], &body["refused"]), expected);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use chrono::{DateTime, Utc};
+use jira_scim::http::HttpOptions;
 use jira_scim::sandbox::{Sandbox, SandboxOptions};
 use jira_scim::store::audit::{self, NOBODY, Page, Pages, Query, Row};
 use jira_scim::store::tenant;
@@ -298,4 +299,18 @@ async fn changes_whose_process_died_before_it_wrote_the_request_down_are_found_a
     drop(conn);
     let rows = found(&app, text("ann")).await;
     assert_eq!((rows.len(), rows[0].method.as_deref(), rows[0].changes.len()), (1, Some("POST"), 1));
+}
+
+#[tokio::test]
+async fn the_address_on_record_is_that_of_the_client_behind_a_trusted_proxy_and_of_the_peer_else() {
+    let options = HttpOptions { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..http_app::options() };
+    let app = App::make(Make { options, policy: json!({"record": {"level": "all"}}), ..Make::default() }, None).await;
+    for (peer, status) in [("10.0.0.1:1", 200), ("192.0.2.1:1", 200)] {
+        let ask = app.ask(Method::GET, "/Users").from(peer).header("x-forwarded-for", "203.0.113.5, 198.51.100.9");
+        ask.send().await.is(status);
+    }
+    recorded(&app, 2).await;
+    let scim = Query { side: Some("scim".into()), ..Query::default() };
+    let remotes: Vec<Option<String>> = found(&app, scim).await.into_iter().map(|row| row.remote).collect();
+    assert_eq!(remotes, [Some("192.0.2.1".to_owned()), Some("198.51.100.9".to_owned())]);
 }

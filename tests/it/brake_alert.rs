@@ -70,7 +70,7 @@ async fn a_brake_that_trips_is_told_once_with_a_signature() {
     assert_eq!((&body["kind"], &body["tenant"], &body["class"]), (&json!("brake"), &json!("acme"), &json!("accounts")));
     assert_eq!((&body["let_through"], &body["limit"], &body["window"]), (&json!(1), &json!(1), &json!("1h")));
     assert_eq!(body["held"], json!({ "accounts": 3, "memberships": 0 }));
-    assert_eq!(body["reason"], "1 accounts were switched off or deleted within 1h, and the limit is 1");
+    assert_eq!(body["reason"], "1 account was switched off or deleted within 1h, and the limit is 1");
     assert!(body["at"].is_string() && body["id"].is_string());
     let (headers, text) = receiver.got.lock().unwrap()[0].clone();
     let timestamp = headers["x-jira-scim-timestamp"].to_str().unwrap().to_owned();

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use serde::Deserialize;
 
 use crate::admin::answer::{Outcome, ok};
 use crate::admin::call::Call;
 use crate::admin::refusal::Refusal;
-use crate::telemetry::{Level, levels};
+use crate::telemetry::{Level, MOST_LEVELS, levels};
 
 /// How long where nobody says, and at most.
 const FOR: (Duration, Duration) = (Duration::from_secs(600), Duration::from_secs(86_400));
@@ -24,8 +23,8 @@ struct Wanted {
     length: Option<String>,
 }
 
-pub(crate) async fn get(call: &Call) -> Outcome {
-    ok(&levels().told(call.now))
+pub(crate) async fn get(_call: &Call) -> Outcome {
+    ok(&levels().told())
 }
 
 pub(crate) async fn put(call: &Call) -> Outcome {
@@ -38,24 +37,32 @@ pub(crate) async fn put(call: &Call) -> Outcome {
         Some(Ok(length)) if length <= FOR.1 && !length.is_zero() => length,
         Some(_) => return Err(Refusal::value("for", "for must be a length of time of at most 24h, such as 10m.")),
     };
-    let until = call.now + TimeDelta::from_std(length).unwrap_or(TimeDelta::minutes(10));
-    levels().change(&module, level, until, call.now);
-    tracing::info!(module, level = level.as_str(), %until, actor = call.actor, "the log's level is another for a while");
+    let Some(lapse) = levels().change(&module, level, length, call.now) else {
+        let message = format!("The levels of {MOST_LEVELS} modules differ already; put them back first.");
+        return Err(Refusal::value("module", message));
+    };
+    let seconds = length.as_secs();
+    tracing::info!(
+        module,
+        level = level.as_str(),
+        seconds,
+        actor = call.actor,
+        "the log's level is another for a while"
+    );
     let ending = call.state.life.soft().clone();
     call.state.life.spawn("log level", async move {
         tokio::select! {
-            () = tokio::time::sleep(length + Duration::from_millis(1)) => {}
+            () = levels().lapse(lapse) => {}
             () = ending.cancelled() => {}
         }
-        levels().expire(chrono::Utc::now());
     });
-    ok(&levels().told(call.now))
+    ok(&levels().told())
 }
 
 pub(crate) async fn delete(call: &Call) -> Outcome {
     levels().reset();
     tracing::info!(actor = call.actor, "the log's levels are as configured again");
-    ok(&levels().told(call.now))
+    ok(&levels().told())
 }
 
 /// `jira_scim::writer`, and nothing that the log's directives would take for something else.

@@ -2,14 +2,14 @@
 //! part of it done while the tenant goes on observing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::admin::answer::{Outcome, download, ok};
@@ -26,8 +26,12 @@ use crate::writer::release::{ReleaseError, Which, release_steps};
 const CHUNK: usize = 16 << 10;
 /// Chunks that wait for a client that reads slowly.
 const AHEAD: usize = 4;
-/// How long the thread that makes the text rests while the client reads.
+/// How long the thread that makes the text rests while the client reads, and after how long without reading it gives up.
 const REST: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Exports that are under way: each has a thread.
+static EXPORTS: Semaphore = Semaphore::const_new(MOST_EXPORTS);
+const MOST_EXPORTS: usize = 4;
 
 /// Where a page of the plan ended: people come first.
 #[derive(Clone, Copy, Deserialize, serde::Serialize)]
@@ -143,11 +147,15 @@ impl Pen {
     /// On a thread of its own: it may rest.
     fn send(&mut self) -> std::io::Result<()> {
         let mut chunk = Bytes::from(std::mem::take(&mut self.text));
+        let began = Instant::now();
         loop {
             match self.to.try_send(chunk) {
                 Ok(()) => return Ok(()),
                 Err(mpsc::error::TrySendError::Full(back)) => chunk = back,
                 Err(mpsc::error::TrySendError::Closed(_)) => return Err(std::io::ErrorKind::BrokenPipe.into()),
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(std::io::ErrorKind::TimedOut.into());
             }
             std::thread::sleep(REST);
         }
@@ -163,6 +171,10 @@ pub(crate) async fn export(call: &Call) -> Outcome {
     let form = call.word("format", &[("json", Form::Json), ("csv", Form::Csv)])?.unwrap_or(Form::Json);
     let tenant = call.tenant().await?;
     let (slug, state) = (tenant.slug.clone(), Arc::clone(&call.state));
+    let turn = EXPORTS.try_acquire().map_err(|_| {
+        let message = format!("{MOST_EXPORTS} plans are exported already; wait for one of them.");
+        Refusal::conflict("too-much-work", message)
+    })?;
     let (to, mut from) = mpsc::channel(AHEAD);
     let (done, ended) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
@@ -182,6 +194,7 @@ pub(crate) async fn export(call: &Call) -> Outcome {
         let outcome = outcome.and_then(|summary| Ok(pen.end(&summary)?));
         // Nobody may wait any more.
         let _ = done.send(outcome);
+        drop(turn);
     });
     // What goes wrong before the first line is an answer of its own.
     let Some(first) = from.recv().await else {

@@ -45,7 +45,8 @@ pub(crate) async fn purge_shown(call: &Call) -> Outcome {
     let all = Names::ALL.into_iter().map(|what| sentence(what, sizes, &policy));
     let mut sentences: Vec<String> = all.map(|(count, words)| format!("{count} {words}.")).collect();
     if sizes.overrides > 0 {
-        sentences.push(format!("{} overrides end.", sizes.overrides));
+        let ends = if sizes.overrides == 1 { "override ends" } else { "overrides end" };
+        sentences.push(format!("{} {ends}.", sizes.overrides));
     }
     sentences.push(
         "Its users and groups are gone for the identity provider; take its credentials away first, or it makes them again."

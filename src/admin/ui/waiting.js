@@ -228,6 +228,7 @@ export default function waiting({ base, here, query, set, refresh }) {
   const top = brake({ base, done });
   draw();
   every(10, top, top.reload);
+  every(10, hold, () => hold.firstElementChild?.reload?.());
   return [
     mayNotice('operator', 'releasing, retrying and waiving'),
     said,

@@ -79,6 +79,8 @@ async fn within(
         return Err(TokenError::OtherKind(old.label));
     }
     let until = old.expires.map_or(successor.until, |expires| expires.min(successor.until));
+    let label = format!("{} (until {})", old.label, until.format("%F %H:%M:%S UTC"));
+    let label = free_label(&mut *conn, tenant_id, label).await?;
     sqlx::query!(
         "WITH old AS (
              UPDATE token SET expires = $3, rotated = $4, label = $5 WHERE tenant_id = $1 AND id = $2
@@ -90,7 +92,7 @@ async fn within(
         old.id,
         until,
         origin.at,
-        format!("{} (until {})", old.label, until.format("%F %H:%M:%S UTC")),
+        label,
         origin.request_id,
         origin.actor,
         old.label,
@@ -108,4 +110,18 @@ async fn within(
         expires: successor.expires,
     };
     create(conn, tenant_id, successor.id, new, origin).await
+}
+
+/// That label, or with a number behind it: what is replaced twice before the same hour has the same words both times.
+async fn free_label(conn: &mut PgConnection, tenant_id: Uuid, label: String) -> Result<String, StoreError> {
+    let taken = sqlx::query_scalar!(
+        "-- token.labels_like
+        SELECT label FROM token WHERE tenant_id = $1 AND revoked IS NULL AND starts_with(label, $2)",
+        tenant_id,
+        label,
+    )
+    .fetch_all(conn)
+    .await?;
+    let numbered = (2..).map(|number| format!("{label}, {number}"));
+    Ok(std::iter::once(label.clone()).chain(numbered).find(|one| !taken.contains(one)).unwrap_or(label))
 }

@@ -55,17 +55,24 @@ impl Taken {
 
     /// In words: `change something of 300 of 2000 users, and take away 120 accounts (the limit is 100)`.
     pub fn sentence(&self) -> String {
-        format!("change something of {} of {} users, and take away {}", self.touched, self.users, self.taken())
+        let users = counted(self.users, "users");
+        format!("change something of {} of {users}, and take away {}", self.touched, self.taken())
     }
 
     fn taken(&self) -> String {
         let parts = self.brake.iter().filter(|says| says.wanted > 0);
         let parts: Vec<String> =
-            parts.map(|says| format!("{} {} (the limit is {})", says.wanted, says.class, says.limit)).collect();
+            parts.map(|says| format!("{} (the limit is {})", counted(says.wanted, says.class), says.limit)).collect();
         let unread = (self.unread > 0).then(|| format!("whatever else Jira has {} of them in", self.unread));
         let parts: Vec<String> = parts.into_iter().chain(unread).collect();
         if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
     }
+}
+
+/// `1 account`, `2 accounts`.
+fn counted(number: u64, things: &str) -> String {
+    let things = if number == 1 { things.trim_end_matches('s') } else { things };
+    format!("{number} {things}")
 }
 
 /// Compares a tenant's plans under its rules with those under other ones. The limits are those of the present policy, so that a

@@ -33,6 +33,19 @@ async fn everything(office: &Office) -> Vec<String> {
         "SELECT to_jsonb(t) FROM link t ORDER BY user_id",
         "SELECT to_jsonb(t) FROM scim_user t ORDER BY id",
         "SELECT to_jsonb(t) FROM brake t ORDER BY tenant_id",
+        "SELECT to_jsonb(t) FROM scim_group t ORDER BY id",
+        "SELECT to_jsonb(t) FROM group_member t ORDER BY group_id, member_id",
+        "SELECT to_jsonb(t) FROM jira_group t ORDER BY 1",
+        "SELECT to_jsonb(t) FROM jira_membership t ORDER BY 1",
+        "SELECT to_jsonb(t) FROM claim t ORDER BY 1",
+        "SELECT to_jsonb(t) FROM drift t ORDER BY 1",
+        "SELECT to_jsonb(t) FROM unmatched_account t ORDER BY 1",
+        "SELECT to_jsonb(t) - 'last_used' FROM jwt_issuer t ORDER BY id",
+        "SELECT to_jsonb(t) FROM signing_key t ORDER BY 1",
+        "SELECT to_jsonb(t) FROM target_state t ORDER BY name",
+        "SELECT to_jsonb(t) FROM brake_grant t ORDER BY 1",
+        "SELECT to_jsonb(t) FROM alert t ORDER BY id",
+        "SELECT to_jsonb(t) FROM alert_state t ORDER BY 1",
         "SELECT to_jsonb(t) FROM audit t ORDER BY at, id",
     ];
     let mut all = Vec::new();
@@ -60,7 +73,13 @@ async fn without_a_token_nobody_gets_in_anywhere() {
 #[tokio::test]
 async fn a_viewer_changes_nothing_and_an_operator_configures_nothing() {
     let office = Office::new().await;
-    office.world.user("ann").await;
+    let ann = office.world.user("ann").await;
+    office.world.group("crew", &[ann]).await;
+    office.world.writer.drain().await.unwrap();
+    office.world.user("bob").await;
+    let issuer = json!({ "label": "corp", "issuer": "https://idp.example", "audience": "a",
+        "jwks_url": "https://idp.example/keys" });
+    office.post("/tenants/acme/issuers", issuer).await.is(201);
     let before = everything(&office).await;
     for one in described().iter().filter(|one| !one.is_open) {
         let path = filled(one.path);

@@ -126,3 +126,21 @@ async fn a_tenant_is_deleted_only_by_its_name() {
     office.act("DELETE", "/tenants/b?confirm=b").await.is(200);
     office.get("/tenants/b").await.refused(404, "no-such-tenant");
 }
+
+#[tokio::test]
+async fn a_token_is_replaced_as_often_as_somebody_wants_within_the_same_second() {
+    let office = Office::new().await;
+    let until = "2099-01-01T00:00:00Z";
+    let mut made = office.post("/tenants/acme/tokens", json!({ "label": "okta" })).await.is(201);
+    for _ in 0..3 {
+        let path = format!("/tenants/acme/tokens/{}/rotate", made.body["token"]["id"].as_str().unwrap());
+        made = office.post(&path, json!({ "until": until })).await.is(201);
+        assert_eq!(made.body["token"]["label"], "okta", "the new one has the name");
+    }
+    let listed = office.get("/tenants/acme/tokens").await.is(200);
+    let mut labels: Vec<&str> = listed.items().iter().filter_map(|one| one["label"].as_str()).collect();
+    labels.retain(|label| label.starts_with("okta"));
+    labels.sort_unstable();
+    let old = "okta (until 2099-01-01 00:00:00 UTC)";
+    assert_eq!(labels, ["okta", old, &format!("{old}, 2"), &format!("{old}, 3")]);
+}

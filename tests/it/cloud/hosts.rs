@@ -231,3 +231,21 @@ async fn no_form_of_debug_shows_a_key_and_no_record_shows_a_person() {
     let recorded = format!("{:?}", calls.take());
     assert!(!recorded.contains(&id.0) && !recorded.contains("ada"), "{recorded}");
 }
+
+#[tokio::test]
+async fn a_key_of_the_organisation_that_is_replaced_in_its_file_needs_no_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let office = Office::like(CloudSandboxOptions::default(), |sandbox, options| {
+        std::fs::write(&file, sandbox.organization_key()).unwrap();
+        options.organization.as_mut().unwrap().key_file = Some(file.clone());
+    })
+    .await;
+    office.hire("before@corp.example").await;
+    std::fs::write(&file, format!("{}\n", office.sandbox.issue_key(false))).unwrap();
+    office.sandbox.revoke_key(&office.sandbox.organization_key());
+    office.hire("after@corp.example").await;
+    office.hire("later@corp.example").await;
+    let refused = office.sandbox.journal().iter().filter(|call| call.status == Some(401)).count();
+    assert_eq!(refused, 1, "the call that found out was made once more");
+}

@@ -119,3 +119,30 @@ async fn a_crowd_credential_that_is_wrong_stops_nothing_that_the_other_can_do() 
     let page = office.target.accounts(&office.calls(), None).await.unwrap();
     assert!(page.items.iter().any(|seen| seen.username == "mara.lund"), "the list comes through the other door");
 }
+
+#[tokio::test]
+async fn an_applications_password_that_was_replaced_in_its_file_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crowd");
+    let (name, secret) = ("crowd-scim".to_owned(), "open-sesame".to_owned());
+    let options = SandboxOptions { crowd: Some((name.clone(), secret.clone())), ..SandboxOptions::default() };
+    let sandbox = Sandbox::start(options).await.unwrap();
+    std::fs::write(&file, format!("{secret}\n")).unwrap();
+    // What it was when the daemon started.
+    let crowd = CrowdOptions { user: name, secret: "the one before".to_owned(), secret_file: Some(file) };
+    let client = client_options(&sandbox);
+    let target = Arc::new(DataCenter::new(DataCenterOptions { client, crowd: Some(crowd) }).unwrap());
+    let office = Office { sandbox, target, gate: Turnstile::default() };
+    for _ in 0..2 {
+        office.target.accounts(&office.calls(), None).await.unwrap();
+    }
+    let searches: Vec<Option<u16>> = office
+        .sandbox
+        .journal()
+        .iter()
+        .filter(|call| call.route.ends_with("/search"))
+        .map(|call| call.status)
+        .collect();
+    assert_eq!(searches[..2], [Some(401), Some(200)], "{searches:?}");
+    assert!(searches[2..].iter().all(|status| *status == Some(200)), "{searches:?}");
+}

@@ -123,6 +123,22 @@ impl Browser {
         .await;
     }
 
+    /// Clicks a button in the row of a table that says something.
+    pub(super) async fn click_in_row(&self, row: &str, button: &str) {
+        let script = format!("return inRow({}, {});", json!(row), json!(button));
+        eventually(&format!("a click on {button:?} of {row:?}"), async || {
+            let found = self.until(&format!("{button:?} of {row:?}"), &script).await;
+            let element = found[ELEMENT].as_str().unwrap().to_owned();
+            self.ask(Method::POST, &format!("/element/{element}/click"), Some(&json!({}))).await.ok()
+        })
+        .await;
+    }
+
+    /// Waits until no dialog is in front of the page, and nothing is being fetched.
+    pub(super) async fn closed(&self) {
+        self.until("the dialog to be gone", "return document.querySelector('dialog') === null && settled();").await;
+    }
+
     /// Goes to another section of the tenant.
     pub(super) async fn section(&self, name: &str) {
         self.click("section", name).await;

@@ -34,6 +34,12 @@ function find(kind, name) {
   return all.find((node) => nameOf(node) === name) ?? all.find((node) => nameOf(node).startsWith(name)) ?? null;
 }
 
+// A button in the row of a table that says something.
+function inRow(text, name) {
+  const row = [...document.querySelectorAll('tbody tr')].find((one) => words(one.innerText).includes(text));
+  return [...(row?.querySelectorAll('button') ?? [])].find((one) => nameOf(one) === name) ?? null;
+}
+
 const says = (text) => words(scope() === document ? document.body.innerText : scope().innerText).includes(text);
 const settled = () => document.querySelector('h1') !== null && document.querySelector('[aria-busy="true"]') === null;
 

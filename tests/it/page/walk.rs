@@ -11,7 +11,7 @@ use super::world::{ADMIN, World, leaves, person};
 use crate::process::daemon::eventually;
 use crate::sync::scim_world::Idp;
 
-const VIEWS: [&str; 28] = [
+const VIEWS: [&str; 29] = [
     "",
     "tenants/new",
     "tenants/okta",
@@ -38,6 +38,7 @@ const VIEWS: [&str; 28] = [
     "sources",
     "sources/new",
     "sources/corp",
+    "metrics",
     "log",
     "nowhere",
 ];

@@ -62,6 +62,28 @@ impl World {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
+    /// What an OAuth client gets at the tenant's token endpoint.
+    pub(super) async fn token_of(&self, tenant: &str, id: &str, secret: &str) -> String {
+        let url = format!("{}/scim/{tenant}/oauth/token", self.daemon.url());
+        let request = self.http.post(url).basic_auth(id, Some(secret));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let response = request.body("grant_type=client_credentials").send().await.unwrap();
+        let answer: Value = response.json().await.unwrap();
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("no token: {answer}")).to_owned()
+    }
+
+    /// The status of a request of an identity provider with this header.
+    pub(super) async fn status(&self, tenant: &str, authorization: &str) -> u16 {
+        let url = format!("{}/scim/{tenant}/v2/Users", self.daemon.url());
+        self.http.get(url).header("authorization", authorization).send().await.unwrap().status().as_u16()
+    }
+
+    /// Waits until somebody has an account that may log in, or may not.
+    pub(super) async fn account(&self, username: &str, active: bool) {
+        let like = || self.jira.account(username).is_some_and(|account| account.active == active);
+        eventually(&format!("{username} to be active: {active}"), async || like().then_some(())).await;
+    }
+
     /// One request to the admin API, past the page; it must succeed.
     pub(super) async fn api(&self, method: Method, path: &str, body: &Value) -> Value {
         let url = format!("{}/api/v1{path}", self.page);
@@ -70,6 +92,24 @@ impl World {
         let text = response.text().await.unwrap();
         assert!(status.is_success(), "{url}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// What the admin API answers to a GET.
+    pub(super) async fn get(&self, path: &str) -> Value {
+        let url = format!("{}/api/v1{path}", self.page);
+        self.http.get(url).bearer_auth(ADMIN).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// An operation without a body, past the page; it must succeed.
+    pub(super) async fn act(&self, path: &str) {
+        let url = format!("{}/api/v1{path}", self.page);
+        let response = self.http.post(url).bearer_auth(ADMIN).send().await.unwrap();
+        assert!(response.status().is_success(), "{path}: {}", response.status());
+    }
+
+    /// What the daemon has logged.
+    pub(super) fn log(&self) -> String {
+        self.daemon.log().text()
     }
 
     /// Opens a view of the page.

@@ -6,6 +6,7 @@ pub(crate) mod daemon;
 pub(crate) mod idp;
 pub(crate) mod load;
 mod outage;
+mod rotation;
 pub(crate) mod settings;
 mod starting;
 mod stopping;
