@@ -81,6 +81,8 @@ impl Configured {
 pub(super) struct Registry {
     declared: BTreeMap<String, Arc<Configured>>,
     made: RwLock<BTreeMap<String, Arc<Known>>>,
+    /// Held while they are looked up, so that nobody puts what he saw earlier over what somebody saw later.
+    looking: tokio::sync::Mutex<()>,
     /// Where files are that a source which was made may name.
     files: Option<PathBuf>,
     lease: Duration,
@@ -90,7 +92,14 @@ pub(super) struct Registry {
 impl Registry {
     pub(super) fn new(declared: Vec<Configured>, lease: Duration) -> Self {
         let declared = declared.into_iter().map(|one| (one.config.name.clone(), Arc::new(one))).collect();
-        Self { declared, made: RwLock::default(), files: None, lease, bell: watch::Sender::new(0) }
+        Self {
+            declared,
+            made: RwLock::default(),
+            looking: Default::default(),
+            files: None,
+            lease,
+            bell: watch::Sender::new(0),
+        }
     }
 
     /// All of them, by name.
@@ -125,6 +134,7 @@ impl Registry {
 
     /// Learns which there are by now.
     pub(super) async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        let _looking = self.looking.lock().await;
         let all = made::all(store.pool()).await?;
         let before = self.made.read().unwrap_or_else(PoisonError::into_inner).clone();
         let fresh = all.into_iter().map(|made| {

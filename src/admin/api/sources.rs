@@ -214,7 +214,11 @@ pub(crate) async fn delete(call: &Call) -> Outcome {
         let message = format!("confirm must be the source's name, {name}; nothing was done.");
         return Err(Refusal::unprocessable("not-confirmed", message).at("confirm"));
     }
-    made::delete(call.state.store.pool(), tenant.id, &name, call.origin()).await?;
+    let mut conn = call.conn().await?;
+    // A read that is under way would go on writing.
+    run::stop(&mut conn, tenant.id, Kind::Sync, call.origin()).await?;
+    made::delete(&mut *conn, tenant.id, &name, call.origin()).await?;
+    drop(conn);
     sync(call)?.refresh().await?;
     Ok(Answer::Nothing)
 }

@@ -88,9 +88,9 @@ pub async fn create(
     .map_err(StoreError::from)
     .map(drop)
     .on_constraint("source_made_name_key", || MadeError::NameTaken(name.to_owned()))
-    .or_else(|error| match error {
-        MadeError::Store(store) if store.constraint() == Some("source_made_pkey") => Err(MadeError::TenantFed),
-        other => Err(other),
+    .map_err(|error| match error {
+        MadeError::Store(store) if store.constraint() == Some("source_made_pkey") => MadeError::TenantFed,
+        other => other,
     })
 }
 

@@ -205,7 +205,9 @@ impl Listing {
             // Whole with its members, one after the other: of a large group there is one in memory.
             self.alone.extend(page.iter().filter_map(RawGroup::id));
             let nameless = page.into_iter().filter(|raw| raw.id().is_none());
-            return Ok(nameless.filter_map(|raw| document::group(raw, self.server.config.id).err()).collect());
+            return Ok(nameless
+                .filter_map(|raw| document::group(raw, self.server.config.id).err().map(|piece| *piece))
+                .collect());
         }
         Ok(page.into_iter().flat_map(|raw| self.pieces(raw)).collect())
     }
@@ -214,7 +216,7 @@ impl Listing {
     fn pieces(&self, raw: RawGroup) -> Vec<Piece> {
         let (entry, members) = match document::group(raw, self.server.config.id) {
             Ok(both) => both,
-            Err(piece) => return vec![piece],
+            Err(piece) => return vec![*piece],
         };
         let mut members = members.unwrap_or_default();
         if let Some((place, also)) = &self.search.member {
