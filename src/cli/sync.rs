@@ -208,7 +208,7 @@ async fn worked(
             tokio::time::sleep(AGAIN).await;
         }
     });
-    let ended = watched(desk, tenant, id, life, |run| format!("{}: {}", run.stage, summary(&counters_of(run)))).await;
+    let ended = watched(desk, tenant, id, life, |run| progress(&run.stage, &counters_of(run))).await;
     life.shutdown();
     // It stops at its next page, and gives the run back.
     let _ended = work.await;
@@ -299,19 +299,60 @@ fn told(run: &Run) -> String {
     text
 }
 
+/// How far a run is, on a line that fits a terminal: how much there is to do is known once everything was read.
+fn progress(stage: &str, counters: &Counters) -> String {
+    let (read, done, all) = (counters.people.read, counters.done, counters.wanted());
+    if all == 0 {
+        return format!("{stage}: {read} people and {} groups read", counters.groups.read);
+    }
+    let share = |parts: u64| usize::try_from(done.min(all) * parts / all).unwrap_or_default();
+    format!("{stage}: [{:.<20}] {:>3} %, {done} of {all}", "#".repeat(share(20)), share(100))
+}
+
 /// What a run came to, on one line.
 pub(super) fn summary(counters: &Counters) -> String {
-    let of = |name: &str, tally: &Tally| {
+    let of = |names: [&str; 2], tally: &Tally| {
         let Tally { read, create, change, vanish, skip, .. } = tally;
+        let name = names[usize::from(*read != 1)];
         format!("{read} {name} ({create} new, {change} changed, {vanish} gone, {skip} skipped)")
     };
     let Counters { people, groups, joins, leaves, done, .. } = counters;
     let all = counters.wanted();
-    let (people, groups) = (of("people", people), of("groups", groups));
+    let (people, groups) = (of(["person", "people"], people), of(["group", "groups"], groups));
     let text = format!("{people}, {groups}, {joins} join, {leaves} leave; {done} of {all} done");
     match (counters.extent.as_str(), &counters.because) {
         ("changes", _) => format!("changes only: {text}"),
         ("full", Some(why)) => format!("{text} (everything was read: {why})"),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_tells_what_it_read_and_then_how_much_of_what_there_is_to_do_is_done() {
+        let counters = |read, joins, done| Counters {
+            people: Tally { read, ..Tally::default() },
+            joins,
+            done,
+            ..Counters::default()
+        };
+        for (counters, line) in [
+            (counters(1500, 0, 0), "write: 1500 people and 0 groups read"),
+            (counters(1500, 3000, 0), "write: [....................]   0 %, 0 of 3000"),
+            (counters(1500, 3000, 1470), "write: [#########...........]  49 %, 1470 of 3000"),
+            (counters(1500, 3000, 3000), "write: [####################] 100 %, 3000 of 3000"),
+        ] {
+            assert_eq!(progress("write", &counters), line);
+        }
+    }
+
+    #[test]
+    fn one_is_told_as_one() {
+        let one = Tally { read: 1, ..Tally::default() };
+        let told = summary(&Counters { people: one, groups: one, ..Counters::default() });
+        assert!(told.starts_with("1 person (0 new") && told.contains(", 1 group (0 new"), "{told}");
     }
 }

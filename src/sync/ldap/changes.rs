@@ -18,8 +18,12 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 const OVERLAP_COUNT: u64 = 1000;
 /// Before every entry: where nothing was there, whatever comes later is newer.
 const BEGINNING: &str = "19700101000000";
+/// A time further ahead was written by a server whose clock was wrong, and would hide every change until then.
+const AHEAD: TimeDelta = TimeDelta::days(1);
 /// Digits of a time without fractions of a second.
 const DIGITS: usize = 14;
+/// The form of those digits.
+const FORM: &str = "%Y%m%d%H%M%S";
 
 /// What a read knows of changes.
 pub(super) struct Changes {
@@ -31,6 +35,8 @@ pub(super) struct Changes {
     count: Option<u64>,
     /// The newest time that was seen, in its digits.
     newest: Option<String>,
+    /// No time after this one is believed, in digits.
+    latest: String,
     /// Entries were seen.
     any: bool,
 }
@@ -51,7 +57,8 @@ impl Changes {
             ChangedBy::Never | ChangedBy::ModifyTimestamp => (String::new(), None),
             ChangedBy::UsnChanged | ChangedBy::WhenChanged => controller(ldap, address, options).await?,
         };
-        let changes = Self { by, since: since.cloned(), server, count, newest: None, any: false };
+        let latest = (chrono::Utc::now() + AHEAD).format(FORM).to_string();
+        let changes = Self { by, since: since.cloned(), server, count, newest: None, latest, any: false };
         changes.check()?;
         Ok(changes)
     }
@@ -103,6 +110,7 @@ impl Changes {
     pub(super) fn saw(&mut self, raw: &Raw) {
         self.any = true;
         let digits = self.attribute().and_then(|name| raw.text(name)).and_then(digits);
+        let digits = digits.filter(|digits| *digits <= self.latest.as_str());
         if digits > self.newest.as_deref() {
             self.newest = digits.map(str::to_owned);
         }
@@ -165,12 +173,12 @@ fn digits(text: &str) -> Option<&str> {
 }
 
 fn time(text: &str) -> Option<NaiveDateTime> {
-    NaiveDateTime::parse_from_str(digits(text)?, "%Y%m%d%H%M%S").ok()
+    NaiveDateTime::parse_from_str(digits(text)?, FORM).ok()
 }
 
 /// From which time changes are asked for, in digits.
 fn from(at: &str) -> Option<String> {
-    Some(time(at)?.checked_sub_signed(OVERLAP)?.format("%Y%m%d%H%M%S").to_string())
+    Some(time(at)?.checked_sub_signed(OVERLAP)?.format(FORM).to_string())
 }
 
 #[cfg(test)]
@@ -181,18 +189,19 @@ mod tests {
 
     fn changes(by: ChangedBy, since: Option<(&str, &str)>, server: &str, count: Option<u64>) -> Changes {
         let since = since.map(|(server, at)| Mark { server: server.to_owned(), at: at.to_owned() });
-        Changes { by, since, server: server.to_owned(), count, newest: None, any: false }
+        let latest = "20261231000000".to_owned();
+        Changes { by, since, server: server.to_owned(), count, newest: None, latest, any: false }
     }
 
     #[test]
     fn changes_are_asked_for_from_a_little_before_the_newest_that_was_seen() {
         let mut read = changes(ChangedBy::ModifyTimestamp, None, "", None);
         assert_eq!(read.mark().unwrap().at, "19700101000000Z", "nothing was there");
-        for time in ["20261122010000Z", "20261122013000Z", "20261121235959Z", "yesterday"] {
+        for time in ["20261122010000Z", "20261122013000Z", "20361122000000Z", "20261121235959Z", "yesterday"] {
             read.saw(&raw("cn=x", &[("modifyTimestamp", &[time.as_bytes()])]));
         }
         let mark = read.mark().unwrap();
-        assert_eq!(mark.at, "20261122013000Z");
+        assert_eq!(mark.at, "20261122013000Z", "ten years ahead is the mistake of a clock");
         let mut next = changes(ChangedBy::ModifyTimestamp, Some(("", &mark.at)), "", None);
         next.check().unwrap();
         assert_eq!(next.filter().unwrap(), "(modifyTimestamp>=20261122012500Z)");
