@@ -1,4 +1,5 @@
-//! From where changes are to be asked for: the server's own times or counts, never this machine's clock.
+//! From where changes are to be asked for: the server's own times or counts, never this machine's clock, which says only what
+//! is too far ahead to be believed.
 //!
 //! A time is the newest that a read saw, because only the server knows its clock; a count is what the server said before the read.
 //! Both are overlapped, for what reached a replica late or was committed out of turn.
